@@ -19,7 +19,7 @@ import numpy as np
 
 from leadline.aggregation.builder import BarBuilder
 from leadline.model.durations import BarSpec, parse_bar_spec
-from leadline.model.ids import RunId
+from leadline.model.ids import ContractId, RunId
 from leadline.model.market.calendars import Session, calendar
 from leadline.model.market.hours import SessionHours
 from leadline.model.ticks import TickBatch, TickColumns
@@ -51,7 +51,7 @@ def builder(spec: BarSpec) -> BarBuilder:
     return BarBuilder(
         tape=RunId("bench"),
         venue="sim",
-        contract="MESZ2025",
+        contract=ContractId("MESZ2025"),
         calendar=calendar("cme"),
         hours=HOURS,
         spec=spec,
@@ -63,7 +63,7 @@ def by_columns(ticks: TickColumns, spec: BarSpec, size: int) -> tuple[float, lis
     """Seconds, and the volumes of the bars."""
     starts = range(0, len(ticks), size)
     parts = [ticks.slice(start, start + size) for start in starts]
-    batches = [TickBatch(RunId("bench"), "sim", "MESZ2025", part, int(part.time_ns[-1])) for part in parts]
+    batches = [TickBatch(RunId("bench"), "sim", ContractId("MESZ2025"), part, int(part.time_ns[-1])) for part in parts]
     one = builder(spec)
     began = perf_counter()
     messages = [message for batch in batches for message in one.feed(batch)]

@@ -19,12 +19,12 @@ from leadline.aggregation.builder import BarBuilder
 from leadline.analysis.assemble import strategy_fold
 from leadline.ingestion.simulator import simulate
 from leadline.model.bars import Bar
-from leadline.model.ids import RunId
+from leadline.model.ids import ContractId, RunId
 from leadline.model.manifest.specs import StrategySpec, session_of, signal_instrument
 from leadline.model.market.calendars import calendar
 from leadline.model.ticks import TickBatch
 
-CONTRACT = "MESZ2025"
+CONTRACT = ContractId("MESZ2025")
 FIRST_DAY = date(2025, 11, 3)
 SEED = 1
 SPECS = (

@@ -25,13 +25,13 @@ from leadline.ingestion.normaliser import Normaliser
 from leadline.ingestion.raw import RawColumns
 from leadline.ingestion.runs import previous_days
 from leadline.ingestion.simulator import simulate
-from leadline.model.ids import RunId
+from leadline.model.ids import ContractId, RunId
 from leadline.model.market.calendars import calendar
 from leadline.model.market.contracts import instrument_of
 from leadline.model.ticks import TickBatch, TickColumns, concat
 from leadline.model.wire.ticks import encode_tick_batch
 
-CONTRACT: Final = "MESM2025"
+CONTRACT: Final = ContractId("MESM2025")
 LAST_DAY: Final = date(2025, 6, 10)
 LINES_AT_ONCE: Final = 32_768
 REPETITIONS: Final = 3

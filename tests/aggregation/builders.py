@@ -8,14 +8,14 @@ from itertools import pairwise
 from leadline.aggregation.builder import BarBuilder
 from leadline.model.bars import Bar, BarMessage
 from leadline.model.durations import parse_bar_spec
-from leadline.model.ids import RunId
+from leadline.model.ids import ContractId, RunId
 from leadline.model.market.calendars import Session, calendar
 from leadline.model.market.hours import SessionHours
 from leadline.model.ticks import TickBatch, TickColumns
 
 TAPE = RunId("run-1")
 VENUE = "cme"
-CONTRACT = "MESZ2025"
+CONTRACT = ContractId("MESZ2025")
 DAY = date(2025, 11, 20)
 CALENDAR = calendar("cme")
 RTH = SessionHours("09:30", "16:00", "America/New_York", id="rth")

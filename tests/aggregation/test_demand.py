@@ -5,7 +5,7 @@ import pytest
 from leadline.aggregation.demand import Series, bar_spec_of, series_of
 from leadline.model.durations import parse_bar_spec
 from leadline.model.errors import InvalidInput, Unknown
-from leadline.model.ids import RunId
+from leadline.model.ids import ContractId, RunId
 from leadline.model.market.hours import SessionHours, instant_ns
 from leadline.model.ticks import TickBatch, TickColumns
 from tests.aggregation.builders import RTH
@@ -23,7 +23,7 @@ ROW = {
 
 def test_a_row_names_a_series():
     series = series_of(ROW)
-    assert series == Series("MESZ2025", "cme", RTH, parse_bar_spec("5m"), 1)
+    assert series == Series(ContractId("MESZ2025"), "cme", RTH, parse_bar_spec("5m"), 1)
     assert (series.hours.id, series.spec) == ("rth", "5m-r1")
 
 
@@ -51,10 +51,10 @@ def test_a_contract_that_nobody_knows_has_no_builder():
 
 def test_bars_of_a_session_over_midnight_are_of_one_trading_day():
     night = SessionHours("18:00", "06:00", "UTC")
-    builder = Series("BTCUSDT", "binance", night, parse_bar_spec("1h"), 1).builder(RunId("run-1"))
+    builder = Series(ContractId("BTCUSDT"), "binance", night, parse_bar_spec("1h"), 1).builder(RunId("run-1"))
     opens = instant_ns(date(2025, 6, 10), "18:00", "UTC")
     ticks = TickColumns.of((opens + hour * 3600 * 10**9, 1_000_000, 1, 1) for hour in (0, 5, 6, 11, 12))
-    messages = builder.feed(TickBatch(RunId("run-1"), "binance", "BTCUSDT", ticks, int(ticks.time_ns[-1])))
+    messages = builder.feed(TickBatch(RunId("run-1"), "binance", ContractId("BTCUSDT"), ticks, int(ticks.time_ns[-1])))
     bars = [message.bar for message in messages if message.bar is not None]
     assert [(bar.key.trading_day, bar.key.ordinal) for bar in bars] == [(date(2025, 6, 11), n) for n in (0, 5, 6, 11)]
     assert {bar.session_close_ns - bar.session_open_ns for bar in bars} == {12 * 3600 * 10**9}

@@ -19,7 +19,7 @@ from leadline.ingestion.tape import ContractTape
 from leadline.model.bars import BarKey, BarMessage, UnfinishedBar
 from leadline.model.durations import parse_bar_spec
 from leadline.model.errors import RefusedMessage
-from leadline.model.ids import RunId
+from leadline.model.ids import ContractId, RunId
 from leadline.model.subjects import bar_subject
 from leadline.model.ticks import TickBatch
 from leadline.model.wire.bars import encode_bar
@@ -29,9 +29,9 @@ from tests.aggregation.builders import BUY, CALENDAR, RTH, at, batches, builder,
 MONDAY, TUESDAY = date(2025, 6, 9), date(2025, 6, 10)
 # Regular hours are 13:30 to 20:00 UTC: each file begins before them and ends elsewhere.
 ENDS = {
-    "MESM2025": "2025-06-10T15:02:17",  # inside a bar and inside a session
-    "MNQM2025": "2025-06-10T20:00:01",  # after the close, before its bars are known by anything but a print
-    "ESM2025": "2025-06-10T21:30:00",  # in the next day's session of the market, outside this one
+    ContractId("MESM2025"): "2025-06-10T15:02:17",  # inside a bar and inside a session
+    ContractId("MNQM2025"): "2025-06-10T20:00:01",  # after the close, before its bars are known by anything but a print
+    ContractId("ESM2025"): "2025-06-10T21:30:00",  # in the next day's session of the market, outside this one
 }
 FAULTY = ["{},6000.30,1,1", "{},6000.25,0,1", "{},6000.25,1,7"]
 
@@ -50,7 +50,7 @@ def lines(end: str, seed: int) -> Iterator[str]:
         yield f"{ns(ends)},6000.25,1,1"
 
 
-def series(contract: str, bars: str) -> BarBuilder:
+def series(contract: ContractId, bars: str) -> BarBuilder:
     spec = parse_bar_spec(bars)
     return BarBuilder(
         tape=RunId("run-1"), venue="cme", contract=contract, calendar=CALENDAR, hours=RTH, spec=spec, ticks_per_row=1
@@ -78,8 +78,8 @@ def test_the_prints_of_each_contract_are_all_accounted_for(tmp_path: Path, bars:
         tails[contract] = 0 if told[-1].unfinished is None else told[-1].unfinished.prints
         assert min(in_bars, outside, kept_out) > 0
         assert in_bars + outside + kept_out + tails[contract] == len(written[contract]) - 1
-    assert tails["ESM2025"] == tails["MNQM2025"] == 0
-    assert (tails["MESM2025"] > 0) == (bars != "ticks:1")
+    assert tails[ContractId("ESM2025")] == tails[ContractId("MNQM2025")] == 0
+    assert (tails[ContractId("MESM2025")] > 0) == (bars != "ticks:1")
 
 
 def test_the_unfinished_bar_is_named_and_said_once_with_the_end():
@@ -106,17 +106,17 @@ def test_a_tape_that_ends_with_its_bar_or_before_its_first_print_has_no_unfinish
 
 
 def test_a_promise_ahead_goes_over_the_bus():
-    subject = bar_subject(RunId("run-1"), "cme", "MESM2025", "rth", "5m-r1")
-    said = BarMessage(RunId("run-1"), "cme", "MESM2025", 9, False, None, quiet_until_ns=60)
+    subject = bar_subject(RunId("run-1"), "cme", ContractId("MESM2025"), "rth", "5m-r1")
+    said = BarMessage(RunId("run-1"), "cme", ContractId("MESM2025"), 9, False, None, quiet_until_ns=60)
     assert read_bar(subject, encode_bar(said)) == said
 
 
 def test_the_unfinished_bar_goes_over_the_bus_with_the_end_and_nowhere_else():
-    key = BarKey("MESM2025", "rth", "5m-r1", MONDAY, 7)
-    subject = bar_subject(RunId("run-1"), "cme", "MESM2025", "rth", "5m-r1")
-    said = BarMessage(RunId("run-1"), "cme", "MESM2025", 9, True, None, UnfinishedBar(key, 37))
+    key = BarKey(ContractId("MESM2025"), "rth", "5m-r1", MONDAY, 7)
+    subject = bar_subject(RunId("run-1"), "cme", ContractId("MESM2025"), "rth", "5m-r1")
+    said = BarMessage(RunId("run-1"), "cme", ContractId("MESM2025"), 9, True, None, UnfinishedBar(key, 37))
     assert read_bar(subject, encode_bar(said)) == said
-    other = replace(key, contract="MNQM2025")
+    other = replace(key, contract=ContractId("MNQM2025"))
     for false in (
         replace(said, final=False),
         replace(said, unfinished=UnfinishedBar(key, 0)),

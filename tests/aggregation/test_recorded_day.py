@@ -10,7 +10,7 @@ import pytest
 from leadline.aggregation.builder import BarBuilder
 from leadline.model.bars import Bar
 from leadline.model.durations import parse_bar_spec
-from leadline.model.ids import RunId
+from leadline.model.ids import ContractId, RunId
 from leadline.model.market.calendars import calendar
 from leadline.model.market.hours import instant_ns
 from leadline.model.market.instruments import instrument
@@ -38,7 +38,7 @@ def bars_of_the_day(ticks: TickColumns, bars: str, size: int) -> list[Bar]:
     builder = BarBuilder(
         tape=RunId("run-1"),
         venue="comex",
-        contract="GCZ2013",
+        contract=ContractId("GCZ2013"),
         calendar=calendar(instrument("GC").calendar),
         hours=hours,
         spec=parse_bar_spec(bars),
@@ -47,10 +47,15 @@ def bars_of_the_day(ticks: TickColumns, bars: str, size: int) -> list[Bar]:
     found: list[Bar] = []
     for start in range(0, len(ticks), size):
         part = ticks.slice(start, start + size)
-        batch = TickBatch(RunId("run-1"), "comex", "GCZ2013", part, int(part.time_ns[-1]))
+        batch = TickBatch(RunId("run-1"), "comex", ContractId("GCZ2013"), part, int(part.time_ns[-1]))
         found += [message.bar for message in builder.feed(batch) if message.bar is not None]
     end = TickBatch(
-        RunId("run-1"), "comex", "GCZ2013", TickColumns.empty(len(ticks)), int(ticks.time_ns[-1]) + 10**15, True
+        RunId("run-1"),
+        "comex",
+        ContractId("GCZ2013"),
+        TickColumns.empty(len(ticks)),
+        int(ticks.time_ns[-1]) + 10**15,
+        True,
     )
     return found + [message.bar for message in builder.feed(end) if message.bar is not None]
 

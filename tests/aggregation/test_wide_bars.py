@@ -13,7 +13,7 @@ from leadline.aggregation.service import keep_building
 from leadline.aggregation.wide import BarTooWide, fitting_ticks_per_row
 from leadline.local.local_nats import LocalNats
 from leadline.model.bars import Bar
-from leadline.model.ids import RunId
+from leadline.model.ids import ContractId, RunId
 from leadline.model.market.instruments import instrument
 from leadline.model.subjects import tick_subject
 from leadline.model.ticks import TickBatch, TickColumns
@@ -35,15 +35,17 @@ async def test_a_bar_that_the_bus_refuses_stops_its_own_series_and_no_other(nats
     """What ends with an error ends the process, and with it every series."""
     before = total("leadline_bar_builder_failures_total")
     venue = instrument("BTCUSDT").venue
-    subject = tick_subject(RunId("t"), venue, "BTCUSDT")
+    subject = tick_subject(RunId("t"), venue, ContractId("BTCUSDT"))
     number = np.arange(ROWS, dtype=np.int64)
     ticks = TickColumns(OPENS_NS + number * 500_000_000, 600_000 + number, number + 1, np.ones(ROWS, dtype=np.int8))
     batches = [
-        TickBatch(RunId("t"), venue, "BTCUSDT", part, int(part.time_ns[-1]))
+        TickBatch(RunId("t"), venue, ContractId("BTCUSDT"), part, int(part.time_ns[-1]))
         for part in (ticks.slice(start, start + 10_000) for start in range(0, ROWS, 10_000))
     ]
     batches.append(
-        TickBatch(RunId("t"), venue, "BTCUSDT", TickColumns.empty(ROWS), OPENS_NS + DAY_NS + 3_000_000_000, True)
+        TickBatch(
+            RunId("t"), venue, ContractId("BTCUSDT"), TickColumns.empty(ROWS), OPENS_NS + DAY_NS + 3_000_000_000, True
+        )
     )
     async with bus_as(nats_server, "ingestion") as bus:
         for place, batch in enumerate(batches):

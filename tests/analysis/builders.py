@@ -11,6 +11,7 @@ import numpy as np
 
 from leadline.analysis.strategies import NO_FILTERS, OrderFlow
 from leadline.model.bars import Bar, BarKey, FootprintRows
+from leadline.model.ids import ContractId
 from leadline.model.manifest.spec_base import SpecModel
 from leadline.model.manifest.specs import Detectors
 from leadline.model.signals import BarSignals, RegimeReading, Signal
@@ -108,7 +109,7 @@ def footprint_bar(rows: Iterable[Row], *, ticks_per_row: int = 1, **fields: Any)
         "session_open_ns": open_ns,
         "session_close_ns": open_ns + 6 * HOUR + 30 * MINUTE,
     }
-    key = BarKey("MESZ2025", "rth", f"5m-r{ticks_per_row}", day, ordinal)
+    key = BarKey(ContractId("MESZ2025"), "rth", f"5m-r{ticks_per_row}", day, ordinal)
     return Bar(key=key, ticks_per_row=ticks_per_row, rows=table, **(values | fields))
 
 

@@ -18,7 +18,7 @@ from leadline.backtest.work import builder_of, series_of
 from leadline.local.local_nats import LocalNats
 from leadline.model.bars import BarMessage
 from leadline.model.errors import Unknown
-from leadline.model.ids import AccountId, StrategyId
+from leadline.model.ids import AccountId, ContractId, StrategyId
 from leadline.model.manifest.specs import rollout_fields
 from leadline.model.signals import SignalMessage
 from leadline.model.subjects import SIGNALS, bar_subject, signal_subject
@@ -31,7 +31,7 @@ from tests.analysis.test_series import strategy
 from tests.analysis.test_service import running
 from tests.stack import bus_as
 
-JUNE, SEPTEMBER = "MESM2025", "MESU2025"
+JUNE, SEPTEMBER = ContractId("MESM2025"), ContractId("MESU2025")
 FRIDAY = date(2025, 6, 13)
 """The last day of June; September leads from Monday on."""
 OPENS_NS = [1_749_821_400_000_000_000 + days * 86_400_000_000_000 for days in (0, 3)]  # 09:30 in New York
@@ -40,9 +40,9 @@ MINE = strategy(series=SERIES)
 
 
 @cache
-def bars() -> dict[str, dict[str, list[BarMessage]]]:
+def bars() -> dict[ContractId, dict[str, list[BarMessage]]]:
     """Two hours of Friday and of Monday in both months, a print every half minute, in batches of an hour."""
-    found: dict[str, dict[str, list[BarMessage]]] = {}
+    found: dict[ContractId, dict[str, list[BarMessage]]] = {}
     for seed, contract in enumerate((JUNE, SEPTEMBER)):
         dice = np.random.default_rng(seed)
         rows = [
@@ -72,7 +72,7 @@ def told_of_later(after: int) -> list[SignalMessage]:
     names = (TAPE, MINE.account_name, MINE.full_name, ANALYSIS)
     (june,) = month_folds(MINE.spec, [JUNE], FRIDAY)
     publication = Publication(*names, june.fold, None, june.ends_ns)
-    feed: tuple[str, ...] = (JUNE,)
+    feed: tuple[ContractId, ...] = (JUNE,)
     found = []
     for number, (series, message) in enumerate(merged(bars()[JUNE])):
         if number == after:

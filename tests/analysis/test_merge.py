@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from leadline.analysis.merge import SeriesMerge, merged
 from leadline.model.bars import BarMessage
-from leadline.model.ids import RunId
+from leadline.model.ids import ContractId, RunId
 from leadline.model.wire.bars import encode_bar
 from tests.analysis.builders import candle
 
@@ -21,11 +21,11 @@ Said = tuple[str, BarMessage]
 @cache
 def told(known_ns: int, ordinal: int) -> BarMessage:
     bar = candle(10, 5, 7, ordinal=ordinal, known_at_ns=known_ns)
-    return BarMessage(RunId("run-1"), "cme", "MESZ2025", known_ns, final=False, bar=bar)
+    return BarMessage(RunId("run-1"), "cme", ContractId("MESZ2025"), known_ns, final=False, bar=bar)
 
 
 def promised(progress_ns: int, *, final: bool = False) -> BarMessage:
-    return BarMessage(RunId("run-1"), "cme", "MESZ2025", progress_ns, final=final, bar=None)
+    return BarMessage(RunId("run-1"), "cme", ContractId("MESZ2025"), progress_ns, final=final, bar=None)
 
 
 def bars_of(answers: Iterable[Said]) -> list[tuple[str, int]]:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from leadline.analysis.fold import StrategyFold
 from leadline.analysis.publication import Publication, message_key
 from leadline.model.bars import Bar, BarMessage
-from leadline.model.ids import AccountId, RunId, StrategyId
+from leadline.model.ids import AccountId, ContractId, RunId, StrategyId
 from leadline.model.signals import SignalMessage
 from tests.analysis.builders import MINUTE, MONDAY, order_flow, random_tape
 
@@ -29,7 +29,7 @@ def bar_message(bar: Bar, **fields) -> BarMessage:
 
 
 def progress(ns: int, *, final=False) -> BarMessage:
-    return BarMessage(RunId("run-1"), "cme", "MESZ2025", ns, final, None)
+    return BarMessage(RunId("run-1"), "cme", ContractId("MESZ2025"), ns, final, None)
 
 
 def stream(seed=1) -> list[BarMessage]:

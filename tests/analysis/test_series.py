@@ -18,6 +18,7 @@ from leadline.analysis.strategies import StrategyFailed, propose
 from leadline.backtest.work import builder_of, series_of
 from leadline.model.bars import Bar, BarMessage
 from leadline.model.errors import InvalidInput
+from leadline.model.ids import ContractId
 from leadline.model.manifest.specs import TradingStrategy, load_manifests
 from leadline.model.market.instruments import Instrument
 from leadline.model.signals import BarSignals, Regime, RegimeReading, SignalMessage
@@ -26,7 +27,7 @@ from leadline.model.wire.signals import encode_signal
 from leadline.testing.replay import TAPE, signal_messages
 from tests.analysis.builders import order_flow
 
-CONTRACT = "MESM2025"
+CONTRACT = ContractId("MESM2025")
 DAYS = [date(2025, 6, 4), date(2025, 6, 5), date(2025, 6, 6)]
 TRADED = DAYS[2]
 OPENS_NS = [1_749_043_800_000_000_000 + number * 86_400_000_000_000 for number in range(3)]  # 09:30 in New York

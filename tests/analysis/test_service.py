@@ -24,7 +24,7 @@ from leadline.analysis.v1 import analysis_pb2_grpc as rpc
 from leadline.local.local_nats import LocalNats
 from leadline.model.bars import Bar, BarMessage
 from leadline.model.errors import InvalidInput
-from leadline.model.ids import AccountId, RunId, StrategyId
+from leadline.model.ids import AccountId, ContractId, RunId, StrategyId
 from leadline.model.manifest.specs import StrategySpec
 from leadline.model.market.instruments import Instrument
 from leadline.model.signals import BarSignals, Regime, RegimeReading, SignalMessage
@@ -55,17 +55,21 @@ from pathlib import Path
 from leadline.runtime.main import run_service
 sys.exit(run_service("analysis", Path(sys.argv[1])))
 """
-BAR_SUBJECT = bar_subject(RunId("run-1"), "cme", "MESZ2025", "rth", "5m-r1")
+BAR_SUBJECT = bar_subject(RunId("run-1"), "cme", ContractId("MESZ2025"), "rth", "5m-r1")
 
 
 def tape(bars_a_day=40) -> list[BarMessage]:
     """A history session and a traded one, with progress after each bar and the tape's end."""
     messages = []
     for bar in random_tape(seed=9, days=2, bars_a_day=bars_a_day):
-        messages.append(BarMessage(RunId("run-1"), "cme", "MESZ2025", bar.known_at_ns, final=False, bar=bar))
-        messages.append(BarMessage(RunId("run-1"), "cme", "MESZ2025", bar.known_at_ns + MINUTE, final=False, bar=None))
+        messages.append(
+            BarMessage(RunId("run-1"), "cme", ContractId("MESZ2025"), bar.known_at_ns, final=False, bar=bar)
+        )
+        messages.append(
+            BarMessage(RunId("run-1"), "cme", ContractId("MESZ2025"), bar.known_at_ns + MINUTE, final=False, bar=None)
+        )
     end_ns = messages[-1].progress_ns + MINUTE
-    return [*messages, BarMessage(RunId("run-1"), "cme", "MESZ2025", end_ns, final=True, bar=None)]
+    return [*messages, BarMessage(RunId("run-1"), "cme", ContractId("MESZ2025"), end_ns, final=True, bar=None)]
 
 
 def expected(messages: Sequence[BarMessage], spec: dict[str, Any] | None = None) -> list[SignalMessage]:

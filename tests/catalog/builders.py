@@ -8,11 +8,12 @@ import numpy as np
 from leadline.catalog.catalog import Catalog
 from leadline.catalog.entry import describe, to_words
 from leadline.catalog.parquet import encode
+from leadline.model.ids import ContractId
 from leadline.model.market.calendars import calendar
 from leadline.model.market.contracts import instrument_of
 from leadline.model.ticks import TickColumns
 
-CONTRACT = "ESH2025"
+CONTRACT = ContractId("ESH2025")
 DAY = date(2025, 1, 13)
 
 

@@ -17,6 +17,7 @@ from leadline.catalog.catalog import Catalog
 from leadline.catalog.entry import content_hash, describe
 from leadline.catalog.parquet import ROW_GROUP_PRINTS, DayFile, encode
 from leadline.model.errors import InvalidInput, Unknown
+from leadline.model.ids import ContractId
 from leadline.model.ticks import TickColumns
 from tests.catalog.builders import CONTRACT, DAY, changed, columns, equal, filled, prints, put, said
 
@@ -84,7 +85,7 @@ def test_each_column_is_part_of_the_content_hash(number: int):
 
 def test_contract_and_day_are_part_of_the_content_hash():
     ticks = prints(10)
-    hashes = {content_hash(name, DAY, ticks) for name in (CONTRACT, "MESH2025", "ESM2025")}
+    hashes = {content_hash(name, DAY, ticks) for name in (CONTRACT, ContractId("MESH2025"), ContractId("ESM2025"))}
     assert len(hashes | {content_hash(CONTRACT, DAY + timedelta(days=1), ticks)}) == 4
 
 
@@ -187,7 +188,9 @@ def test_a_print_that_is_none_is_not_written(tmp_path: Path, number: int, value:
         ("XYH2025", DAY, "unknown"),
     ],
 )
-def test_a_day_or_contract_that_the_prints_are_not_of_is_refused(tmp_path: Path, contract: str, day: date, words: str):
+def test_a_day_or_contract_that_the_prints_are_not_of_is_refused(
+    tmp_path: Path, contract: ContractId, day: date, words: str
+):
     with pytest.raises((InvalidInput, Unknown), match=words):
         Catalog(tmp_path).write(contract, day, prints(100))
 

@@ -6,7 +6,7 @@ from typing import Any
 from leadline.execution.v1 import execution_pb2
 from leadline.ingestion.v1 import ingestion_pb2
 from leadline.local.supervisor import PartStatus
-from leadline.model.ids import AccountId, RunId, StrategyId
+from leadline.model.ids import AccountId, ContractId, RunId, StrategyId
 from leadline.model.v1 import model_pb2
 from leadline.views.convert import (
     account_view,
@@ -36,7 +36,7 @@ def stack() -> Stack:
         tape=RunId("abc-1"),
         feed="sim",
         trade_from="2025-06-10",
-        contracts={"MESM2025": "cme"},
+        contracts={ContractId("MESM2025"): "cme"},
         addresses={
             "ingestion": "127.0.0.1:20001",
             "execution-default-paper": "127.0.0.1:20002",

@@ -93,14 +93,16 @@ def test_the_prints_of_a_file_become_bars_and_money(tmp_path: Path, manifests: P
     builder = BarBuilder(
         tape=RunId("run-1"),
         venue="binance",
-        contract="ETHUSDT",
+        contract=ContractId("ETHUSDT"),
         calendar=calendar(instrument("ETHUSDT").calendar),
         hours=hours,
         spec=strategy.spec.bar_spec,
         ticks_per_row=1,
     )
     ticks = TickColumns.of((NOON_NS + n * 10**9, 250_001 + n, 2, 1) for n in range(61))
-    (message,) = builder.feed(TickBatch(RunId("run-1"), "binance", "ETHUSDT", ticks, int(ticks.time_ns[-1])))
+    (message,) = builder.feed(
+        TickBatch(RunId("run-1"), "binance", ContractId("ETHUSDT"), ticks, int(ticks.time_ns[-1]))
+    )
     assert message.bar is not None
     assert (message.bar.volume, message.bar.key.trading_day) == (120, date(2025, 6, 10))
     assert instrument("ETHUSDT").ticks_to_price(message.bar.close) == Decimal("2500.60")

@@ -16,7 +16,7 @@ from leadline.cli.main import run
 from leadline.ingestion.feed import open_feed
 from leadline.ingestion.normaliser import Normaliser
 from leadline.ingestion.params import IngestionParams
-from leadline.model.ids import RunId
+from leadline.model.ids import ContractId, RunId
 from leadline.model.manifest.specs import TradingStrategy, load_manifests, session_of
 from leadline.model.market.calendars import calendar
 from leadline.model.market.contracts import instrument_of
@@ -67,12 +67,12 @@ def test_the_readme_s_command_takes_a_file_of_that_shape_and_makes_bars_and_sign
     assert settings["trade_from"] == DAY.isoformat()
     files = [{"path": str(prints), "contract": "GCZ2013"}]
     feed = open_feed(IngestionParams.model_validate({**settings, "feed": {**settings["feed"], "files": files}}))
-    assert feed.prints("GCZ2013") == {HISTORY: A_DAY, DAY: A_DAY}
+    assert feed.prints(ContractId("GCZ2013")) == {HISTORY: A_DAY, DAY: A_DAY}
 
     sheet = instrument_of("GCZ2013")
-    normaliser = Normaliser.of("GCZ2013", allowed_lateness_ns=10**9)
+    normaliser = Normaliser.of(ContractId("GCZ2013"), allowed_lateness_ns=10**9)
     assert feed.source is not None
-    read = feed.source.read("GCZ2013", (HISTORY, DAY))
+    read = feed.source.read(ContractId("GCZ2013"), (HISTORY, DAY))
     ticks = concat([*(normaliser.feed(columns) for columns in read), normaliser.finish()])
     assert (len(ticks), dict(normaliser.kept_out)) == (2 * A_DAY, {})
 
@@ -82,13 +82,15 @@ def test_the_readme_s_command_takes_a_file_of_that_shape_and_makes_bars_and_sign
     builder = BarBuilder(
         tape=RunId("run-1"),
         venue=sheet.venue,
-        contract="GCZ2013",
+        contract=ContractId("GCZ2013"),
         calendar=calendar(sheet.calendar),
         hours=hours,
         spec=spec.bar_spec,
         ticks_per_row=spec.ticks_per_row,
     )
-    messages = builder.feed(TickBatch(RunId("run-1"), sheet.venue, "GCZ2013", ticks, int(ticks.time_ns[-1])))
+    messages = builder.feed(
+        TickBatch(RunId("run-1"), sheet.venue, ContractId("GCZ2013"), ticks, int(ticks.time_ns[-1]))
+    )
     bars = [message.bar for message in messages if message.bar is not None]
     assert {day: sum(bar.key.trading_day == day for bar in bars) for day in (HISTORY, DAY)} == {HISTORY: 20, DAY: 20}
     fold = strategy_fold(spec, DAY)

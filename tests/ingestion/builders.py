@@ -5,12 +5,13 @@ from collections.abc import Iterable
 import numpy as np
 
 from leadline.ingestion.raw import NANO, RawColumns
+from leadline.model.ids import ContractId
 from leadline.model.ticks import TickColumns
 
 Row = tuple[int, int, int, int]
 
 
-def raw_of(rows: Iterable[Row], contract: str = "MESM2025", first_row: int = 0) -> RawColumns:
+def raw_of(rows: Iterable[Row], contract: ContractId = ContractId("MESM2025"), first_row: int = 0) -> RawColumns:
     """Raw prints from rows (time_ns, price in billionths, size in billionths, side), numbered from `first_row`."""
     table = np.array(list(rows), dtype=np.int64).reshape(-1, 4)
     return RawColumns(

@@ -19,23 +19,24 @@ from leadline.ingestion.tally import TooManyKeptOut
 from leadline.ingestion.tape import ContractTape
 from leadline.ingestion.traded import require_traded_days, require_traded_hours
 from leadline.model.errors import InvalidInput, Unknown
+from leadline.model.ids import ContractId
 from leadline.model.market.contracts import instrument_of
 from leadline.model.ticks import NS_PER_SECOND, TickColumns, concat
 from tests.ingestion.builders import rows_of
 
-MES = "MESM2025"
+MES = ContractId("MESM2025")
 
 
 def june(*days: int) -> tuple[date, ...]:
     return tuple(date(2025, 6, day) for day in days)
 
 
-def part_of(contract: str, day: date, count: int = 300) -> TickColumns:
+def part_of(contract: ContractId, day: date, count: int = 300) -> TickColumns:
     """The first prints of a simulated day."""
     return simulate_day(contract, day, 1).slice(0, count)
 
 
-def text_file(folder: Path, contract: str, days: tuple[date, ...], more: str = "") -> Path:
+def text_file(folder: Path, contract: ContractId, days: tuple[date, ...], more: str = "") -> Path:
     path = folder / f"{contract}.csv"
     lines = b"".join(lines_of(part_of(contract, day), contract) for day in days)
     path.write_bytes(f"{HEADER}\n".encode() + lines + more.encode())
@@ -59,7 +60,7 @@ def of_catalog(catalog: Catalog, sessions: int = 1, **other: Any) -> Feed:
     return opened({"kind": "catalog", "catalog": catalog.root, "sessions": sessions}, **other)
 
 
-def tape(feed: Feed, contract: str = MES) -> tuple[list[tuple[int, ...]], int, dict[Any, int]]:
+def tape(feed: Feed, contract: ContractId = MES) -> tuple[list[tuple[int, ...]], int, dict[Any, int]]:
     """The prints of a tape, its last watermark, and what was kept out of it."""
     assert feed.source is not None
     made = ContractTape(feed.source, contract, feed.plan.sessions[contract], BatchBounds(64), NS_PER_SECOND)
@@ -90,7 +91,7 @@ def week(tmp_path_factory: pytest.TempPathFactory) -> Catalog:
     """Days of June before and after a roll on the 16th."""
     folder = tmp_path_factory.mktemp("week")
     june_file = text_file(folder, MES, june(9, 10, 11, 12, 13))
-    september = text_file(folder, "MESU2025", june(13, 16, 17))
+    september = text_file(folder, ContractId("MESU2025"), june(13, 16, 17))
     return kept(folder / "catalog", (june_file, MES), (september, "MESU2025"))
 
 

@@ -12,6 +12,7 @@ from leadline.ingestion.dbn_prints import DatabentoPrints
 from leadline.ingestion.importing import CsvPrints, ImportedDay
 from leadline.ingestion.tally import TooManyKeptOut
 from leadline.model.errors import InvalidInput, Unknown
+from leadline.model.ids import ContractId
 from leadline.model.ticks import TickColumns
 from tests.ingestion.builders import rows_of
 from tests.ingestion.databento_files import BEGINS_NS, ES, OTHER, SPREAD, dbn_bytes, dbn_file, order, trade
@@ -138,7 +139,7 @@ def test_the_columns_are_those_that_the_vendors_decoder_gives(tmp_path: Path):
     rows = [trade(second / 10, 5850 + second % 9, second % 5 + 1, "ABN"[second % 3]) for second in range(500)]
     path = tmp_path / "es.dbn"
     path.write_bytes(dbn_bytes(rows))
-    raw = read_dbn(path, "es.dbn").columns["ESH2025"]
+    raw = read_dbn(path, "es.dbn").columns[ContractId("ESH2025")]
     assert raw.time_ns.tolist() == [row.ts_event for row in rows]
     assert raw.price.tolist() == [row.price for row in rows]
     assert (raw.size // SECOND).tolist() == [row.size for row in rows]

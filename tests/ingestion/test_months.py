@@ -12,6 +12,7 @@ from leadline.ingestion.months import market_of
 from leadline.ingestion.params import IngestionParams
 from leadline.ingestion.simulator import simulate_day
 from leadline.model.errors import InvalidInput
+from leadline.model.ids import ContractId
 from leadline.model.market.contracts import instrument_of
 
 
@@ -42,7 +43,7 @@ def files(tmp_path: Path, **days: tuple[date, ...]) -> dict[str, Any]:
     for symbol, wanted in days.items():
         rows = []
         for day in wanted:
-            opens = int(simulate_day("MESM2025", day, 1).time_ns[0])
+            opens = int(simulate_day(ContractId("MESM2025"), day, 1).time_ns[0])
             rows += [f"{opens + hour * 3_600_000_000_000},6000.00,1,1" for hour in (1, 2)]
         path = tmp_path / f"{symbol}.csv"
         path.write_text("ts_ns,price,size,side\n" + "\n".join(rows) + "\n")
@@ -78,8 +79,8 @@ def test_a_simulated_feed_has_each_lead_month_from_its_own_history_on():
 
 def test_the_month_before_goes_on_up_to_the_eve_of_its_expiry():
     found = feed(kind="sim", sessions=9)
-    assert found.plan.sessions["MESM2025"][-1] == date(2025, 6, 19)
-    assert found.plan.sessions["MESU2025"][-1] == date(2025, 6, 24)
+    assert found.plan.sessions[ContractId("MESM2025")][-1] == date(2025, 6, 19)
+    assert found.plan.sessions[ContractId("MESU2025")][-1] == date(2025, 6, 24)
 
 
 def test_a_run_within_one_month_has_one_contract_with_the_days_it_always_had():
@@ -89,7 +90,7 @@ def test_a_run_within_one_month_has_one_contract_with_the_days_it_always_had():
 
 def test_a_dated_contract_beside_the_root_has_its_history_before_the_first_traded_day():
     found = feed(("MES", "MESU2025"))
-    assert found.plan.sessions["MESU2025"] == june(10, 11, 12, 13, 16, 17)
+    assert found.plan.sessions[ContractId("MESU2025")] == june(10, 11, 12, 13, 16, 17)
 
 
 def test_a_dated_contract_that_expires_within_the_run_is_refused():
@@ -103,9 +104,9 @@ def test_a_dated_contract_that_expires_within_the_run_is_refused():
 def test_a_pushed_feed_has_the_month_that_leads_next_as_well():
     found = feed(kind="push")
     assert list(found.contracts) == ["MESM2025", "MESU2025"]
-    opens = market_of("MESU2025").market(date(2025, 6, 12))
+    opens = market_of(ContractId("MESU2025")).market(date(2025, 6, 12))
     assert opens is not None
-    assert found.begins_ns["MESU2025"] == opens[0]  # two sessions before the Monday of the roll
+    assert found.begins_ns[ContractId("MESU2025")] == opens[0]  # two sessions before the Monday of the roll
 
 
 # --- files ---
@@ -162,17 +163,19 @@ def test_history_that_the_next_month_lacks_is_listed_as_missing(tmp_path: Path):
 
 def test_a_strategy_on_the_dated_contract_may_read_its_file_beyond_the_roll(tmp_path: Path):
     found = feed(("MESM2025",), **files(tmp_path, MESM2025=june(10, 11, 12, 13, 16, 17)))
-    assert found.plan.sessions["MESM2025"] == june(10, 11, 12, 13, 16, 17)
+    assert found.plan.sessions[ContractId("MESM2025")] == june(10, 11, 12, 13, 16, 17)
 
 
 @pytest.mark.parametrize(("contract", "day"), [("MESM2025", date(2025, 6, 23)), ("GCJ2025", date(2025, 6, 23))])
-def test_prints_after_the_last_day_of_a_contract_are_refused(tmp_path: Path, contract: str, day: date):
+def test_prints_after_the_last_day_of_a_contract_are_refused(tmp_path: Path, contract: ContractId, day: date):
     with pytest.raises(InvalidInput, match=f"prints of {contract}: got '2025-06-23', expected days up to"):
         feed((contract,), trade_from=None, history=0, **files(tmp_path, **{contract: (day,)}))
 
 
 def test_the_markets_of_two_months_are_two_markets():
-    one, other = (simulate_day(contract, date(2025, 6, 13), 1) for contract in ("MESM2025", "MESU2025"))
+    one, other = (
+        simulate_day(contract, date(2025, 6, 13), 1) for contract in map(ContractId, ("MESM2025", "MESU2025"))
+    )
     assert one.time_ns[:50].tolist() != other.time_ns[:50].tolist()
     assert abs(int(one.price[0]) - int(other.price[0])) < 100
     assert instrument_of("MESU2025").tick == Decimal("0.25")

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from leadline.ingestion.normaliser import MAX_SIZE_STEPS, Normaliser, QuarantinedPrint, Reason
 from leadline.ingestion.raw import NANO, TOO_LARGE
+from leadline.model.ids import ContractId
 from leadline.model.ticks import TickColumns, concat
 from tests.ingestion.builders import Row, printed, raw_of, rows_of
 
@@ -22,10 +23,12 @@ def ns_of(text: str) -> int:
 
 
 def normaliser(allowed_lateness_ns: int = 0, tick: str = "0.25", size_step: str = "1") -> Normaliser:
-    return Normaliser("MESM2025", Decimal(tick), Decimal(size_step), allowed_lateness_ns=allowed_lateness_ns)
+    return Normaliser(
+        ContractId("MESM2025"), Decimal(tick), Decimal(size_step), allowed_lateness_ns=allowed_lateness_ns
+    )
 
 
-def accepted(fed: Normaliser, *parts: Iterable[Row], contract: str = "MESM2025") -> TickColumns:
+def accepted(fed: Normaliser, *parts: Iterable[Row], contract: ContractId = ContractId("MESM2025")) -> TickColumns:
     """All that is accepted of the parts, the last of which ends the source."""
     return concat([*(fed.feed(raw_of(part, contract)) for part in parts), fed.finish()])
 
@@ -79,7 +82,7 @@ def test_a_bad_print_is_kept_out_by_reason_and_shown(row: Row, reason: Reason) -
 
 def test_a_print_of_another_contract_is_kept_out() -> None:
     mes = normaliser()
-    assert len(mes.feed(raw_of([printed(1), printed(2)], contract="ESM2025"))) == len(mes.finish()) == 0
+    assert len(mes.feed(raw_of([printed(1), printed(2)], contract=ContractId("ESM2025")))) == len(mes.finish()) == 0
     assert mes.quarantined == {Reason.WRONG_CONTRACT: 2}
 
 
@@ -123,7 +126,7 @@ def test_a_promise_releases_what_was_held_and_binds_the_source() -> None:
 
 
 def test_a_time_that_the_calendar_does_not_know_is_no_time_and_counts_on_no_day() -> None:
-    mes = Normaliser.of("MESM2025", allowed_lateness_ns=0)
+    mes = Normaliser.of(ContractId("MESM2025"), allowed_lateness_ns=0)
     known, early, late = (ns_of(text) for text in ("2025-06-10 14:00", "2012-06-12 14:00", "2031-06-10 14:00"))
     ticks = accepted(mes, [printed(early), printed(known), printed(late), printed(known, "5000.10")])
     assert ticks.time_ns.tolist() == [known]
@@ -134,7 +137,7 @@ def test_a_time_that_the_calendar_does_not_know_is_no_time_and_counts_on_no_day(
 
 
 def test_the_evening_counts_to_the_next_trading_day() -> None:
-    mes = Normaliser.of("MESM2025", allowed_lateness_ns=0)
+    mes = Normaliser.of(ContractId("MESM2025"), allowed_lateness_ns=0)
     accepted(mes, [printed(ns_of("2025-06-10 20:59"), size=0), printed(ns_of("2025-06-10 22:00"), size=0)])
     assert mes.kept_out == {
         (date(2025, 6, 10), Reason.ZERO_SIZE): 1,
@@ -143,11 +146,11 @@ def test_the_evening_counts_to_the_next_trading_day() -> None:
 
 
 def test_prices_below_zero_are_prices_where_the_instrument_may_trade_there() -> None:
-    crude = Normaliser.of("CLK2020", allowed_lateness_ns=0)
+    crude = Normaliser.of(ContractId("CLK2020"), allowed_lateness_ns=0)
     hour = ns_of("2020-04-20 18:00")
     prices = (32, 0, -140, -3763, -3500)
     rows = [(hour + n * 10**9, price * NANO // 100, NANO, -1) for n, price in enumerate(prices)]
-    assert tuple(accepted(crude, rows, contract="CLK2020").price.tolist()) == prices
+    assert tuple(accepted(crude, rows, contract=ContractId("CLK2020")).price.tolist()) == prices
     assert crude.quarantined == {}
 
 

@@ -14,14 +14,14 @@ from leadline.ingestion.servicer import PushFeed
 from leadline.ingestion.tape import Position
 from leadline.ingestion.v1 import ingestion_pb2
 from leadline.model.errors import InvalidInput, RefusedMessage
-from leadline.model.ids import RunId
+from leadline.model.ids import ContractId, RunId
 from leadline.model.market.hours import SessionHours
 from leadline.model.ticks import NS_PER_SECOND, SenderPosition, TickBatch, TickColumns
 from leadline.model.v1 import model_pb2
 from leadline.model.wire.ticks import decode_tick_batch, encode_tick_batch, tick_batch_from_proto
 from tests.ingestion.builders import rows_of
 
-MES = "MESM2025"
+MES = ContractId("MESM2025")
 RTH = SessionHours("09:30", "16:00", "America/New_York", id="rth")
 # Ten in the morning in New York; times below are ns after it.
 TEN = 1_749_564_000_000_000_000
@@ -280,7 +280,7 @@ def test_an_aggressor_that_does_not_fit_is_refused_and_never_becomes_another(agg
 
 
 def later_month(next_index: int = 0) -> PushedContract:
-    return PushedContract("MESU2025", BatchBounds(2), 1000, Position(next_index, TEN + 100), later=True)
+    return PushedContract(ContractId("MESU2025"), BatchBounds(2), 1000, Position(next_index, TEN + 100), later=True)
 
 
 def test_a_later_month_that_is_left_alone_goes_along_with_the_others() -> None:

@@ -10,7 +10,7 @@ from leadline.ingestion.retention import (
     needed_bytes,
     session_bytes,
 )
-from leadline.model.ids import RunId
+from leadline.model.ids import ContractId, RunId
 from leadline.model.market.calendars import calendar
 from leadline.model.ticks import NS_PER_SECOND, TickBatch, TickColumns
 from leadline.model.wire.ticks import encode_tick_batch
@@ -24,7 +24,7 @@ def at(text: str) -> int:
 
 def batch(watermark_ns: int, last_index: int) -> TickBatch:
     ticks = TickColumns.of([(watermark_ns, 20000, 1, 1)], first_index=last_index)
-    return TickBatch(RunId("tape"), "cme", "MESM2025", ticks, watermark_ns)
+    return TickBatch(RunId("tape"), "cme", ContractId("MESM2025"), ticks, watermark_ns)
 
 
 def test_the_last_close_is_that_of_the_session_before_while_a_session_lasts() -> None:
@@ -43,7 +43,9 @@ def test_a_message_goes_when_its_session_is_passed_by_all_and_it_is_stored() -> 
 
 def test_a_message_is_not_larger_than_was_reckoned() -> None:
     ticks = TickColumns.of([(at("2025-06-10 15:00:00") + n, 2**31 - 1, 2**31 - 1, 1) for n in range(256)])
-    payload = encode_tick_batch(TickBatch(RunId("a" * 20), "cme", "MESM2025", ticks, at("2025-06-10 15:00:00")))
+    payload = encode_tick_batch(
+        TickBatch(RunId("a" * 20), "cme", ContractId("MESM2025"), ticks, at("2025-06-10 15:00:00"))
+    )
     assert len(payload) <= session_bytes(256, BatchBounds(256)) - 1440 * BYTES_PER_MESSAGE
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from leadline.ingestion.runs import DEFAULT_TRADE_FROM, ContractDays, plan_tape, previous_days, run_id
 from leadline.model.errors import InvalidInput, Unknown
+from leadline.model.ids import ContractId
 from leadline.model.market.calendars import calendar
 
 CME = calendar("cme")
@@ -15,11 +16,11 @@ def june(*days: int) -> tuple[date, ...]:
     return tuple(date(2025, 6, day) for day in days)
 
 
-def simulated(contract: str = "MESM2025") -> ContractDays:
+def simulated(contract: ContractId = ContractId("MESM2025")) -> ContractDays:
     return ContractDays(contract, CME, None)
 
 
-def recorded(*days: int, contract: str = "MESM2025") -> ContractDays:
+def recorded(*days: int, contract: ContractId = ContractId("MESM2025")) -> ContractDays:
     return ContractDays(contract, CME, june(*days))
 
 
@@ -66,7 +67,9 @@ def test_without_history_the_tape_begins_with_the_traded_day() -> None:
 
 
 def test_contracts_of_one_feed_keep_their_own_days() -> None:
-    plan = plan_tape([recorded(9, 10), recorded(10, contract="ESM2025")], date(2025, 6, 10), history=1, sessions=1)
+    plan = plan_tape(
+        [recorded(9, 10), recorded(10, contract=ContractId("ESM2025"))], date(2025, 6, 10), history=1, sessions=1
+    )
     assert plan.sessions == {"MESM2025": june(9, 10), "ESM2025": june(10)}
     assert plan.missing == june(9)
 
@@ -93,7 +96,7 @@ def test_a_run_is_named_by_what_makes_its_results_and_a_number() -> None:
 
 def test_a_day_on_which_another_month_leads_is_refused_with_the_days_of_the_one_that_is_there() -> None:
     leads = (date(2025, 6, 16), date(2025, 9, 15))
-    feed = ContractDays("MESU2025", CME, june(9, 10), leads)
+    feed = ContractDays(ContractId("MESU2025"), CME, june(9, 10), leads)
     leading = "MESU2025 has prints on it, and leads from 2025-06-16 to before 2025-09-15"
     with pytest.raises(InvalidInput, match=f"a day whose lead month is in the feed: {leading}"):
         plan_tape([feed], date(2025, 6, 10), history=0, sessions=1)

@@ -23,7 +23,7 @@ from leadline.ingestion.v1 import ingestion_pb2_grpc as rpc
 from leadline.local.local_nats import LocalNats
 from leadline.model.bars import BarMessage
 from leadline.model.errors import InvalidInput
-from leadline.model.ids import RunId
+from leadline.model.ids import ContractId, RunId
 from leadline.model.subjects import RUN_SUBJECT, RUNS, TICKS, bar_subject, tick_subject
 from leadline.model.ticks import NS_PER_SECOND, TickBatch, TickColumns, concat
 from leadline.model.v1 import model_pb2
@@ -42,7 +42,7 @@ from tests.stack import Database, OlderStore, bus_as, pool_as, run_sql
 
 pytestmark = pytest.mark.integration
 
-MES, ES = "MESM2025", "ESM2025"
+MES, ES = ContractId("MESM2025"), ContractId("ESM2025")
 KEY = "k" * 64
 STRATEGY, ACCOUNT = "default/mes-orderflow", "default/paper"
 AS_A_PROCESS = """
@@ -163,7 +163,7 @@ async def the_finished_run(place: Place) -> Run:
     raise AssertionError("the stream ended")
 
 
-async def whole_tape(place: Place, tape: str, contract: str = MES) -> list[TickBatch]:
+async def whole_tape(place: Place, tape: str, contract: ContractId = MES) -> list[TickBatch]:
     """Every message of a contract up to the end of its tape, repetitions dropped."""
     batches: list[TickBatch] = []
     next_index = 0
@@ -566,7 +566,7 @@ OPEN = at("2025-06-10 13:30:00")
 
 
 def pushed(
-    *rows: tuple[int, int, int, int], index: int, watermark_ns: int = 0, contract: str = MES, end: bool = False
+    *rows: tuple[int, int, int, int], index: int, watermark_ns: int = 0, contract: ContractId = MES, end: bool = False
 ) -> pb.PublishTicksRequest:
     batch = TickBatch(RunId(""), "cme", contract, TickColumns.of(rows), watermark_ns)
     return pb.PublishTicksRequest(batch=tick_batch_to_proto(batch), first_index=index, end=end)
@@ -750,7 +750,7 @@ async def test_a_push_that_cannot_be_used_is_refused_and_nothing_before_it_is_lo
         columns = model_pb2.TickBatch(contract=MES, time_ns=[OPEN + 2], price=[24_000], size=[1], aggressor=[1])
         with_end = model_pb2.TickBatch(contract=MES, final=True)
         for bad, code, said in (
-            (pushed((OPEN, 1, 1, 1), contract="NQM2025", index=0), grpc.StatusCode.NOT_FOUND, "NQM2025"),
+            (pushed((OPEN, 1, 1, 1), contract=ContractId("NQM2025"), index=0), grpc.StatusCode.NOT_FOUND, "NQM2025"),
             (
                 pb.PublishTicksRequest(batch=model_pb2.TickBatch(contract=MES, time_ns=[1]), first_index=1),
                 grpc.StatusCode.INVALID_ARGUMENT,

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from leadline.aggregation.kernel import fold
 from leadline.ingestion.simulator import simulate, simulate_day
 from leadline.model.errors import InvalidInput, Unknown
+from leadline.model.ids import ContractId
 from leadline.model.market.calendars import calendar
 from leadline.model.market.contracts import instrument_of
 from leadline.model.market.hours import instant_ns
@@ -20,7 +21,7 @@ from leadline.model.market.instruments import instruments
 from leadline.model.ticks import NS_PER_MINUTE, TickColumns, concat
 from tests.ingestion.builders import rows_of
 
-MES = "MESM2025"
+MES = ContractId("MESM2025")
 TUESDAY = date(2025, 6, 10)
 # What the seed 1 has to give on that day, on every machine and with every version of the libraries.
 GOLDEN = "bf77c3c4fcdad45fca6a5e88855fcd15a4d921c53ef634a78d41e135e30ea619"
@@ -151,7 +152,7 @@ def test_a_day_has_trends_and_ranges() -> None:
 
 
 def test_the_mini_and_the_micro_share_one_market() -> None:
-    micro, mini = (simulate_day(contract, TUESDAY, seed=1) for contract in (MES, "ESM2025"))
+    micro, mini = (simulate_day(contract, TUESDAY, seed=1) for contract in (MES, ContractId("ESM2025")))
     assert micro.time_ns.tolist() == mini.time_ns.tolist()
     assert np.abs(micro.price - mini.price).max() == 1
     assert mini.size.sum() > 5 * micro.size.sum()
@@ -159,14 +160,14 @@ def test_the_mini_and_the_micro_share_one_market() -> None:
 
 @pytest.mark.parametrize("root", [found.root for found in instruments() if found.calendar not in {"nse", "mcx"}])
 def test_every_instrument_whose_calendar_is_loaded_can_be_simulated(root: str) -> None:
-    contract = root if instrument_of(root).kind != "future" else f"{root}Z2025"
+    contract = ContractId(root if instrument_of(root).kind != "future" else f"{root}Z2025")
     ticks = simulate_day(contract, TUESDAY, seed=1)
     assert len(ticks) > 20_000
     assert ticks.price.min() > 0
 
 
 def test_a_session_of_2013_goes_on_until_its_close_of_that_year() -> None:
-    last = int(simulate_day("GCZ2013", date(2013, 10, 8), seed=1).time_ns[-1])
+    last = int(simulate_day(ContractId("GCZ2013"), date(2013, 10, 8), seed=1).time_ns[-1])
     five_past, closes = (instant_ns(date(2013, 10, 8), clock, "America/New_York") for clock in ("17:05", "17:15"))
     assert five_past < last < closes
 
@@ -174,9 +175,9 @@ def test_a_session_of_2013_goes_on_until_its_close_of_that_year() -> None:
 def test_a_shortened_session_ends_early_with_fewer_prints() -> None:
     day_after_thanksgiving = date(2025, 11, 28)
     _, closes = calendar("cme").market(day_after_thanksgiving) or (0, 0)
-    ticks = simulate_day("MESZ2025", day_after_thanksgiving, seed=1)
+    ticks = simulate_day(ContractId("MESZ2025"), day_after_thanksgiving, seed=1)
     assert ticks.time_ns[-1] < closes
-    assert len(ticks) < len(simulate_day("MESZ2025", TUESDAY, seed=1))
+    assert len(ticks) < len(simulate_day(ContractId("MESZ2025"), TUESDAY, seed=1))
 
 
 @settings(max_examples=20, deadline=None)
@@ -184,7 +185,7 @@ def test_a_shortened_session_ends_early_with_fewer_prints() -> None:
 def test_any_seed_makes_a_sound_day(seed: int, day: date) -> None:
     market = calendar("24x7").market(day)
     assert market is not None
-    ticks = simulate_day("BTCUSDT", day, seed)
+    ticks = simulate_day(ContractId("BTCUSDT"), day, seed)
     assert (np.diff(ticks.time_ns) >= 0).all()
     assert market[0] <= ticks.time_ns[0] <= ticks.time_ns[-1] < market[1]
     assert ticks.price.min() > 0

@@ -15,6 +15,7 @@ from leadline.ingestion.simulator import simulate_day
 from leadline.ingestion.sources import Day, FileSource, SimulatedSource, Source
 from leadline.ingestion.tally import TooManyKeptOut
 from leadline.model.errors import InvalidInput, Unknown
+from leadline.model.ids import ContractId
 from leadline.model.market.contracts import instrument_of
 from leadline.model.ticks import NS_PER_SECOND, TickColumns, concat
 from tests.ingestion.builders import rows_of
@@ -33,7 +34,7 @@ def file_of(folder: Path, name: str, lines: list[str], header: str = HEADER) -> 
     return path
 
 
-def accepted(source: Source, contract: str, days: tuple[date, ...]) -> tuple[TickColumns, dict[str, int]]:
+def accepted(source: Source, contract: ContractId, days: tuple[date, ...]) -> tuple[TickColumns, dict[str, int]]:
     """All prints that the platform accepts, and the others by reason."""
     normaliser = Normaliser.of(contract, allowed_lateness_ns=0)
     ticks = concat([*(normaliser.feed(raw) for raw in source.read(contract, days)), normaliser.finish()])
@@ -45,9 +46,12 @@ def test_a_file_has_days_and_prints(tmp_path: Path) -> None:
     path = file_of(tmp_path, "mes.csv", [f"{monday},6000.25,2,1", f"{tuesday},6001,1,-1", f"{tuesday},6001.5,1,0"])
     source = FileSource([(path, "MESM2025")])
     assert source.contracts == ("MESM2025",)
-    assert source.days("MESM2025") == (date(2025, 6, 9), date(2025, 6, 10))  # Tuesday begins on Monday at 18:00
-    assert source.day("MESM2025", date(2025, 6, 10)) == Day(2, tuesday)
-    ticks, quarantined = accepted(source, "MESM2025", (date(2025, 6, 9), date(2025, 6, 10)))
+    assert source.days(ContractId("MESM2025")) == (
+        date(2025, 6, 9),
+        date(2025, 6, 10),
+    )  # Tuesday begins on Monday at 18:00
+    assert source.day(ContractId("MESM2025"), date(2025, 6, 10)) == Day(2, tuesday)
+    ticks, quarantined = accepted(source, ContractId("MESM2025"), (date(2025, 6, 9), date(2025, 6, 10)))
     assert rows_of(ticks) == [(monday, 24001, 2, 1), (tuesday, 24004, 1, -1), (tuesday, 24006, 1, 0)]
     assert quarantined == {}
 
@@ -55,7 +59,7 @@ def test_a_file_has_days_and_prints(tmp_path: Path) -> None:
 def test_days_that_are_not_asked_for_are_left_out(tmp_path: Path) -> None:
     lines = [f"{at(f'2025-06-{day:02} 14:00:00')},6000,1,1" for day in (9, 10, 11)]
     source = FileSource([(file_of(tmp_path, "mes.csv", lines), "MESM2025")])
-    ticks, _ = accepted(source, "MESM2025", (date(2025, 6, 10),))
+    ticks, _ = accepted(source, ContractId("MESM2025"), (date(2025, 6, 10),))
     assert ticks.time_ns.tolist() == [at("2025-06-10 14:00:00")]
 
 
@@ -91,7 +95,7 @@ def test_files_of_a_contract_follow_one_another_in_time_however_they_are_named(t
     later = file_of(tmp_path, "a.csv.gz", [f"{at('2025-06-10 14:00:00')},6001,1,1"])
     earlier = file_of(tmp_path, "b.csv", [f"{at('2025-06-09 14:00:00')},6000,1,1"])
     source = FileSource([(later, "MESM2025"), (earlier, "MESM2025")])
-    ticks, quarantined = accepted(source, "MESM2025", (date(2025, 6, 9), date(2025, 6, 10)))
+    ticks, quarantined = accepted(source, ContractId("MESM2025"), (date(2025, 6, 9), date(2025, 6, 10)))
     assert ticks.price.tolist() == [24000, 24004]
     assert quarantined == {}
     assert source.content_id == FileSource([(earlier, "MESM2025"), (later, "MESM2025")]).content_id
@@ -122,22 +126,24 @@ def test_a_file_that_follows_within_the_same_instant_does_not_overlap(tmp_path: 
     begin = at("2025-06-10 14:00:00")
     first = file_of(tmp_path, "first.csv", [f"{begin},6000,1,1", f"{begin + 5},6000,1,1"])
     second = file_of(tmp_path, "second.csv", [f"{begin + 5},6000,2,1", f"{begin + 6},6000,1,1"])
-    ticks, _ = accepted(FileSource([(second, "MESM2025"), (first, "MESM2025")]), "MESM2025", (date(2025, 6, 10),))
+    ticks, _ = accepted(
+        FileSource([(second, "MESM2025"), (first, "MESM2025")]), ContractId("MESM2025"), (date(2025, 6, 10),)
+    )
     assert ticks.size.tolist() == [1, 1, 2, 1]
 
 
 def test_what_is_faulty_on_days_that_are_not_played_does_not_count(tmp_path: Path) -> None:
     lines = [f"{at('2025-06-09 14:00:00')},6000.10,1,1"] * 50 + [f"{at('2025-06-10 14:00:00')},6000,1,1"] * 50
     source = FileSource([(file_of(tmp_path, "mes.csv", lines), "MESM2025")])
-    source.require_share("MESM2025", (date(2025, 6, 10),), Decimal(1))
+    source.require_share(ContractId("MESM2025"), (date(2025, 6, 10),), Decimal(1))
     with pytest.raises(TooManyKeptOut, match="50 of 100 prints of MESM2025 were kept out, more than 1 %: off_grid 50"):
-        source.require_share("MESM2025", (date(2025, 6, 9), date(2025, 6, 10)), Decimal(1))
+        source.require_share(ContractId("MESM2025"), (date(2025, 6, 9), date(2025, 6, 10)), Decimal(1))
 
 
 def test_a_day_of_another_contract_is_refused(shared_data: Path) -> None:
     source = FileSource([(shared_data / "ticks" / "gc_20131008_tickrule.csv.gz", "MESZ2013")])
     with pytest.raises(TooManyKeptOut, match=r"39,907 of 51,963 prints of MESZ2013 were kept out, .* off_grid 39,907"):
-        source.require_share("MESZ2013", source.days("MESZ2013") or (), Decimal(1))
+        source.require_share(ContractId("MESZ2013"), source.days(ContractId("MESZ2013")) or (), Decimal(1))
 
 
 def test_the_content_id_follows_from_the_bytes_and_the_contract_and_not_from_the_name(tmp_path: Path) -> None:
@@ -156,9 +162,9 @@ def test_how_the_file_is_read_changes_nothing(tmp_path: Path, monkeypatch: pytes
         for n in range(500)
     ]
     path = file_of(tmp_path, "mes.csv.gz", lines)
-    at_once, _ = accepted(FileSource([(path, "MESM2025")]), "MESM2025", (date(2025, 6, 10),))
+    at_once, _ = accepted(FileSource([(path, "MESM2025")]), ContractId("MESM2025"), (date(2025, 6, 10),))
     monkeypatch.setattr(sources, "BLOCK_BYTES", 64)
-    in_pieces, _ = accepted(FileSource([(path, "MESM2025")]), "MESM2025", (date(2025, 6, 10),))
+    in_pieces, _ = accepted(FileSource([(path, "MESM2025")]), ContractId("MESM2025"), (date(2025, 6, 10),))
     assert rows_of(in_pieces) == rows_of(at_once)
     assert len(at_once) == 500
 
@@ -167,15 +173,15 @@ def test_a_time_that_does_not_fit_is_counted_and_has_no_day(tmp_path: Path) -> N
     good = at("2025-06-10 14:00:00")
     path = file_of(tmp_path, "mes.csv", [f"{good},6000,1,1", "99999999999999999999,6000,1,1", "-5,6000,1,1"])
     source = FileSource([(path, "MESM2025")])
-    assert source.days("MESM2025") == (date(2025, 6, 10),)
-    assert accepted(source, "MESM2025", (date(2025, 6, 10),))[1] == {"overflow": 2}
+    assert source.days(ContractId("MESM2025")) == (date(2025, 6, 10),)
+    assert accepted(source, ContractId("MESM2025"), (date(2025, 6, 10),))[1] == {"overflow": 2}
 
 
 def test_a_print_on_a_day_that_the_calendar_does_not_know_is_counted(tmp_path: Path) -> None:
     times = (at("2025-06-10 14:00:00"), at("2099-06-10 14:00:00"))
     source = FileSource([(file_of(tmp_path, "mes.csv", [f"{time},6000,1,1" for time in times]), "MESM2025")])
-    assert source.days("MESM2025") == (date(2025, 6, 10),)
-    assert accepted(source, "MESM2025", (date(2025, 6, 10),))[1] == {"outside_calendar": 1}
+    assert source.days(ContractId("MESM2025")) == (date(2025, 6, 10),)
+    assert accepted(source, ContractId("MESM2025"), (date(2025, 6, 10),))[1] == {"outside_calendar": 1}
 
 
 def test_nothing_is_taken_from_a_file_with_an_error_in_it(tmp_path: Path) -> None:
@@ -223,19 +229,19 @@ def test_an_archive_that_becomes_too_long_is_refused_before_all_of_it_is_unpacke
 
 def test_a_simulated_market_is_a_source_like_any_other() -> None:
     day = date(2025, 6, 10)
-    source = SimulatedSource(("MESM2025",), seed=1)
-    ticks, quarantined = accepted(source, "MESM2025", (day,))
-    made = simulate_day("MESM2025", day, seed=1)
+    source = SimulatedSource((ContractId("MESM2025"),), seed=1)
+    ticks, quarantined = accepted(source, ContractId("MESM2025"), (day,))
+    made = simulate_day(ContractId("MESM2025"), day, seed=1)
     assert rows_of(ticks) == rows_of(made)
     assert quarantined == {}
-    assert source.day("MESM2025", day).prints == len(made)
-    assert source.day("MESM2025", day).begins_ns <= made.time_ns[0]
-    assert source.ends_ns("MESM2025", day) > made.time_ns[-1]
+    assert source.day(ContractId("MESM2025"), day).prints == len(made)
+    assert source.day(ContractId("MESM2025"), day).begins_ns <= made.time_ns[0]
+    assert source.ends_ns(ContractId("MESM2025"), day) > made.time_ns[-1]
 
 
 def test_a_simulated_market_is_known_by_seed_contracts_and_price() -> None:
     ids = {
-        SimulatedSource(contracts, seed).content_id
+        SimulatedSource(tuple(map(ContractId, contracts)), seed).content_id
         for contracts, seed in ((("MESM2025",), 1), (("MESM2025",), 2), (("MESM2025", "ESM2025"), 1))
     }
     assert len(ids) == 3
@@ -278,17 +284,17 @@ def test_recorded_days_are_accepted_whole(
 def test_prints_off_the_grid_of_another_instrument_are_counted_and_nothing_is_lost(shared_data: Path) -> None:
     path = shared_data / "ticks" / "gc_20131008_tickrule.csv.gz"
     source = FileSource([(path, "SIZ2013")])  # gold's prices are on silver's finer grid: all are accepted
-    days = source.days("SIZ2013")
+    days = source.days(ContractId("SIZ2013"))
     assert days is not None
-    assert accepted(source, "SIZ2013", days)[1] == {}
+    assert accepted(source, ContractId("SIZ2013"), days)[1] == {}
     es = FileSource([(path, "ESZ2013")])
-    ticks, quarantined = accepted(es, "ESZ2013", es.days("ESZ2013") or ())
+    ticks, quarantined = accepted(es, ContractId("ESZ2013"), es.days(ContractId("ESZ2013")) or ())
     assert set(quarantined) == {"off_grid"}
     assert len(ticks) + quarantined["off_grid"] == 51_963
 
 
 def test_raw_prices_are_exact_billionths(tmp_path: Path) -> None:
     path = file_of(tmp_path, "gc.csv", [f"{at('2013-10-08 14:00:00')},1313.7,1,0"])
-    (raw,) = FileSource([(path, "GCZ2013")]).read("GCZ2013", (date(2013, 10, 8),))
+    (raw,) = FileSource([(path, "GCZ2013")]).read(ContractId("GCZ2013"), (date(2013, 10, 8),))
     assert isinstance(raw, RawColumns)
     assert raw.price.tolist() == [13137 * NANO // 10]

@@ -15,12 +15,13 @@ from leadline.ingestion.tally import (
     nothing_reached_a_bar,
     require_share,
 )
+from leadline.model.ids import ContractId
 from leadline.model.market.calendars import calendar
 from leadline.model.market.contracts import instrument_of
 from leadline.model.market.hours import SessionHours
 from leadline.model.ticks import TickColumns
 
-MES = "MESM2025"
+MES = ContractId("MESM2025")
 SHEET = instrument_of(MES)
 RTH, GLOBEX = SHEET.sessions["rth"], SHEET.sessions["globex"]
 LUNCH = SessionHours("12:00", "13:00", "America/New_York")

@@ -13,10 +13,11 @@ from leadline.ingestion.batching import BatchBounds, BatchDraft
 from leadline.ingestion.raw import RawColumns
 from leadline.ingestion.sources import Day, SimulatedSource
 from leadline.ingestion.tape import ContractTape, Pace, Position, in_tape_order
+from leadline.model.ids import ContractId
 from leadline.model.ticks import NS_PER_MINUTE, NS_PER_SECOND, concat
 from tests.ingestion.builders import Row, printed, raw_of, rows_of
 
-MES = "MESM2025"
+MES = ContractId("MESM2025")
 MONDAY, TUESDAY = date(2025, 6, 9), date(2025, 6, 10)
 THREE_EACH = BatchBounds(3)
 BEGIN = int(datetime(2025, 6, 9, 14, tzinfo=UTC).timestamp()) * NS_PER_SECOND
@@ -28,21 +29,21 @@ class Recorded:
     kind: Literal["sim", "file", "catalog"] = "file"
     content_id = "recorded"
 
-    def __init__(self, rows: Sequence[Row], contract: str = MES, block: int = 7) -> None:
-        self.contracts: tuple[str, ...] = (contract,)
+    def __init__(self, rows: Sequence[Row], contract: ContractId = MES, block: int = 7) -> None:
+        self.contracts: tuple[ContractId, ...] = (contract,)
         self._rows = list(rows)
         self._block = block
 
-    def days(self, contract: str) -> tuple[date, ...]:
+    def days(self, contract: ContractId) -> tuple[date, ...]:
         return (MONDAY,)
 
-    def day(self, contract: str, day: date) -> Day:
+    def day(self, contract: ContractId, day: date) -> Day:
         return Day(len(self._rows), min(row[0] for row in self._rows))
 
-    def ends_ns(self, contract: str, last_day: date) -> int:
+    def ends_ns(self, contract: ContractId, last_day: date) -> int:
         return 0
 
-    def read(self, contract: str, days: Sequence[date]) -> Iterator[RawColumns]:
+    def read(self, contract: ContractId, days: Sequence[date]) -> Iterator[RawColumns]:
         for start in range(0, len(self._rows), self._block):
             yield raw_of(self._rows[start : start + self._block], contract, start)
 
@@ -124,7 +125,7 @@ def test_a_tape_resumed_at_any_message_goes_on_as_if_nothing_had_happened(
 def test_contracts_go_out_in_the_order_of_the_tape() -> None:
     es, mes = (
         ContractTape(Recorded(seconds(*offsets), contract), contract, [MONDAY], BatchBounds(1), 0)
-        for contract, offsets in (("ESM2025", (0, 2, 4)), (MES, (1, 2, 3)))
+        for contract, offsets in ((ContractId("ESM2025"), (0, 2, 4)), (MES, (1, 2, 3)))
     )
     order = [
         (each.contract, (draft.watermark_ns - BEGIN) // NS_PER_SECOND)

@@ -11,7 +11,7 @@ import pytest
 
 from leadline.model.bars import Bar, BarKey, BarMessage, FootprintRows
 from leadline.model.frozen import quickly_made
-from leadline.model.ids import RunId
+from leadline.model.ids import ContractId, RunId
 
 
 @quickly_made
@@ -95,7 +95,7 @@ def test_another_class_is_refused(other: type):
 
 def test_bars_and_what_they_are_made_of_keep_their_fields_in_order():
     column = np.arange(3)
-    key = BarKey("MESZ2025", "rth", "5m-r1", date(2025, 11, 20), 3)
+    key = BarKey(ContractId("MESZ2025"), "rth", "5m-r1", date(2025, 11, 20), 3)
     rows = FootprintRows(column, *[column + place for place in range(1, 7)])
     numbers = range(len(fields(Bar)) - 3)
     bar = Bar(key, *numbers, rows)  # type: ignore[call-arg]

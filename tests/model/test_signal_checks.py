@@ -28,7 +28,7 @@ from tests.execution.harness.builders import DAY, MES, RTH_S, ns
 
 RTH = instrument("MES").sessions["rth"]
 MONTHS = (
-    FrontMonth(ContractId(MES), date(2025, 3, 1), date(2025, 9, 1)),
+    FrontMonth(MES, date(2025, 3, 1), date(2025, 9, 1)),
     FrontMonth(ContractId("MESZ2025"), date(2025, 9, 1), None),
 )
 SOURCE = SignalSource(
@@ -136,7 +136,7 @@ def test_the_session_is_the_calendars(opens, closes):
     "day", [date(2025, 6, 8), date(2025, 7, 4), date(1999, 1, 4), date(1, 1, 1), date(9999, 12, 31)]
 )
 def test_there_is_no_bar_on_a_day_without_a_session(day):
-    always = replace(SOURCE, months=(FrontMonth(ContractId(MES), date.min, None),))
+    always = replace(SOURCE, months=(FrontMonth(MES, date.min, None),))
     assert refusal(with_key(trading_day=day), always) == ("session" if day == date(2025, 7, 4) else "no_session")
 
 
@@ -218,7 +218,9 @@ def test_a_text_may_be_of_any_script():
 
 def test_a_refusal_can_be_stored_and_shown_whatever_the_message_said():
     with pytest.raises(RefusedMessage) as refused:
-        check_message(SOURCE, message(replace(BAR, bar=replace(BAR.bar, contract="MES\x00\n\x1b[2J\ud800"))))
+        check_message(
+            SOURCE, message(replace(BAR, bar=replace(BAR.bar, contract=ContractId("MES\x00\n\x1b[2J\ud800"))))
+        )
     assert refused.value.detail.startswith("MES   [2J /")
     assert refused.value.detail.isprintable()
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from leadline.model.errors import InvalidInput
-from leadline.model.ids import AccountId, StrategyId
+from leadline.model.ids import AccountId, ContractId, StrategyId
 from leadline.plan.demand import BarsWanted, DemandRow, demand_rows
 from leadline.plan.plan import plan
 from leadline.plan.platform import PlatformSettings
@@ -18,13 +18,17 @@ FIXED: dict[str, Any] = {"sizing": {"mode": "Fixed", "size": 1}}
 
 
 def rows(contracts: dict[str, str], strategies, accounts=()):
-    return demand_rows(plan(PlatformSettings(), accounts, strategies), contracts, DAY)
+    return demand_rows(
+        plan(PlatformSettings(), accounts, strategies),
+        {ContractId(name): venue for name, venue in contracts.items()},
+        DAY,
+    )
 
 
 def test_a_strategy_wants_its_bars_and_its_account_the_prints_of_what_fills_it():
     assert rows({"MESZ2025": "cme"}, [strategy()]) == (
-        DemandRow(StrategyId("default/flow"), AccountId("default/paper"), "MESZ2025", "cme", RTH),
-        DemandRow(StrategyId(""), AccountId("default/paper"), "MESZ2025", "cme", None),
+        DemandRow(StrategyId("default/flow"), AccountId("default/paper"), ContractId("MESZ2025"), "cme", RTH),
+        DemandRow(StrategyId(""), AccountId("default/paper"), ContractId("MESZ2025"), "cme", None),
     )
 
 
@@ -59,7 +63,7 @@ def test_bars_carry_their_token_and_the_hours_of_their_session():
     assert (found[0].bars.bars, found[0].bars.ticks_per_row) == ("ticks250", 4)
     assert (found[0].bars.open, found[0].bars.close, found[0].bars.zone) == ("08:20", "13:30", "America/New_York")
     assert "." not in found[0].bars.session
-    assert found[1:] == (DemandRow(StrategyId(""), AccountId("default/a"), "GCZ2025", "comex", None),)
+    assert found[1:] == (DemandRow(StrategyId(""), AccountId("default/a"), ContractId("GCZ2025"), "comex", None),)
 
 
 def test_a_contract_that_the_feed_does_not_have_is_refused():

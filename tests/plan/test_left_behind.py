@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from leadline.ingestion.simulator import simulate_day
+from leadline.model.ids import ContractId
 from leadline.model.market.contracts import instrument_of
 from leadline.model.ticks import NS_PER_MINUTE
 from tests.execution.harness.builders import RTH_S, ns
@@ -61,7 +62,7 @@ def feed(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     """
     folder = tmp_path_factory.mktemp("feed")
     options = []
-    for contract in ("MESM2025", "NQM2025"):
+    for contract in map(ContractId, ("MESM2025", "NQM2025")):
         ticks, tick = simulate_day(contract, date(2025, 6, 10), 1), instrument_of(contract).tick
         columns = (ticks.time_ns.tolist(), ticks.price.tolist(), ticks.size.tolist(), ticks.aggressor.tolist())
         rows = [

@@ -19,7 +19,7 @@ from leadline.local.local_postgres import DATABASE, LocalPostgres
 from leadline.local.ports import Ports
 from leadline.local.server_process import ServerFailed
 from leadline.model.errors import LeadlineError
-from leadline.model.ids import RunId
+from leadline.model.ids import ContractId, RunId
 from leadline.model.subjects import TICKS, tick_subject
 from leadline.runtime.bus.bus import open_bus
 from leadline.runtime.database import connect, open_pool
@@ -29,7 +29,7 @@ from leadline.schema.streams import migrate_bus
 
 pytestmark = pytest.mark.integration
 
-SUBJECT = tick_subject(RunId("r1"), "sim", "MESZ6")
+SUBJECT = tick_subject(RunId("r1"), "sim", ContractId("MESZ6"))
 
 
 @pytest.fixture

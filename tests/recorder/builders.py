@@ -6,18 +6,18 @@ from decimal import Decimal
 import numpy as np
 
 from leadline.model.bars import Bar, BarKey, BarMessage, FootprintRows, UnfinishedBar
-from leadline.model.ids import AccountId, RunId, StrategyId
+from leadline.model.ids import AccountId, ContractId, RunId, StrategyId
 from leadline.model.signals import BarSignals, Direction, Pattern, Regime, RegimeReading, Signal, SignalMessage
 from leadline.model.ticks import TickBatch, TickColumns
 
 TAPE = RunId("run-1")
 VENUE = "cme"
-CONTRACT = "MESZ2025"
+CONTRACT = ContractId("MESZ2025")
 DAY = date(2025, 11, 20)
 OPEN_NS = 1_763_649_000_000_000_000
 
 
-def tick_batch(first: int, last: int, *, contract: str = CONTRACT, tape: str = TAPE) -> TickBatch:
+def tick_batch(first: int, last: int, *, contract: ContractId = CONTRACT, tape: str = TAPE) -> TickBatch:
     """Prints `first` to `last`, both included; every column follows from the index."""
     ticks = TickColumns.of(((OPEN_NS + i, 20_000 + i % 7, 1 + i % 3, i % 3 - 1) for i in range(first, last + 1)), first)
     return TickBatch(RunId(tape), VENUE, contract, ticks, OPEN_NS + last)

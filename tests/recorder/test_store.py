@@ -4,6 +4,7 @@ import asyncpg
 import pytest
 
 from leadline.model.errors import RefusedMessage
+from leadline.model.ids import ContractId
 from leadline.model.subjects import TICKS
 from leadline.recorder.store import Store
 from leadline.runtime.bus.bus import Received
@@ -81,7 +82,7 @@ async def test_a_gap_that_is_given_up_is_there_for_all_to_see_and_counted_once(p
 async def test_tapes_and_contracts_have_their_own_positions(pool):
     store = Store(pool)
     await store.write_ticks([tick_batch(0, 2)])
-    await store.write_ticks([tick_batch(0, 1, contract="ESZ2025")])
+    await store.write_ticks([tick_batch(0, 1, contract=ContractId("ESZ2025"))])
     await store.write_ticks([tick_batch(0, 0, tape="run-2")])
     assert await stored_indices(pool) == [0, 1, 2]
     assert await stored_indices(pool, contract="ESZ2025") == [0, 1]

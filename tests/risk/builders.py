@@ -91,7 +91,7 @@ TWO_LONGS = (signal(Pattern.BUYING_ABSORPTION), signal(Pattern.SELLING_EXHAUSTIO
 def bar(
     signals: tuple[Signal, ...] = TWO_LONGS, regime: Regime = Regime.TRENDING_UP, multiplier: str = "1.0"
 ) -> BarSignals:
-    key = BarKey("MESM2025", "rth", "5m-r1", DAY, 12)
+    key = BarKey(ContractId("MESM2025"), "rth", "5m-r1", DAY, 12)
     reading = RegimeReading(regime, D("0.8"), D(multiplier))
     return BarSignals(key, NOW, CLOSED_AT, OPEN, CLOSE, reading, signals, one_entry(signals))
 

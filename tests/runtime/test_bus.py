@@ -13,7 +13,7 @@ from opentelemetry.sdk.trace import TracerProvider
 
 from leadline.local.local_nats import LocalNats
 from leadline.model.errors import Unknown
-from leadline.model.ids import AccountId, RunId
+from leadline.model.ids import AccountId, ContractId, RunId
 from leadline.model.subjects import BARS, ORDERS, TICKS, order_subject, tick_subject
 from leadline.runtime.bus import _link
 from leadline.runtime.bus._link import BusTrouble, Link
@@ -25,8 +25,8 @@ from tests.stack import bus_as
 
 pytestmark = pytest.mark.integration
 
-MES = tick_subject(RunId("r1"), "sim", "MESZ6")
-ES = tick_subject(RunId("r1"), "sim", "ESZ6")
+MES = tick_subject(RunId("r1"), "sim", ContractId("MESZ6"))
+ES = tick_subject(RunId("r1"), "sim", ContractId("ESZ6"))
 
 
 def numbered(first: int, count: int, subject: str = MES, size: int = 40) -> list[tuple[str, bytes, str]]:

@@ -13,7 +13,7 @@ from nats.aio.client import Client
 from leadline.local.nats_server import bus_accounts, nats_binary, nats_config
 from leadline.local.ports import LOOPBACK, Ports
 from leadline.local.server_process import ServerProcess
-from leadline.model.ids import AccountId, RunId, StrategyId
+from leadline.model.ids import AccountId, ContractId, RunId, StrategyId
 from leadline.model.subjects import (
     BARS,
     ORDERS,
@@ -34,8 +34,8 @@ from tests.stack import make_streams
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
 
 STREAMS = (TICKS, BARS, SIGNALS, ORDERS, RUNS)
-TICK = tick_subject(RunId("t"), "cme", "MESM2025")
-BAR = bar_subject(RunId("t"), "cme", "MESM2025", "rth", "5m-r1")
+TICK = tick_subject(RunId("t"), "cme", ContractId("MESM2025"))
+BAR = bar_subject(RunId("t"), "cme", ContractId("MESM2025"), "rth", "5m-r1")
 OWN_SIGNAL = signal_subject(RunId("t"), AccountId("a/paper"), StrategyId("a/mes"))
 OTHER_SIGNAL = signal_subject(RunId("t"), AccountId("b/paper"), StrategyId("b/mes"))
 HALT = order_subject("halt", RunId("t"), AccountId("b/paper"))

@@ -18,7 +18,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from leadline.aggregation.v1 import aggregation_pb2, aggregation_pb2_grpc
 from leadline.local.local_nats import LocalNats
 from leadline.model.errors import InvalidInput
-from leadline.model.ids import RunId
+from leadline.model.ids import ContractId, RunId
 from leadline.model.subjects import RUNS, TICKS
 from leadline.runtime import main
 from leadline.runtime.context import Context, open_context
@@ -340,7 +340,7 @@ async def test_an_old_connection_is_given_up_and_the_next_call_finds_another(tmp
 
 def a_run(tape: str, *, finished: bool = False, instruments: str = "") -> Run:
     day = date(2026, 3, 2)
-    return Run(RunId(tape), "sim", {"MESH6": "sim"}, day, 0, (day,), (), 1, finished, instruments)
+    return Run(RunId(tape), "sim", {ContractId("MESH6"): "sim"}, day, 0, (day,), (), 1, finished, instruments)
 
 
 @pytest.mark.integration

@@ -6,7 +6,7 @@ from contextlib import aclosing
 import pytest
 
 from leadline.local.local_nats import LocalNats
-from leadline.model.ids import RunId
+from leadline.model.ids import ContractId, RunId
 from leadline.model.subjects import TICKS, tick_subject
 from leadline.runtime.bus.bus import Bus, TailLost
 from tests.measured import total, value
@@ -14,7 +14,7 @@ from tests.stack import OlderStore, bus_as
 
 pytestmark = pytest.mark.integration
 
-MES, ES = (tick_subject(RunId("t"), "cme", contract) for contract in ("MESZ2025", "ESZ2025"))
+MES, ES = (tick_subject(RunId("t"), "cme", ContractId(contract)) for contract in ("MESZ2025", "ESZ2025"))
 PATIENCE_S = 30
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from leadline.local.local_nats import LocalNats
 from leadline.model.errors import InvalidInput, Unknown
-from leadline.model.ids import AccountId, RunId, StrategyId
+from leadline.model.ids import AccountId, ContractId, RunId, StrategyId
 from leadline.model.subjects import (
     BARS,
     ORDER_KINDS,
@@ -24,8 +24,8 @@ from leadline.schema.permissions import DURABLES, MIGRATE_USER, USERS, bus_permi
 from leadline.schema.streams import check_server_version, migrate_bus, stream_definitions
 from tests.stack import bus_as
 
-TICK = tick_subject(RunId("r1"), "sim", "MESZ6")
-BAR = bar_subject(RunId("r1"), "sim", "MESZ6", "rth", "5m-r1")
+TICK = tick_subject(RunId("r1"), "sim", ContractId("MESZ6"))
+BAR = bar_subject(RunId("r1"), "sim", ContractId("MESZ6"), "rth", "5m-r1")
 SIGNAL = signal_subject(RunId("r1"), AccountId("default/paper"), StrategyId("default/mes"))
 ORDER = order_subject("order", RunId("r1"), AccountId("default/paper"))
 

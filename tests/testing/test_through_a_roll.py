@@ -104,7 +104,7 @@ def test_the_new_month_has_the_history_of_its_own_prints(
 def test_a_restart_before_in_and_after_the_roll_goes_on_with_the_same_words(
     run: Replay, manifests: tuple[TradingStrategy, TradingAccount]
 ) -> None:
-    told: dict[str, dict[str, list[BarMessage]]] = {
+    told: dict[ContractId, dict[str, list[BarMessage]]] = {
         contract: {
             OWN_SERIES: [
                 BarMessage(TAPE, "cme", contract, bar.known_at_ns, final=False, bar=bar)

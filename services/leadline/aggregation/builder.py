@@ -13,7 +13,7 @@ from leadline.aggregation.kernel import BarPart, value_area
 from leadline.model.bars import CLOSE_GRACE_NS, Bar, BarKey, BarMessage, UnfinishedBar
 from leadline.model.durations import BarSpec, spec_token
 from leadline.model.errors import InvalidInput, LeadlineError
-from leadline.model.ids import RunId
+from leadline.model.ids import ContractId, RunId
 from leadline.model.market.calendars import Calendar, Session
 from leadline.model.market.hours import SessionHours
 from leadline.model.ticks import NS_PER_MINUTE, Int64Array, TickBatch, TickColumns
@@ -65,7 +65,7 @@ class BarBuilder:
         *,
         tape: RunId,
         venue: str,
-        contract: str,
+        contract: ContractId,
         calendar: Calendar,
         hours: SessionHours,
         spec: BarSpec,

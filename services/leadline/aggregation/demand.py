@@ -8,7 +8,7 @@ from typing import Any
 from leadline.aggregation.builder import BarBuilder
 from leadline.model.durations import BarSpec, parse_bar_spec, spec_token
 from leadline.model.errors import InvalidInput
-from leadline.model.ids import RunId
+from leadline.model.ids import ContractId, RunId
 from leadline.model.market.contracts import instrument_of
 from leadline.model.market.hours import SessionHours
 from leadline.model.market.sessions import calendar_of
@@ -18,7 +18,7 @@ from leadline.model.market.sessions import calendar_of
 class Series:
     """The bars of one contract in one session, cut and laid out in one way: what one builder builds."""
 
-    contract: str
+    contract: ContractId
     venue: str
     hours: SessionHours
     bars: BarSpec
@@ -56,7 +56,7 @@ def series_of(row: Mapping[str, Any]) -> Series:
     if not isinstance(ticks_per_row, int) or ticks_per_row < 1:
         raise InvalidInput("ticks_per_row", ticks_per_row, "an integer >= 1")
     return Series(
-        contract=row["contract"],
+        contract=ContractId(row["contract"]),
         venue=row["venue"],
         hours=SessionHours(hours["open"], hours["close"], hours["zone"], id=row["session"]),
         bars=bar_spec_of(row["bars"]),

@@ -12,7 +12,7 @@ from leadline.aggregation.v1 import aggregation_pb2 as pb
 from leadline.aggregation.v1 import aggregation_pb2_grpc as rpc
 from leadline.model.bars import BarKey, BarMessage
 from leadline.model.errors import InvalidInput, Unknown
-from leadline.model.ids import RunId
+from leadline.model.ids import ContractId, RunId
 from leadline.model.market.contracts import instrument_of
 from leadline.model.subjects import BARS, bar_subject
 from leadline.model.v1 import model_pb2
@@ -114,13 +114,14 @@ class AggregationServicer(rpc.AggregationServiceServicer):
             if not _TOKEN.fullmatch(value) and (value or field != "tape"):
                 raise InvalidInput(f"stream.{field}", value, "letters, digits, - and _")
         tape = RunId(stream.tape) if stream.tape else self._run.tape
+        contract = ContractId(stream.contract)
         if tape == self._run.tape:
-            if stream.contract not in self._run.contracts:
-                raise Unknown("contract", stream.contract, tuple(self._run.contracts))
-            venue = self._run.contracts[stream.contract]
+            if contract not in self._run.contracts:
+                raise Unknown("contract", contract, tuple(self._run.contracts))
+            venue = self._run.contracts[contract]
         else:
-            venue = instrument_of(stream.contract).venue
-        subject = bar_subject(tape, venue, stream.contract, stream.session, stream.spec)
+            venue = instrument_of(contract).venue
+        subject = bar_subject(tape, venue, contract, stream.session, stream.spec)
         name = f"{stream.contract}/{stream.session}/{stream.spec}"
         built = tuple(f"{series.contract}/{series.hours.id}/{series.spec}" for series in self._series())
         if (tape != self._run.tape or name not in built) and await self._bus.last(BARS, subject) is None:

@@ -6,6 +6,7 @@ from datetime import date, timedelta
 
 from leadline.analysis.assemble import strategy_fold
 from leadline.analysis.fold import StrategyFold
+from leadline.model.ids import ContractId
 from leadline.model.manifest.specs import StrategySpec, calendar_of_spec
 from leadline.model.market.calendars import Calendar
 from leadline.model.market.contracts import FrontMonth, front_months, months_from
@@ -19,7 +20,7 @@ class MonthFold:
     next part follows; None for the last one.
     """
 
-    contract: str
+    contract: ContractId
     fold: StrategyFold
     ends_ns: int | None
 
@@ -40,12 +41,12 @@ def month_folds(spec: StrategySpec, feed: Iterable[str], trade_from: date) -> tu
     )
 
 
-def month_ends(spec: StrategySpec, feed: tuple[str, ...], trade_from: date) -> Mapping[str, int]:
+def month_ends(spec: StrategySpec, feed: tuple[ContractId, ...], trade_from: date) -> Mapping[ContractId, int]:
     """From when on (ns UTC) another contract follows, by the contract that it follows; the last one is not there."""
     return _ends(spec, months_from(spec.instrument, feed, trade_from))
 
 
-def _ends(spec: StrategySpec, months: Sequence[FrontMonth]) -> dict[str, int]:
+def _ends(spec: StrategySpec, months: Sequence[FrontMonth]) -> dict[ContractId, int]:
     market = calendar_of_spec(spec)
     return {month.contract: _opening(market, month.until) for month in months[:-1] if month.until is not None}
 

@@ -15,6 +15,7 @@ from leadline.analysis.v1 import analysis_pb2 as pb
 from leadline.analysis.v1 import analysis_pb2_grpc as rpc
 from leadline.model.bars import Bar, BarMessage
 from leadline.model.errors import GivenUp, InvalidInput, Unknown
+from leadline.model.ids import ContractId
 from leadline.model.manifest.specs import OWN_SERIES, StrategySpec, session_of
 from leadline.model.market.hours import local_datetime
 from leadline.model.signals import SignalMessage
@@ -154,7 +155,7 @@ def _begins(bar: Bar) -> str:
 class _Ends:
     """From when on another contract of the feed follows one; None when the feed has none by now."""
 
-    def __init__(self, spec: StrategySpec, tape: Run, contract: str) -> None:
+    def __init__(self, spec: StrategySpec, tape: Run, contract: ContractId) -> None:
         self._spec, self._tape, self._contract = spec, tape, contract
         self._known: tuple[str, ...] = ()
         self._ends_ns: int | None = None
@@ -167,7 +168,7 @@ class _Ends:
         return self._ends_ns
 
 
-def _after(months: Sequence[MonthFold], contract: str) -> MonthFold:
+def _after(months: Sequence[MonthFold], contract: ContractId) -> MonthFold:
     """The part that follows a contract's."""
     names = [month.contract for month in months]
     return months[names.index(contract) + 1]

@@ -33,7 +33,7 @@ class DayWorker:
     def __init__(self, prints: Prints, days: BacktestDays, strategies: Iterable[TradingStrategy]) -> None:
         self._prints = prints
         self._strategies = {strategy.full_name: strategy for strategy in strategies}
-        wanted: dict[str, dict[Series, None]] = {contract: {} for contract in days.contracts}
+        wanted: dict[ContractId, dict[Series, None]] = {contract: {} for contract in days.contracts}
         for day in days.days:
             for each in day.spoken:
                 wanted[each.contract].update(dict.fromkeys(series_of(self._strategies[each.strategy]).values()))

@@ -18,7 +18,7 @@ def prints_of(feed: Feed, params: IngestionParams) -> PrintsInMemory:
     if feed.source is None:
         raise InvalidInput("feed", "push", "prints that are at hand: files or a simulated market")
     market: dict[ContractId, TickColumns] = {}
-    ends_ns: dict[str, int] = {}
+    ends_ns: dict[ContractId, int] = {}
     for contract in feed.contracts:
         tape = ContractTape(
             feed.source,

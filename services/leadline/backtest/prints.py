@@ -55,8 +55,10 @@ class PrintsInMemory:
     Raises InvalidInput when there is no print.
     """
 
-    def __init__(self, market: Mapping[ContractId, TickColumns], ends_ns: Mapping[str, int] | None = None) -> None:
-        self._days: dict[str, dict[date, TickColumns]] = {
+    def __init__(
+        self, market: Mapping[ContractId, TickColumns], ends_ns: Mapping[ContractId, int] | None = None
+    ) -> None:
+        self._days: dict[ContractId, dict[date, TickColumns]] = {
             contract: _by_day(contract, ticks) for contract, ticks in sorted(market.items()) if len(ticks)
         }
         if not self._days:
@@ -88,7 +90,7 @@ def whole_day_ends_ns(contract: ContractId, day: date) -> int:
     return hours[1] + CODA_NS if hours else 0
 
 
-def _by_day(contract: str, ticks: TickColumns) -> dict[date, TickColumns]:
+def _by_day(contract: ContractId, ticks: TickColumns) -> dict[date, TickColumns]:
     """The prints of each trading day, numbered from 0. Raises InvalidInput for a time that belongs to none."""
     ordinals = TradingDays(market_of(contract)).of(ticks.time_ns)
     cuts = [0, *(np.flatnonzero(np.diff(ordinals)) + 1).tolist(), len(ticks)]
@@ -108,6 +110,6 @@ def numbered_from(ticks: TickColumns, first_index: int) -> TickColumns:
     return TickColumns(ticks.time_ns, ticks.price, ticks.size, ticks.aggressor, first_index)
 
 
-def _content(contract: str, ticks: TickColumns) -> str:
+def _content(contract: ContractId, ticks: TickColumns) -> str:
     columns = (ticks.time_ns, ticks.price, ticks.size, ticks.aggressor)
     return derive(contract, *(derive(column.tobytes().hex()) for column in columns))

@@ -85,7 +85,7 @@ def day_bars(day: ContractDay, ticks: TickColumns, series: Sequence[Series]) -> 
     return {each: builder_of(day.contract, each).feed(batch) for each in series}
 
 
-def builder_of(contract: str, series: Series) -> BarBuilder:
+def builder_of(contract: ContractId, series: Series) -> BarBuilder:
     """The builder of a series of a contract."""
     return BarBuilder(
         tape=TAPE,

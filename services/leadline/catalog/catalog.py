@@ -16,6 +16,7 @@ from typing import Final
 from leadline.catalog.entry import DayEntry, check_day, check_order, content_hash, describe, from_words, to_words
 from leadline.catalog.parquet import DayFile, encode, footer_bytes
 from leadline.model.errors import InvalidInput, Unknown
+from leadline.model.ids import ContractId
 from leadline.model.market.contracts import instrument_of
 from leadline.model.ticks import TickColumns
 from leadline.runtime.files import sync_directory, write_whole
@@ -44,38 +45,38 @@ class Catalog:
     def __init__(self, root: Path) -> None:
         self.root = root
 
-    def contracts(self) -> tuple[str, ...]:
+    def contracts(self) -> tuple[ContractId, ...]:
         """The contracts that it has days of, in order; none where there is no directory yet."""
         if not self.root.exists():
             return ()
         folders = sorted(path for path in self.root.iterdir() if path.is_dir() and not path.name.startswith("."))
         return tuple(_contract_of(folder) for folder in folders if any(_files(folder)))
 
-    def dates(self, contract: str) -> tuple[date, ...]:
+    def dates(self, contract: ContractId) -> tuple[date, ...]:
         """The days of a contract, in order, by the names of their files: none of them is looked at."""
         found = tuple(sorted(map(_day_of, _files(self.root / contract))))
         if not found:
             raise Unknown("contract of the catalog", contract, self.contracts())
         return found
 
-    def days(self, contract: str) -> tuple[DayEntry, ...]:
+    def days(self, contract: ContractId) -> tuple[DayEntry, ...]:
         """The days of a contract, in order; of each file only the end is read."""
         return tuple(self._entry(contract, day) for day in self.dates(contract))
 
-    def day(self, contract: str, day: date) -> DayEntry:
+    def day(self, contract: ContractId, day: date) -> DayEntry:
         """One day; only the end of its file is read."""
         self._require(contract, day)
         return self._entry(contract, day)
 
-    def has(self, contract: str, day: date) -> bool:
+    def has(self, contract: ContractId, day: date) -> bool:
         """Whether there is a file of that day."""
         return self.path(contract, day).exists()
 
-    def path(self, contract: str, day: date) -> Path:
+    def path(self, contract: ContractId, day: date) -> Path:
         """Where the file of a day is, or would be."""
         return self.root / contract / f"{day.isoformat()}{SUFFIX}"
 
-    def read(self, contract: str, day: date, *, verified: bool = False) -> TickColumns:
+    def read(self, contract: ContractId, day: date, *, verified: bool = False) -> TickColumns:
         """The prints of a day, with source indices from 0 on; every byte of the file is the one that was written.
 
         verified: also what the prints are is checked one by one, and that their content hash is that of the head.
@@ -98,7 +99,7 @@ class Catalog:
                     raise InvalidInput(f"{where}: {name}", found, f"{expected}, as its head says")
         return ticks
 
-    def read_between(self, contract: str, day: date, from_ns: int, to_ns: int) -> TickColumns:
+    def read_between(self, contract: ContractId, day: date, from_ns: int, to_ns: int) -> TickColumns:
         """The prints of a day with times in [from_ns, to_ns), ns UTC; their source indices are their places in the day.
 
         Only the row groups that have them are unpacked.
@@ -111,7 +112,7 @@ class Catalog:
 
     def write(
         self,
-        contract: str,
+        contract: ContractId,
         day: date,
         ticks: TickColumns,
         *,
@@ -142,14 +143,14 @@ class Catalog:
             sync_directory(path.parent)
         return Stored(self._entry(contract, day), fresh=True)
 
-    def remove(self, contract: str, day: date) -> None:
+    def remove(self, contract: ContractId, day: date) -> None:
         """Take a day out. Its file may be damaged."""
         self._require(contract, day)
         with self._locked():
             self.path(contract, day).unlink()
             sync_directory(self.root / contract)
 
-    def _known(self, contract: str, day: date, *, replace: bool) -> DayEntry | None:
+    def _known(self, contract: ContractId, day: date, *, replace: bool) -> DayEntry | None:
         """The day that is there; None for a damaged one that may be replaced."""
         try:
             return self._entry(contract, day)
@@ -158,7 +159,7 @@ class Catalog:
                 return None
             raise
 
-    def _open(self, contract: str, day: date) -> tuple[DayFile, DayEntry]:
+    def _open(self, contract: ContractId, day: date) -> tuple[DayFile, DayEntry]:
         """A day's file, whole, and its entry."""
         self._require(contract, day)
         path = self.path(contract, day)
@@ -166,7 +167,7 @@ class Catalog:
         file = DayFile(data, str(path))
         return file, self._checked(file, contract, day, len(data))
 
-    def _entry(self, contract: str, day: date) -> DayEntry:
+    def _entry(self, contract: ContractId, day: date) -> DayEntry:
         path = self.path(contract, day)
         with path.open("rb") as file:
             size = file.seek(0, os.SEEK_END)
@@ -175,7 +176,7 @@ class Catalog:
                 tail = _tail(file.fileno(), size, needed)
         return self._checked(DayFile(tail, str(path)), contract, day, size)
 
-    def _checked(self, file: DayFile, contract: str, day: date, size: int) -> DayEntry:
+    def _checked(self, file: DayFile, contract: ContractId, day: date, size: int) -> DayEntry:
         """The entry of a file, which must be that of its place."""
         where = str(self.path(contract, day))
         entry = from_words(file.words, where, size)
@@ -189,7 +190,7 @@ class Catalog:
                 raise InvalidInput(f"{where}: {name}", found, f"{expected}, {of}")
         return entry
 
-    def _require(self, contract: str, day: date) -> None:
+    def _require(self, contract: ContractId, day: date) -> None:
         if not self.has(contract, day):
             known = tuple(_day_of(path).isoformat() for path in sorted(_files(self.root / contract)))
             raise Unknown(f"day of {contract} in the catalog {self.root}", day.isoformat(), known)
@@ -214,10 +215,10 @@ def _files(folder: Path) -> Iterator[Path]:
     return folder.glob(f"*{SUFFIX}")
 
 
-def _contract_of(folder: Path) -> str:
+def _contract_of(folder: Path) -> ContractId:
     """The contract of a folder. Raises InvalidInput where its name is none."""
     instrument_of(folder.name)
-    return folder.name
+    return ContractId(folder.name)
 
 
 def _day_of(path: Path) -> date:

@@ -15,6 +15,7 @@ from typing import Final
 import numpy as np
 
 from leadline.model.errors import InvalidInput, Unknown
+from leadline.model.ids import ContractId
 from leadline.model.market.calendars import calendar
 from leadline.model.market.contracts import instrument_of, resolve_contract
 from leadline.model.ticks import TickColumns
@@ -54,7 +55,7 @@ class DayEntry:
     size of the file, 0 before there is one.
     """
 
-    contract: str
+    contract: ContractId
     day: date
     prints: int
     volume: int
@@ -69,7 +70,7 @@ class DayEntry:
     bytes: int = 0
 
 
-def content_hash(contract: str, day: date, ticks: TickColumns) -> str:
+def content_hash(contract: ContractId, day: date, ticks: TickColumns) -> str:
     """SHA-256 over the prints of a contract's trading day and the grid that they are on. Raises Unknown."""
     sheet = instrument_of(contract)
     words = (SCHEMA_VERSION, contract, day.isoformat(), f"{sheet.tick:f}", f"{sheet.size_step:f}", str(len(ticks)))
@@ -81,7 +82,7 @@ def content_hash(contract: str, day: date, ticks: TickColumns) -> str:
 
 
 def describe(
-    contract: str,
+    contract: ContractId,
     day: date,
     ticks: TickColumns,
     *,
@@ -108,7 +109,7 @@ def describe(
     )
 
 
-def check_day(contract: str, day: date, ticks: TickColumns, where: str) -> None:
+def check_day(contract: ContractId, day: date, ticks: TickColumns, where: str) -> None:
     """Check that these are prints of a contract's trading day, in order and within the bounds of what a print may be.
 
     Raises InvalidInput naming `where`, the field, its first wrong value and its row.
@@ -140,7 +141,7 @@ def check_order(ticks: TickColumns, where: str) -> None:
         raise InvalidInput(f"{where}: time_ns of row {row}", int(ticks.time_ns[row]), expected)
 
 
-def check_times(contract: str, day: date, first_ns: int, last_ns: int, where: str) -> None:
+def check_times(contract: ContractId, day: date, first_ns: int, last_ns: int, where: str) -> None:
     """Check that the first and the last print of a day lie in it. Raises InvalidInput naming the field."""
     market = calendar(instrument_of(contract).calendar)
     for name, time_ns in (("first", first_ns), ("last", last_ns)):
@@ -187,7 +188,7 @@ def from_words(words: Mapping[str, str], where: str, size: int) -> DayEntry:
     for key in _KEYS:
         if key not in words:
             raise InvalidInput(f"{where}: {key}", None, "the field, as every file of the catalog has it")
-    contract = words["contract"]
+    contract = ContractId(words["contract"])
     try:
         entry = DayEntry(
             contract=contract,

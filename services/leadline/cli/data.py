@@ -19,6 +19,7 @@ from leadline.ingestion.csv_ticks import HEADER
 from leadline.local.data_dir import placed_at
 from leadline.model.counted import counted
 from leadline.model.errors import InvalidInput, LeadlineError, Unknown, error_text
+from leadline.model.ids import ContractId
 from leadline.model.manifest.own_markets import put_in_force, read_own
 from leadline.model.market.contracts import instrument_of
 from leadline.model.ticks import TickColumns
@@ -133,10 +134,10 @@ def remove(
         print(f"removed {counted(len(days), 'day')} of {contract} from {catalog.root}")
 
 
-def days_of(catalog: Catalog, contract: str | None, between: Range) -> list[tuple[str, date]]:
+def days_of(catalog: Catalog, contract: str | None, between: Range) -> list[tuple[ContractId, date]]:
     """The days of a contract, or of all, within both bounds. Raises Unknown for a contract that has none."""
     first, last = _day(between[0], "--from"), _day(between[1], "--to")
-    contracts = catalog.contracts() if contract is None else (contract,)
+    contracts = catalog.contracts() if contract is None else (ContractId(contract),)
     return [
         (name, day)
         for name in contracts
@@ -196,7 +197,7 @@ def _day(text: str | None, option: str) -> date | None:
 
 
 def _known(catalog: Catalog, contract: str) -> tuple[str, ...]:
-    return tuple(day.isoformat() for day in catalog.dates(contract))
+    return tuple(day.isoformat() for day in catalog.dates(ContractId(contract)))
 
 
 @contextmanager

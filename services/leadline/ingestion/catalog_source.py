@@ -16,7 +16,7 @@ from leadline.ingestion.raw import RawColumns, nano, to_nano
 from leadline.ingestion.sources import Accepted, Day
 from leadline.ingestion.tally import Counts, require_share
 from leadline.model.errors import Unknown
-from leadline.model.ids import derive
+from leadline.model.ids import ContractId, derive
 from leadline.model.market.contracts import dated, instrument_of, resolve_contract, rolls_by_rule
 from leadline.model.ticks import TickColumns
 
@@ -33,7 +33,7 @@ class CatalogSource:
     def __init__(self, root: Path, instruments: Sequence[str], as_of: date) -> None:
         self._catalog = Catalog(root)
         known = self._catalog.contracts()
-        found: dict[str, None] = {}
+        found: dict[ContractId, None] = {}
         for symbol in instruments:
             months = [name for name in known if (month := dated(name)) is not None and month.root == symbol]
             wanted = months if rolls_by_rule(symbol) else [resolve_contract(symbol, as_of)]
@@ -44,7 +44,7 @@ class CatalogSource:
         self._entries = {name: {each.day: each for each in self._catalog.days(name)} for name in self.contracts}
         self.content_id = self._content()
 
-    def of(self, sessions: Mapping[str, Sequence[date]]) -> "CatalogSource":
+    def of(self, sessions: Mapping[ContractId, Sequence[date]]) -> "CatalogSource":
         """The same with these days alone, each of which is read once, so that nothing is published of a damaged one."""
         chosen = object.__new__(CatalogSource)
         chosen._catalog = self._catalog
@@ -56,21 +56,21 @@ class CatalogSource:
         chosen.content_id = chosen._content()
         return chosen
 
-    def days(self, contract: str) -> tuple[date, ...]:
+    def days(self, contract: ContractId) -> tuple[date, ...]:
         """See `Source`."""
         return tuple(sorted(self._entries[contract]))
 
-    def day(self, contract: str, day: date) -> Day:
+    def day(self, contract: ContractId, day: date) -> Day:
         """See `Source`."""
         entry = self._entries[contract][day]
         return Day(entry.prints + sum(entry.kept_out.values()), entry.first_ns)
 
-    def ends_ns(self, contract: str, last_day: date) -> int:
+    def ends_ns(self, contract: ContractId, last_day: date) -> int:
         """See `Source`: a day that was recorded does not say whether it was cut off."""
         del contract, last_day
         return 0
 
-    def read(self, contract: str, days: Sequence[date]) -> Iterator[RawColumns]:
+    def read(self, contract: ContractId, days: Sequence[date]) -> Iterator[RawColumns]:
         """See `Source`."""
         sheet = instrument_of(contract)
         tick, step = nano(sheet.tick, "tick"), nano(sheet.size_step, "size_step")
@@ -80,23 +80,23 @@ class CatalogSource:
             price, size = to_nano(ticks.price, tick), to_nano(ticks.size, step)
             yield RawColumns(contract, ticks.time_ns, price, size, side, rows, str(self._catalog.path(contract, day)))
 
-    def accepted(self, contract: str, days: Sequence[date]) -> Accepted:
+    def accepted(self, contract: ContractId, days: Sequence[date]) -> Accepted:
         """See `Source`."""
         return Accepted(self._ticks(contract, days), self._kept_out(contract, days))
 
-    def require_share(self, contract: str, days: Sequence[date], max_percent: Decimal) -> None:
+    def require_share(self, contract: ContractId, days: Sequence[date], max_percent: Decimal) -> None:
         """Raises TooManyKeptOut when too many prints of these days were faulty as they came in."""
         good = sum(self._entries[contract][day].prints for day in days)
         require_share(contract, good, self._kept_out(contract, days), (), max_percent)
 
-    def _ticks(self, contract: str, days: Sequence[date]) -> Iterator[TickColumns]:
+    def _ticks(self, contract: ContractId, days: Sequence[date]) -> Iterator[TickColumns]:
         first_index = 0
         for day in days:
             ticks = replace(self._catalog.read(contract, day), first_index=first_index)
             first_index += len(ticks)
             yield ticks
 
-    def _kept_out(self, contract: str, days: Sequence[date]) -> Counts:
+    def _kept_out(self, contract: ContractId, days: Sequence[date]) -> Counts:
         counts: Counter[tuple[date | None, str]] = Counter()
         for day in days:
             counts.update({(day, reason): count for reason, count in self._entries[contract][day].kept_out.items()})

@@ -21,7 +21,7 @@ from leadline.ingestion.tally import Tally, TooManyKeptOut, nothing_reached_a_ba
 from leadline.ingestion.tape import Position
 from leadline.model.counted import counted
 from leadline.model.durations import spec_token
-from leadline.model.ids import AccountId
+from leadline.model.ids import AccountId, ContractId
 from leadline.model.services import RECORDER
 from leadline.model.subjects import BARS, RUN_SUBJECT, RUNS, TICKS, bar_subject, tick_subject
 from leadline.model.ticks import NS_PER_SECOND, SenderPosition, TickBatch
@@ -50,7 +50,7 @@ class Publisher:
         self._counted: Counter[tuple[str, str]] = Counter()
         self._write_again_s = 0.0
 
-    async def position(self, contract: str) -> Position | None:
+    async def position(self, contract: ContractId) -> Position | None:
         """How far an earlier process came; None when it did not begin."""
         batch = await last_usable(self._bus, TICKS, self._subject(contract), read_ticks, own=True)
         if batch is None:
@@ -78,7 +78,7 @@ class Publisher:
             if len(said) < strategies:
                 await asyncio.sleep(DEMAND_POLL_SECONDS)
 
-    def begin(self, contract: str, tally: Tally, position: Position | None) -> None:
+    def begin(self, contract: ContractId, tally: Tally, position: Position | None) -> None:
         """Before the first message of a contract. `tally`: its prints that do not reach a bar."""
         status = ContractStatus(self.run.contracts[contract], tally)
         if position is not None:
@@ -87,7 +87,7 @@ class Publisher:
         self.status.state = State.PUBLISHING
         metrics.CONNECTED.set(1)
 
-    async def publish(self, drafts: Sequence[tuple[str, BatchDraft]]) -> None:
+    async def publish(self, drafts: Sequence[tuple[ContractId, BatchDraft]]) -> None:
         """Put messages (contract, content) on the bus, in order; returns when they are stored. Waits for room."""
         messages = [self._message(contract, draft) for contract, draft in drafts]
         try:
@@ -115,13 +115,13 @@ class Publisher:
                     await asyncio.sleep(SPACE_POLL_SECONDS)
                     metrics.FULL_SECONDS.inc(SPACE_POLL_SECONDS)
 
-    def _advance(self, contract: str, draft: BatchDraft) -> None:
+    def _advance(self, contract: ContractId, draft: BatchDraft) -> None:
         self.status.contracts[contract].advance(draft)
         if len(draft.ticks):
             metrics.TICKS.labels(contract).inc(len(draft.ticks))
             metrics.LAST_TICK.labels(contract).set(int(draft.ticks.time_ns[-1]) / NS_PER_SECOND)
 
-    async def finish(self, max_kept_out_percent: Decimal, later: Mapping[str, date]) -> None:
+    async def finish(self, max_kept_out_percent: Decimal, later: Mapping[ContractId, date]) -> None:
         """The whole tape is published: the run is finished, or has failed. later: see `Feed.later`."""
         self._count_quarantined()
         await self._write_counts()
@@ -134,7 +134,7 @@ class Publisher:
         kept_out = {name: each.tally.quarantined() for name, each in self.status.contracts.items()}
         _log.info("run.finished", tape=self.run.tape, prints=counts, quarantined=kept_out, failure=failure)
 
-    def _failure(self, max_percent: Decimal, later: Mapping[str, date]) -> str:
+    def _failure(self, max_percent: Decimal, later: Mapping[ContractId, date]) -> str:
         """Why the tape is not one to trust, in a sentence; empty when it is."""
         for name, each in self.status.contracts.items():
             counts = each.tally.counts()
@@ -184,7 +184,7 @@ class Publisher:
         metrics.PURGED.inc(max(removed, 0))
         return removed > 0
 
-    async def _passed(self, contract: str, demand: Iterable[Wanted], instants: Mapping[AccountId, int]) -> int:
+    async def _passed(self, contract: ContractId, demand: Iterable[Wanted], instants: Mapping[AccountId, int]) -> int:
         """The tape time that every reader of a contract has passed; the run's begin while one of them has not begun."""
         passed_ns = [max(self.status.contracts[contract].watermark_ns, self.run.begins_ns)]
         for row in demand:
@@ -199,7 +199,7 @@ class Publisher:
                 passed_ns.append(self.run.begins_ns if last is None else last.progress_ns)
         return min(passed_ns)
 
-    async def _purge(self, contract: str, close_ns: int, stored_index: int) -> None:
+    async def _purge(self, contract: ContractId, close_ns: int, stored_index: int) -> None:
         subject = self._subject(contract)
         last = await self._bus.last(TICKS, subject)
         if last is None:
@@ -213,7 +213,7 @@ class Publisher:
                     await self._bus.purge(TICKS, subject, before=message.sequence)
                     return
 
-    def _message(self, contract: str, draft: BatchDraft) -> tuple[str, bytes, str]:
+    def _message(self, contract: ContractId, draft: BatchDraft) -> tuple[str, bytes, str]:
         subject = self._subject(contract)
         venue = self.run.contracts[contract]
         batch = TickBatch(self.run.tape, venue, contract, draft.ticks, draft.watermark_ns, draft.final, draft.sender)
@@ -221,7 +221,7 @@ class Publisher:
         key = f"{draft.ticks.first_index}-{draft.ticks.last_index}@{draft.watermark_ns}{end}"
         return subject, encode_tick_batch(batch), f"{subject}/{key}"
 
-    def _subject(self, contract: str) -> str:
+    def _subject(self, contract: ContractId) -> str:
         return tick_subject(self.run.tape, self.run.contracts[contract], contract)
 
     def _count_quarantined(self) -> None:

@@ -19,6 +19,7 @@ import pyarrow as pa
 
 from leadline.ingestion.raw import RawColumns
 from leadline.model.errors import InvalidInput
+from leadline.model.ids import ContractId
 from leadline.model.market.contracts import instrument_of, resolve_contract
 from leadline.model.ticks import Int64Array
 
@@ -43,7 +44,7 @@ _WHOLE: Final = "a whole DBN file, as Databento gives it: load it down again"
 class DbnPrints:
     """The trades of a file. columns: by contract, in order. skipped: trades of what is no contract, by symbol."""
 
-    columns: Mapping[str, RawColumns]
+    columns: Mapping[ContractId, RawColumns]
     skipped: Mapping[str, int]
 
 
@@ -119,7 +120,7 @@ class _Columns:
         """The trades, each with the contract that its symbol means on its day."""
         self._pack()
         table = np.concatenate(self._blocks) if self._blocks else np.zeros((0, 7), dtype=np.int64)
-        places: dict[str, list[Int64Array]] = {}
+        places: dict[ContractId, list[Int64Array]] = {}
         skipped: Counter[str] = Counter()
         keys, which = np.unique(table[:, 5:], axis=0, return_inverse=True)
         for number, (instrument, day) in enumerate(keys.tolist()):
@@ -173,7 +174,7 @@ def _symbol(mappings: Mapping[int, list[tuple[date, date, str]]], instrument: in
     raise InvalidInput(f"{name}: instrument_id on {day}", instrument, expected)
 
 
-def _contract(symbol: str, day: date, name: str) -> str:
+def _contract(symbol: str, day: date, name: str) -> ContractId:
     """The contract of a symbol. One that follows the front month is that of another rule than Leadline's."""
     if re.search(r"\.[a-z]\.[0-9]$", symbol):
         expected = "dated contracts: ask Databento for raw symbols (ESH5) or a parent (ES.FUT)"

@@ -11,6 +11,7 @@ from leadline.ingestion.importing import ALLOWED_LATENESS_NS, DayCutter, Importe
 from leadline.ingestion.raw import RawColumns
 from leadline.ingestion.tally import Counts, require_share
 from leadline.model.errors import InvalidInput
+from leadline.model.ids import ContractId
 
 
 class DatabentoPrints:
@@ -26,7 +27,7 @@ class DatabentoPrints:
         begins = {name: begins_ns(Path(path), name) for path, name in names.items()}
         self._files = sorted(((Path(path), name) for path, name in names.items()), key=lambda file: begins[file[1]])
         self._kept: tuple[str, DbnPrints] | None = None
-        self._counts: dict[str, Counts] = {}
+        self._counts: dict[ContractId, Counts] = {}
         self.skipped = self._look(max_kept_out_percent)
         if missing := sorted(self._wanted - self._counts.keys()):
             found = ", ".join(sorted(self._counts)) or "none"
@@ -34,7 +35,7 @@ class DatabentoPrints:
 
     def days(self) -> Iterator[ImportedDay]:
         """See `Prints`."""
-        cutters: dict[str, DayCutter] = {}
+        cutters: dict[ContractId, DayCutter] = {}
         for prints in self._read():
             for raw in self._taken(prints):
                 cutter = cutters.setdefault(raw.contract, DayCutter(raw.contract))
@@ -60,10 +61,10 @@ class DatabentoPrints:
 
     def _look(self, max_kept_out_percent: Decimal) -> Mapping[str, int]:
         """Read all of it once, and count the faulty trades. Returns the trades that are of no contract, by symbol."""
-        cutters: dict[str, DayCutter] = {}
-        good: Counter[str] = Counter()
+        cutters: dict[ContractId, DayCutter] = {}
+        good: Counter[ContractId] = Counter()
         skipped: Counter[str] = Counter()
-        ends: dict[str, tuple[int, str]] = {}
+        ends: dict[ContractId, tuple[int, str]] = {}
         for prints in self._read():
             skipped.update(prints.skipped)
             for raw in self._taken(prints):
@@ -78,7 +79,7 @@ class DatabentoPrints:
         return dict(sorted(skipped.items()))
 
 
-def _refuse_overlap(raw: RawColumns, ends: dict[str, tuple[int, str]]) -> None:
+def _refuse_overlap(raw: RawColumns, ends: dict[ContractId, tuple[int, str]]) -> None:
     """Raises InvalidInput when a file of a contract begins before the one before it ends. ends: of those before."""
     first, last = int(raw.time_ns[0]), int(raw.time_ns.max())
     before, name = ends.get(raw.contract, (first, ""))

@@ -16,7 +16,7 @@ from leadline.ingestion.params import IngestionParams
 from leadline.ingestion.runs import DEFAULT_TRADE_FROM, ContractDays, TapePlan, plan_tape, previous_days, traded_days
 from leadline.ingestion.sources import FileSource, SimulatedSource, Source
 from leadline.model.errors import InvalidInput
-from leadline.model.ids import derive
+from leadline.model.ids import ContractId, derive
 from leadline.model.manifest.own_markets import in_force
 from leadline.model.market.contracts import instrument_of, resolve_contract
 
@@ -32,16 +32,16 @@ class Feed:
 
     source: Source | None
     plan: TapePlan
-    begins_ns: Mapping[str, int]
+    begins_ns: Mapping[ContractId, int]
     content: str
-    later: Mapping[str, date]
+    later: Mapping[ContractId, date]
 
     @property
-    def contracts(self) -> dict[str, str]:
+    def contracts(self) -> dict[ContractId, str]:
         """Venue by contract."""
         return {name: instrument_of(name).venue for name in self.begins_ns}
 
-    def prints(self, contract: str) -> dict[date, int]:
+    def prints(self, contract: ContractId) -> dict[date, int]:
         """Prints by trading day of the tape, quarantined ones included; nothing for a pushed feed."""
         if self.source is None:
             return {}
@@ -107,10 +107,10 @@ def _last_day(each: ContractDays, day: date, sessions: int) -> date:
     return max(traded_days(each.market, day, sessions), default=day)
 
 
-def _simulated(params: IngestionParams) -> tuple[str, ...]:
+def _simulated(params: IngestionParams) -> tuple[ContractId, ...]:
     """The contracts of the traded days, each once."""
     day = params.trade_from or DEFAULT_TRADE_FROM
-    found: list[str] = []
+    found: list[ContractId] = []
     for symbol in params.instruments:
         market = market_of(resolve_contract(symbol, day))
         found += contracts_of_days([symbol], traded_days(market, day, params.feed.sessions) or (day,))
@@ -137,7 +137,7 @@ def _pushed(params: IngestionParams) -> Feed:
     return Feed(None, plan, begins_ns, content, _later(begins_ns, plan, params))
 
 
-def _later(names: Iterable[str], plan: TapePlan, params: IngestionParams) -> dict[str, date]:
+def _later(names: Iterable[ContractId], plan: TapePlan, params: IngestionParams) -> dict[ContractId, date]:
     starts = {name: contract_days(name, params.instruments, ()).starts(plan.trade_from) for name in names}
     return {name: day for name, day in starts.items() if day > plan.trade_from}
 

@@ -17,6 +17,7 @@ from leadline.ingestion.normaliser import Normaliser
 from leadline.ingestion.raw import RawColumns
 from leadline.ingestion.sources import FileSource
 from leadline.ingestion.tally import Counts, OutsideSessions
+from leadline.model.ids import ContractId
 from leadline.model.market.calendars import calendar
 from leadline.model.market.contracts import instrument_of
 from leadline.model.ticks import NS_PER_SECOND, TickColumns, concat
@@ -28,7 +29,7 @@ ALLOWED_LATENESS_NS: Final = NS_PER_SECOND
 class ImportedDay:
     """A trading day of a contract, as it goes into a catalog. outside: good prints out of the market's hours."""
 
-    contract: str
+    contract: ContractId
     day: date
     ticks: TickColumns
     source: str
@@ -76,7 +77,7 @@ class CsvPrints:
 class DaySplitter:
     """Accepted prints of one contract, given out a trading day at a time, each when it is over."""
 
-    def __init__(self, contract: str) -> None:
+    def __init__(self, contract: ContractId) -> None:
         self._days = TradingDays(calendar(instrument_of(contract).calendar))
         self._day: date | None = None
         self._parts: list[TickColumns] = []
@@ -106,7 +107,7 @@ class DaySplitter:
 class DayCutter:
     """Normalises the prints of one contract and gives them out a trading day at a time, each when it is over."""
 
-    def __init__(self, contract: str) -> None:
+    def __init__(self, contract: ContractId) -> None:
         self.normaliser = Normaliser.of(contract, allowed_lateness_ns=ALLOWED_LATENESS_NS)
         self._days = TradingDays(calendar(instrument_of(contract).calendar))
         self._splitter = DaySplitter(contract)
@@ -128,7 +129,7 @@ class DayCutter:
         return ", ".join(self._sources[day.toordinal()])
 
 
-def imported(contract: str, day: date, ticks: TickColumns, source: str, counts: Counts) -> ImportedDay:
+def imported(contract: ContractId, day: date, ticks: TickColumns, source: str, counts: Counts) -> ImportedDay:
     """A day with its faulty prints out of all counts of its contract, and with those out of the market's hours."""
     market = calendar(instrument_of(contract).calendar)
     outside = OutsideSessions(market)

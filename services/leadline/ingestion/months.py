@@ -5,6 +5,7 @@ from datetime import date, timedelta
 
 from leadline.ingestion.runs import ContractDays, TapePlan
 from leadline.model.errors import InvalidInput
+from leadline.model.ids import ContractId
 from leadline.model.market.calendars import Calendar, calendar
 from leadline.model.market.contracts import (
     dated,
@@ -17,12 +18,12 @@ from leadline.model.market.contracts import (
 )
 
 
-def market_of(contract: str) -> Calendar:
+def market_of(contract: ContractId) -> Calendar:
     """The calendar of a contract."""
     return calendar(instrument_of(contract).calendar)
 
 
-def contracts_of_days(symbols: Iterable[str], days: Sequence[date]) -> tuple[str, ...]:
+def contracts_of_days(symbols: Iterable[str], days: Sequence[date]) -> tuple[ContractId, ...]:
     """The dated contracts that instruments mean on these trading days, each once, in order.
 
     Raises Unknown and InvalidInput as `resolve_contract` does.
@@ -30,9 +31,9 @@ def contracts_of_days(symbols: Iterable[str], days: Sequence[date]) -> tuple[str
     return tuple(dict.fromkeys(resolve_contract(symbol, day) for symbol in symbols for day in days))
 
 
-def with_next_month(symbols: Iterable[str], day: date) -> tuple[str, ...]:
+def with_next_month(symbols: Iterable[str], day: date) -> tuple[ContractId, ...]:
     """The dated contracts that instruments mean on a trading day, and of a root the month that leads after it."""
-    found: list[str] = []
+    found: list[ContractId] = []
     for symbol in symbols:
         first = resolve_contract(symbol, day)
         found.append(first)
@@ -42,7 +43,7 @@ def with_next_month(symbols: Iterable[str], day: date) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def contract_days(contract: str, symbols: Iterable[str], at_hand: tuple[date, ...] | None) -> ContractDays:
+def contract_days(contract: ContractId, symbols: Iterable[str], at_hand: tuple[date, ...] | None) -> ContractDays:
     """A contract of a feed with the days on which a root that is among the symbols leads with it.
 
     A contract that is named itself, or by nobody, has no such days: it is wanted from the first traded day on. One that
@@ -74,7 +75,7 @@ def require_months(feed: Sequence[ContractDays], plan: TapePlan, symbols: Iterab
                 raise InvalidInput(f"the feed's prints of {root} on {day}", _others(months, day), expected)
 
 
-def refuse_expired(plan_days: Mapping[str, Sequence[date]]) -> None:
+def refuse_expired(plan_days: Mapping[ContractId, Sequence[date]]) -> None:
     """Raises InvalidInput for a contract with trading days after its last one. `plan_days` by contract, in order."""
     for contract, days in sorted(plan_days.items()):
         last = last_trading_day(contract)
@@ -103,10 +104,10 @@ def one_contract(symbol: str, days: Iterable[date], name: str) -> None:
         )
 
 
-def _root(contract: str) -> str:
+def _root(contract: ContractId) -> str:
     month = dated(contract)
     return contract if month is None else month.root
 
 
-def _others(months: Mapping[str, Sequence[date]], day: date) -> str:
+def _others(months: Mapping[ContractId, Sequence[date]], day: date) -> str:
     return ", ".join(contract for contract, days in sorted(months.items()) if day in days)

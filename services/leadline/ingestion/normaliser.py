@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from leadline.ingestion.days import NO_DAY, TradingDays, day_of
 from leadline.ingestion.doubt import PlausibilityCheck, Verdict
 from leadline.ingestion.raw import TOO_LARGE, RawColumns, nano
+from leadline.model.ids import ContractId
 from leadline.model.market.calendars import Calendar, calendar
 from leadline.model.market.contracts import instrument_of
 from leadline.model.ticks import Int8Array, Int64Array, TickColumns
@@ -101,7 +102,7 @@ class Normaliser:
 
     def __init__(
         self,
-        contract: str,
+        contract: ContractId,
         tick: Decimal,
         size_step: Decimal,
         *,
@@ -125,7 +126,7 @@ class Normaliser:
         self._samples: list[QuarantinedPrint] = []
 
     @classmethod
-    def of(cls, contract: str, *, allowed_lateness_ns: int, first_index: int = 0) -> Self:
+    def of(cls, contract: ContractId, *, allowed_lateness_ns: int, first_index: int = 0) -> Self:
         """For a contract of the instrument sheet. Raises Unknown."""
         sheet = instrument_of(contract)
         return cls(

@@ -15,6 +15,7 @@ from leadline.ingestion.raw import RawColumns, nano, to_nano
 from leadline.ingestion.tally import OutsideSessions, Tally
 from leadline.ingestion.tape import Position
 from leadline.model.errors import InvalidInput
+from leadline.model.ids import ContractId
 from leadline.model.market.calendars import calendar
 from leadline.model.market.contracts import instrument_of
 from leadline.model.ticks import Int64Array, SenderPosition, TickColumns, concat
@@ -31,7 +32,13 @@ class PushedContract:
     """
 
     def __init__(
-        self, contract: str, bounds: BatchBounds, allowed_lateness_ns: int, position: Position, *, later: bool = False
+        self,
+        contract: ContractId,
+        bounds: BatchBounds,
+        allowed_lateness_ns: int,
+        position: Position,
+        *,
+        later: bool = False,
     ) -> None:
         instrument = instrument_of(contract)
         sender = position.sender

@@ -7,6 +7,7 @@ from typing import Final
 import numpy as np
 
 from leadline.model.errors import InvalidInput
+from leadline.model.ids import ContractId
 from leadline.model.ticks import Int64Array
 
 # Prices and sizes are read into integers of a billionth: exact for every decimal with at most nine places.
@@ -27,7 +28,7 @@ class RawColumns:
     is what the source is called.
     """
 
-    contract: str
+    contract: ContractId
     time_ns: Int64Array
     price: Int64Array
     size: Int64Array

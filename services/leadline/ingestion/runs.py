@@ -6,7 +6,7 @@ from datetime import date, timedelta
 from typing import Final
 
 from leadline.model.errors import InvalidInput
-from leadline.model.ids import RunId, derive
+from leadline.model.ids import ContractId, RunId, derive
 from leadline.model.market.calendars import Calendar
 from leadline.model.market.contracts import instrument_of
 
@@ -26,7 +26,7 @@ class ContractDays:
     it can have; None for no such day.
     """
 
-    contract: str
+    contract: ContractId
     market: Calendar
     at_hand: tuple[date, ...] | None
     leads: tuple[date, date] | None = None
@@ -50,7 +50,7 @@ class TapePlan:
     """
 
     trade_from: date
-    sessions: Mapping[str, tuple[date, ...]]
+    sessions: Mapping[ContractId, tuple[date, ...]]
     missing: tuple[date, ...]
 
     @property
@@ -75,7 +75,7 @@ def plan_tape(feed: Sequence[ContractDays], trade_from: date | None, history: in
     """
     if trade_from is None:
         trade_from = max(_first_tradable(each, history) for each in _groups(feed))
-    found: dict[str, tuple[date, ...]] = {}
+    found: dict[ContractId, tuple[date, ...]] = {}
     missing: set[date] = set()
     for each in feed:
         starts = each.starts(trade_from)

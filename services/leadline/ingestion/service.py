@@ -22,7 +22,7 @@ from leadline.ingestion.tape import ContractTape, Pace, Position, in_tape_order
 from leadline.ingestion.v1 import ingestion_pb2 as pb
 from leadline.ingestion.v1 import ingestion_pb2_grpc as rpc
 from leadline.model.errors import GivenUp
-from leadline.model.ids import AccountId, RunId
+from leadline.model.ids import AccountId, ContractId, RunId
 from leadline.model.market import instruments
 from leadline.model.subjects import TICKS
 from leadline.model.ticks import TickColumns
@@ -151,7 +151,7 @@ async def _end_after(context: Context, store: Store, publisher: Publisher, run: 
     context.stopping.set()
 
 
-def _push_feed(feed: Feed, params: IngestionParams, positions: Mapping[str, Position | None]) -> PushFeed:
+def _push_feed(feed: Feed, params: IngestionParams, positions: Mapping[ContractId, Position | None]) -> PushFeed:
     return PushFeed(
         PushedContract(
             name,
@@ -169,7 +169,7 @@ async def _publish_end(
     store: Store,
     feed: Feed,
     params: IngestionParams,
-    positions: Mapping[str, Position | None],
+    positions: Mapping[ContractId, Position | None],
     push: PushFeed | None,
 ) -> None:
     """Show of a run that an earlier process has published whole what it came to, and what reached no bar."""
@@ -182,7 +182,7 @@ async def _publish_end(
     publisher.status.state = State.FAILED if publisher.status.failure else State.FINISHED
 
 
-def _whole(positions: Mapping[str, Position | None]) -> bool:
+def _whole(positions: Mapping[ContractId, Position | None]) -> bool:
     """Whether the stream has the end of every contract."""
     return all(position is not None and position.final for position in positions.values())
 
@@ -193,7 +193,7 @@ async def _require_nobody_waits(store: Store, tape: RunId) -> None:
         raise PushedPrintsLost(tape, behind)
 
 
-def _tape(feed: Feed, params: IngestionParams, contract: str, position: Position | None) -> ContractTape:
+def _tape(feed: Feed, params: IngestionParams, contract: ContractId, position: Position | None) -> ContractTape:
     assert feed.source is not None
     allowed_lateness_ns = params.allowed_lateness_ms * 1_000_000
     return ContractTape(
@@ -206,7 +206,7 @@ async def _publish(
     publisher: Publisher,
     feed: Feed,
     params: IngestionParams,
-    positions: Mapping[str, Position | None],
+    positions: Mapping[ContractId, Position | None],
     push: PushFeed | None,
 ) -> None:
     """The whole tape, from where it was left to its end; of a source again what the bus has lost of it.
@@ -236,7 +236,7 @@ async def _play(
     publisher: Publisher,
     feed: Feed,
     params: IngestionParams,
-    positions: Mapping[str, Position | None],
+    positions: Mapping[ContractId, Position | None],
 ) -> None:
     """Publish what a source has, as fast as it goes or at the speed that is set.
 
@@ -250,7 +250,7 @@ async def _play(
     await publisher.follow_demand()
     pace = None if params.speed == "max" else Pace(params.speed, _paced_from(feed))
     started = monotonic_s()
-    window: list[tuple[str, BatchDraft]] = []
+    window: list[tuple[ContractId, BatchDraft]] = []
     for tape, draft in in_tape_order(tapes):
         if pace is not None:
             delay_s = started + pace.due_seconds(draft.watermark_ns) - monotonic_s()
@@ -265,7 +265,9 @@ async def _play(
     await publisher.publish(window)
 
 
-async def _relay(publisher: Publisher, feed: Feed, positions: Mapping[str, Position | None], push: PushFeed) -> None:
+async def _relay(
+    publisher: Publisher, feed: Feed, positions: Mapping[ContractId, Position | None], push: PushFeed
+) -> None:
     """Publish what clients push, until they have ended the tape of every contract."""
     for name, contract in push.contracts.items():
         publisher.begin(name, contract.tally, positions[name])

@@ -16,6 +16,7 @@ from leadline.ingestion.tally import number_text
 from leadline.ingestion.v1 import ingestion_pb2 as pb
 from leadline.ingestion.v1 import ingestion_pb2_grpc as rpc
 from leadline.model.errors import InvalidInput, LeadlineError, Unknown
+from leadline.model.ids import ContractId
 from leadline.model.wire.ticks import tick_batch_from_proto
 from leadline.runtime.runs import Run, run_to_proto
 
@@ -42,10 +43,10 @@ class PushFeed:
     def __init__(self, contracts: Iterable[PushedContract]) -> None:
         self.contracts = {each.contract: each for each in contracts}
         self.connected = False
-        self._drafts: asyncio.Queue[tuple[str, list[BatchDraft]]] = asyncio.Queue()
+        self._drafts: asyncio.Queue[tuple[ContractId, list[BatchDraft]]] = asyncio.Queue()
         self._room = asyncio.Semaphore(BATCHES_AHEAD)
 
-    async def drafts(self) -> AsyncIterator[tuple[str, list[BatchDraft]]]:
+    async def drafts(self) -> AsyncIterator[tuple[ContractId, list[BatchDraft]]]:
         """Contract and messages, in the order of arrival, until the tape of every contract has ended."""
         while not self._drafts.empty() or not all(each.final for each in self.contracts.values()):
             yield await self._drafts.get()
@@ -84,7 +85,7 @@ class PushFeed:
             overlapping=self._overlapping() - dropped,
         )
 
-    def _taken(self, request: pb.PublishTicksRequest) -> tuple[str, list[BatchDraft]]:
+    def _taken(self, request: pb.PublishTicksRequest) -> tuple[ContractId, list[BatchDraft]]:
         try:
             return self._read(request)
         except LeadlineError:
@@ -99,8 +100,8 @@ class PushFeed:
         promised = [(each, each.follow(reached_ns)) for each in self.contracts.values()]
         return [(each, drafts) for each, drafts in promised if drafts]
 
-    def _read(self, request: pb.PublishTicksRequest) -> tuple[str, list[BatchDraft]]:
-        name = request.batch.contract
+    def _read(self, request: pb.PublishTicksRequest) -> tuple[ContractId, list[BatchDraft]]:
+        name = ContractId(request.batch.contract)
         if name not in self.contracts:
             raise Unknown("contract of the feed", name, tuple(self.contracts))
         try:
@@ -117,7 +118,7 @@ class PushFeed:
         metrics.OVERLAPPING.labels(name).inc(contract.overlapping - dropped)
         return name, drafts
 
-    def _enqueue(self, contract: str, drafts: list[BatchDraft]) -> int:
+    def _enqueue(self, contract: ContractId, drafts: list[BatchDraft]) -> int:
         if not drafts and all(each.final for each in self.contracts.values()):
             # The publisher has heard the last end and listens no more.
             self._room.release()

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from leadline.ingestion.draws import PER_MILLE, Draws
 from leadline.ingestion.scenario import Episode, Leg, SessionShape, activity, legs
 from leadline.model.errors import InvalidInput, Unknown
+from leadline.model.ids import ContractId
 from leadline.model.market.calendars import calendar
 from leadline.model.market.contracts import instrument_of
 from leadline.model.market.instruments import Instrument
@@ -68,7 +69,9 @@ class _Path:
     legs: tuple[Leg, ...]
 
 
-def simulate(contract: str, days: Sequence[date], seed: int, price: Decimal | None = None) -> Iterator[TickColumns]:
+def simulate(
+    contract: ContractId, days: Sequence[date], seed: int, price: Decimal | None = None
+) -> Iterator[TickColumns]:
     """The prints of each trading day in turn, with contiguous source indices from 0.
 
     `price` is the level around which the market moves; by default that of `OPENING_PRICES`. Raises Unknown for an
@@ -82,7 +85,7 @@ def simulate(contract: str, days: Sequence[date], seed: int, price: Decimal | No
         index += len(ticks)
 
 
-def simulate_day(contract: str, day: date, seed: int, price: Decimal | None = None) -> TickColumns:
+def simulate_day(contract: ContractId, day: date, seed: int, price: Decimal | None = None) -> TickColumns:
     """The prints of one trading day, source indices from 0. See `simulate`."""
     instrument = instrument_of(contract)
     opens_ns, shape = _shape(instrument, day)
@@ -104,14 +107,14 @@ def simulate_day(contract: str, day: date, seed: int, price: Decimal | None = No
     return TickColumns(time_ns, path.bid + buys, size, aggressor)
 
 
-def count_prints(contract: str, day: date, seed: int) -> int:
+def count_prints(contract: ContractId, day: date, seed: int) -> int:
     """How many prints `simulate_day` makes. Raises Unknown as it does."""
     instrument = instrument_of(contract)
     _, shape = _shape(instrument, day)
     return int(activity(shape, Draws("activity", *_market_name(instrument, contract, day, seed))).sum())
 
 
-def _market_name(instrument: Instrument, contract: str, day: date, seed: int) -> tuple[str, ...]:
+def _market_name(instrument: Instrument, contract: ContractId, day: date, seed: int) -> tuple[str, ...]:
     """The parts of the seed that the contracts of one underlying and expiry share on a day."""
     return str(seed), instrument.underlying, contract.removeprefix(instrument.root), day.isoformat()
 

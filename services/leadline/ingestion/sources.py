@@ -29,7 +29,7 @@ from leadline.ingestion.repeats import Repeats
 from leadline.ingestion.simulator import count_prints, opening_level, simulate_day
 from leadline.ingestion.tally import Counts, require_share
 from leadline.model.errors import InvalidInput, Unknown
-from leadline.model.ids import derive
+from leadline.model.ids import NO_CONTRACT, ContractId, derive
 from leadline.model.market.calendars import Calendar, calendar
 from leadline.model.market.contracts import instrument_of, resolve_contract
 from leadline.model.market.hours import local_datetime
@@ -74,22 +74,22 @@ class Source(Protocol):
     """
 
     kind: Literal["sim", "file", "catalog"]
-    contracts: tuple[str, ...]
+    contracts: tuple[ContractId, ...]
     content_id: str
 
-    def days(self, contract: str) -> tuple[date, ...] | None:
+    def days(self, contract: ContractId) -> tuple[date, ...] | None:
         """The trading days at hand, in order; None: any day on which the market is open."""
 
-    def day(self, contract: str, day: date) -> Day:
+    def day(self, contract: ContractId, day: date) -> Day:
         """A trading day that the source has."""
 
-    def ends_ns(self, contract: str, last_day: date) -> int:
+    def ends_ns(self, contract: ContractId, last_day: date) -> int:
         """The source's word that a tape which ends with this day has nothing more before this; 0 for no word."""
 
-    def read(self, contract: str, days: Sequence[date]) -> Iterator[RawColumns]:
+    def read(self, contract: ContractId, days: Sequence[date]) -> Iterator[RawColumns]:
         """The prints of these trading days, which are neighbours at hand, in the order of the source."""
 
-    def accepted(self, contract: str, days: Sequence[date]) -> Accepted | None:
+    def accepted(self, contract: ContractId, days: Sequence[date]) -> Accepted | None:
         """The same where they were accepted before; None where somebody has to judge them."""
 
 
@@ -98,7 +98,7 @@ class SimulatedSource:
 
     kind: Literal["sim", "file", "catalog"] = "sim"
 
-    def __init__(self, contracts: Sequence[str], seed: int, price: Decimal | None = None) -> None:
+    def __init__(self, contracts: Sequence[ContractId], seed: int, price: Decimal | None = None) -> None:
         self.contracts = tuple(contracts)
         for contract in self.contracts:
             opening_level(instrument_of(contract), price)  # refuses, before a run is opened
@@ -106,20 +106,20 @@ class SimulatedSource:
         self._seed = seed
         self._price = price
 
-    def days(self, contract: str) -> None:
+    def days(self, contract: ContractId) -> None:
         """See `Source`: any day."""
 
-    def day(self, contract: str, day: date) -> Day:
+    def day(self, contract: ContractId, day: date) -> Day:
         """See `Source`."""
         hours = calendar(instrument_of(contract).calendar).market(day)
         return Day(count_prints(contract, day, self._seed), hours[0] if hours else 0)
 
-    def ends_ns(self, contract: str, last_day: date) -> int:
+    def ends_ns(self, contract: ContractId, last_day: date) -> int:
         """See `Source`: a little after the close of that day."""
         hours = calendar(instrument_of(contract).calendar).market(last_day)
         return hours[1] + CODA_NS if hours else 0
 
-    def read(self, contract: str, days: Sequence[date]) -> Iterator[RawColumns]:
+    def read(self, contract: ContractId, days: Sequence[date]) -> Iterator[RawColumns]:
         """See `Source`."""
         instrument = instrument_of(contract)
         tick, step = nano(instrument.tick, "tick"), nano(instrument.size_step, "size_step")
@@ -132,7 +132,7 @@ class SimulatedSource:
             yield RawColumns(contract, ticks.time_ns, price, size, side, numbers, "simulation")
             row += len(ticks)
 
-    def accepted(self, contract: str, days: Sequence[date]) -> None:
+    def accepted(self, contract: ContractId, days: Sequence[date]) -> None:
         """See `Source`."""
 
 
@@ -142,7 +142,7 @@ class _File:
 
     path: Path
     name: str
-    contract: str
+    contract: ContractId
     first_ns: int
     last_ns: int
     days: dict[date, Day]
@@ -177,19 +177,19 @@ class FileSource:
                 _refuse_overlap(before, after)
         self.contracts = tuple(sorted({file.contract for file in found}))
         self.content_id = derive("file", *(f"{file.contract}:{_digest(file.path)}" for file in found))
-        self._days: dict[str, dict[date, Day]] = {contract: {} for contract in self.contracts}
+        self._days: dict[ContractId, dict[date, Day]] = {contract: {} for contract in self.contracts}
         for file in found:
             _merge(self._days[file.contract], file.days)
 
-    def days(self, contract: str) -> tuple[date, ...] | None:
+    def days(self, contract: ContractId) -> tuple[date, ...] | None:
         """See `Source`."""
         return tuple(sorted(self._days[contract]))
 
-    def day(self, contract: str, day: date) -> Day:
+    def day(self, contract: ContractId, day: date) -> Day:
         """See `Source`."""
         return self._days[contract][day]
 
-    def require_share(self, contract: str, days: Sequence[date], max_percent: Decimal) -> None:
+    def require_share(self, contract: ContractId, days: Sequence[date], max_percent: Decimal) -> None:
         """Raises TooManyKeptOut when too many of a contract's prints of these days, or of no day, are faulty."""
         counts: Counter[tuple[date | None, str]] = Counter()
         samples: list[QuarantinedPrint] = []
@@ -201,7 +201,7 @@ class FileSource:
         good = prints - sum(count for (day, _), count in counts.items() if day is not None)
         require_share(contract, good, counts, samples, max_percent)
 
-    def kept_out(self, contract: str) -> Counts:
+    def kept_out(self, contract: ContractId) -> Counts:
         """All faulty prints of a contract, by trading day (None: they have none) and reason."""
         total: Counter[tuple[date | None, str]] = Counter()
         for file in self._files:
@@ -209,12 +209,12 @@ class FileSource:
                 total.update(file.kept_out)
         return total
 
-    def ends_ns(self, contract: str, last_day: date) -> int:
+    def ends_ns(self, contract: ContractId, last_day: date) -> int:
         """See `Source`: a file does not say whether it was cut off."""
         del contract, last_day
         return 0
 
-    def read(self, contract: str, days: Sequence[date]) -> Iterator[RawColumns]:
+    def read(self, contract: ContractId, days: Sequence[date]) -> Iterator[RawColumns]:
         """See `Source`."""
         trading_days = TradingDays(calendar(instrument_of(contract).calendar))
         first, last = days[0].toordinal(), days[-1].toordinal()
@@ -231,7 +231,7 @@ class FileSource:
                         contract, time_ns[keep], price[keep], size[keep], side[keep], lines[keep], file.name
                     )
 
-    def accepted(self, contract: str, days: Sequence[date]) -> None:
+    def accepted(self, contract: ContractId, days: Sequence[date]) -> None:
         """See `Source`."""
 
 
@@ -240,7 +240,7 @@ def _scan(path: Path, name: str, symbol: str, allowed_lateness_ns: int) -> _File
     days: dict[date, Day] = {}
     normaliser, trading_days = None, None
     first_ns, last_ns = NO_TIME, NO_TIME
-    contract = ""
+    contract = NO_CONTRACT
     order = 0
     repeats = Repeats(name)
     with closing(_blocks(path, name)) as blocks:
@@ -298,7 +298,7 @@ def _first_time(time_ns: Int64Array) -> int:
     return int(np.sort(times)[(len(times) - 1) // 2]) if len(times) else NO_TIME
 
 
-def _market(symbol: str, first_ns: int, name: str) -> tuple[str, Calendar]:
+def _market(symbol: str, first_ns: int, name: str) -> tuple[ContractId, Calendar]:
     """The contract that a symbol means at its first print, and its calendar."""
     by_date = resolve_contract(symbol, local_datetime(first_ns, "UTC").date())
     market = calendar(instrument_of(by_date).calendar)

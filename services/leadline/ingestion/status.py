@@ -6,6 +6,7 @@ from enum import StrEnum
 from leadline.ingestion.batching import BatchDraft
 from leadline.ingestion.tally import Tally
 from leadline.ingestion.tape import Position
+from leadline.model.ids import ContractId
 
 
 class State(StrEnum):
@@ -59,7 +60,7 @@ class FeedStatus:
     state: State = State.WAITING_FOR_DEMAND
     failure: str = ""
     expected: int = 0
-    contracts: dict[str, ContractStatus] = field(default_factory=dict)
+    contracts: dict[ContractId, ContractStatus] = field(default_factory=dict)
 
     @property
     def progress(self) -> float:

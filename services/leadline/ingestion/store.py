@@ -10,7 +10,7 @@ import structlog
 from leadline.ingestion.normaliser import QuarantinedPrint
 from leadline.ingestion.runs import run_id
 from leadline.ingestion.tally import Tally, number_text
-from leadline.model.ids import AccountId, RunId, StrategyId
+from leadline.model.ids import AccountId, ContractId, RunId, StrategyId
 from leadline.model.market.hours import SessionHours
 from leadline.runtime.database import DATABASE_LOST, Pool
 from leadline.runtime.retry import until_done
@@ -77,7 +77,7 @@ class Wanted:
 
     strategy: StrategyId
     account: AccountId
-    contract: str
+    contract: ContractId
     venue: str
     session: str | None
     hours: SessionHours | None
@@ -120,7 +120,7 @@ class Store:
         found: str | None = await self._with_retries(lambda: self._pool.fetchval(_FAILURE, tape))
         return found or ""
 
-    async def write_counts(self, tape: RunId, tallies: Mapping[str, Tally]) -> None:
+    async def write_counts(self, tape: RunId, tallies: Mapping[ContractId, Tally]) -> None:
         """Store how many prints of each contract did not reach a bar."""
         rows = [
             (
@@ -137,7 +137,7 @@ class Store:
         if rows:
             await self._with_retries(lambda: self._pool.executemany(_COUNT, rows))
 
-    async def counts(self, tape: RunId, contract: str) -> dict[tuple[date | None, str], int]:
+    async def counts(self, tape: RunId, contract: ContractId) -> dict[tuple[date | None, str], int]:
         """The counts of a contract that `write_counts` stored."""
         rows = await self._with_retries(lambda: self._pool.fetch(_COUNTS, tape, contract))
         return {(row["trading_day"], row["reason"]): row["prints"] for row in rows}

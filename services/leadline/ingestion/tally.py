@@ -20,6 +20,7 @@ from leadline.ingestion.normaliser import Normaliser, QuarantinedPrint, Reason
 from leadline.ingestion.raw import NANO, TOO_LARGE
 from leadline.model.counted import counted
 from leadline.model.errors import LeadlineError
+from leadline.model.ids import ContractId
 from leadline.model.market.calendars import Calendar
 from leadline.model.market.contracts import instrument_of
 from leadline.model.market.hours import SessionHours
@@ -130,7 +131,7 @@ def kept_out(counts: Counts) -> dict[str, int]:
 
 
 def require_share(
-    contract: str, good: int, counts: Counts, samples: Sequence[QuarantinedPrint], max_percent: Decimal
+    contract: ContractId, good: int, counts: Counts, samples: Sequence[QuarantinedPrint], max_percent: Decimal
 ) -> None:
     """Raises TooManyKeptOut when more than `max_percent` of a contract's prints are faulty. good: the others."""
     by_reason = kept_out(counts)

@@ -10,6 +10,7 @@ from leadline.ingestion.batching import BatchBounds, BatchDraft, split, with_idl
 from leadline.ingestion.normaliser import Normaliser
 from leadline.ingestion.sources import Source
 from leadline.ingestion.tally import OutsideSessions, Tally
+from leadline.model.ids import ContractId
 from leadline.model.market.calendars import calendar
 from leadline.model.market.contracts import instrument_of
 from leadline.model.ticks import NS_PER_MINUTE, NS_PER_SECOND, SenderPosition, TickColumns
@@ -42,7 +43,7 @@ class ContractTape:
     def __init__(
         self,
         source: Source,
-        contract: str,
+        contract: ContractId,
         days: Sequence[date],
         bounds: BatchBounds,
         allowed_lateness_ns: int,

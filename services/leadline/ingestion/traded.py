@@ -11,6 +11,7 @@ from leadline.ingestion.sources import SimulatedSource, Source
 from leadline.ingestion.tally import OutsideSessions
 from leadline.model.counted import counted
 from leadline.model.errors import InvalidInput
+from leadline.model.ids import ContractId
 from leadline.model.market.hours import SessionHours
 
 
@@ -28,7 +29,7 @@ def require_traded_days(feed: Feed, symbols: Collection[str]) -> None:
             raise InvalidInput(_prints_of(contract), f"prints of {_span(days)}", expected)
 
 
-def require_traded_hours(feed: Feed, wanted: Mapping[str, Sequence[SessionHours]]) -> None:
+def require_traded_hours(feed: Feed, wanted: Mapping[ContractId, Sequence[SessionHours]]) -> None:
     """Check that recorded prints have one of each contract in a session that is read, since the first traded day.
 
     wanted: the hours of the bars that are built, by contract. A later month of a root that has nothing but its history
@@ -46,7 +47,9 @@ def require_traded_hours(feed: Feed, wanted: Mapping[str, Sequence[SessionHours]
         raise InvalidInput(_prints_of(contract), found, f"prints within {hours}")
 
 
-def _one_is_inside(source: Source, contract: str, days: Sequence[date], sessions: Sequence[SessionHours]) -> bool:
+def _one_is_inside(
+    source: Source, contract: ContractId, days: Sequence[date], sessions: Sequence[SessionHours]
+) -> bool:
     """Whether a print of these days lies in one of the sessions. Most files have one among their first."""
     outside, seen = OutsideSessions(market_of(contract)), 0
     outside.hours = tuple(sessions)
@@ -58,7 +61,7 @@ def _one_is_inside(source: Source, contract: str, days: Sequence[date], sessions
     return False
 
 
-def _traded(feed: Feed, contract: str, days: Sequence[date]) -> list[date]:
+def _traded(feed: Feed, contract: ContractId, days: Sequence[date]) -> list[date]:
     """The days on which a contract can be traded: of a later month of a root those since it leads."""
     first = feed.later.get(contract, feed.plan.trade_from)
     return [day for day in days if day >= first]
@@ -68,5 +71,5 @@ def _span(days: Sequence[date]) -> str:
     return str(days[0]) if len(days) == 1 else f"{days[0]} to {days[-1]}"
 
 
-def _prints_of(contract: str) -> str:
+def _prints_of(contract: ContractId) -> str:
     return f"the feed's prints of {contract}"

@@ -14,6 +14,7 @@ from leadline.local.local_nats import LocalNats
 from leadline.local.local_postgres import LocalPostgres
 from leadline.local.ports import LOOPBACK, Ports
 from leadline.local.sockets import make_private, socket_folder
+from leadline.model.ids import ContractId
 from leadline.model.manifest.own_markets import in_force
 from leadline.model.market.hours import SessionHours
 from leadline.model.services import processes
@@ -102,7 +103,7 @@ def check_feed(plan: Plan, feed_files: Mapping[str, Path]) -> Feed:
     """
     feed = open_feed(feed_params(plan, feed_files))
     require_traded_days(feed, {strategy.spec.instrument for strategy in plan.strategies})
-    wanted: dict[str, list[SessionHours]] = {}
+    wanted: dict[ContractId, list[SessionHours]] = {}
     for row in demand_rows(plan, feed.contracts, feed.plan.trade_from):
         if (bars := row.bars) is not None:
             hours = SessionHours(bars.open, bars.close, bars.zone, id=bars.session)

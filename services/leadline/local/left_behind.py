@@ -14,7 +14,7 @@ from leadline.local import store
 from leadline.local.calls import CALL_SECONDS, Services
 from leadline.local.local_postgres import LocalPostgres
 from leadline.model.errors import LeadlineError
-from leadline.model.ids import UNASSIGNED, AccountId, RunId
+from leadline.model.ids import UNASSIGNED, AccountId, ContractId, RunId
 from leadline.model.manifest.specs import TradingStrategy
 from leadline.plan.demand import DemandRow, traded_contracts
 from leadline.plan.plan import Plan, workload_id
@@ -98,7 +98,7 @@ def _require_accounts(behind: Sequence[AccountId], plan: Plan, tape: RunId) -> N
 def _refuse_taken_over(gone: Sequence[LeftBehind], plan: Plan, feed: Feed, tape: RunId) -> None:
     accounts = {account.full_name: account for account in plan.accounts}
 
-    def contracts(strategy: TradingStrategy) -> set[str]:
+    def contracts(strategy: TradingStrategy) -> set[ContractId]:
         return traded_contracts(strategy, accounts[strategy.account_name], feed.contracts, feed.plan.trade_from)
 
     for old in gone:
@@ -152,7 +152,7 @@ async def drain(services: Services, addresses: Mapping[str, str], found: Sequenc
 
 
 async def held_rows(
-    postgres: LocalPostgres, tape: RunId, contracts: Mapping[str, str], present: Sequence[DemandRow]
+    postgres: LocalPostgres, tape: RunId, contracts: Mapping[ContractId, str], present: Sequence[DemandRow]
 ) -> tuple[DemandRow, ...]:
     """Ticks-only rows for contracts that an account still holds and nothing else asks for: their prints are needed."""
     connection = await connect(postgres.settings("reader"), "leadline up")

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, Final
 
-from leadline.model.ids import AccountId, RunId, StrategyId
+from leadline.model.ids import AccountId, ContractId, RunId, StrategyId
 from leadline.plan.demand import DemandRow
 from leadline.plan.store import INSERT_DEMAND, demand_values
 
@@ -74,9 +74,11 @@ async def strategies(connection: Any, tape: RunId) -> list[tuple[AccountId, Stra
     return [(row["account"], row["strategy"], row["manifest"]) for row in rows]
 
 
-async def held_contracts(connection: Any, tape: RunId) -> set[tuple[AccountId, str]]:
+async def held_contracts(connection: Any, tape: RunId) -> set[tuple[AccountId, ContractId]]:
     """Accounts with each contract whose prints a position or a working order of theirs needs."""
-    return {(row["account"], row["tape_contract"]) for row in await connection.fetch(_HELD, tape)}
+    return {
+        (AccountId(row["account"]), ContractId(row["tape_contract"])) for row in await connection.fetch(_HELD, tape)
+    }
 
 
 async def prints_stored(connection: Any, tape: RunId) -> dict[str, int]:

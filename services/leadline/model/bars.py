@@ -5,7 +5,7 @@ from datetime import date
 from typing import Final
 
 from leadline.model.frozen import quickly_made
-from leadline.model.ids import RunId
+from leadline.model.ids import ContractId, RunId
 from leadline.model.ticks import NS_PER_SECOND, Int64Array
 
 CLOSE_GRACE_NS: Final = 2 * NS_PER_SECOND
@@ -24,7 +24,7 @@ class BarKey:
     `ordinal` counts from 0 at the session's open: (start - open) / length for time bars, else a counter.
     """
 
-    contract: str
+    contract: ContractId
     session: str
     spec: str
     trading_day: date
@@ -130,7 +130,7 @@ class BarMessage:
 
     tape: RunId
     venue: str
-    contract: str
+    contract: ContractId
     progress_ns: int
     final: bool
     bar: Bar | None

@@ -2,7 +2,7 @@
 
 from typing import Final, Literal
 
-from leadline.model.ids import AccountId, OwnerId, RunId, StrategyId, namespaced_name
+from leadline.model.ids import AccountId, ContractId, OwnerId, RunId, StrategyId, namespaced_name
 
 TICKS: Final = "TICKS"
 BARS: Final = "BARS"
@@ -24,12 +24,12 @@ def _pair(owner: OwnerId) -> str:
     return ".".join(namespaced_name(owner))
 
 
-def tick_subject(tape: RunId, venue: str, contract: str) -> str:
+def tick_subject(tape: RunId, venue: str, contract: ContractId) -> str:
     """Prints of one contract."""
     return f"ll.{tape}.tick.{venue}.{contract}"
 
 
-def bar_subject(tape: RunId, venue: str, contract: str, session: str, spec: str) -> str:
+def bar_subject(tape: RunId, venue: str, contract: ContractId, session: str, spec: str) -> str:
     """Bars of one contract, session and specification (with ticks per row, such as `5m-r1`)."""
     return f"ll.{tape}.bar.{venue}.{contract}.{session}_{spec}"
 

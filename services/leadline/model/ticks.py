@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leadline.model import durations
-from leadline.model.ids import RunId
+from leadline.model.ids import ContractId, RunId
 
 Int64Array = NDArray[np.int64]
 Int8Array = NDArray[np.int8]
@@ -127,7 +127,7 @@ class TickBatch:
 
     tape: RunId
     venue: str
-    contract: str
+    contract: ContractId
     ticks: TickColumns
     watermark_ns: int
     final: bool = False

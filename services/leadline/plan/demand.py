@@ -44,13 +44,13 @@ class DemandRow:
 
     strategy: StrategyId
     account: AccountId
-    contract: str
+    contract: ContractId
     venue: str
     bars: BarsWanted | None
     series: str = OWN_SERIES
 
 
-def demand_rows(plan: Plan, contracts: Mapping[str, str], trade_from: date) -> tuple[DemandRow, ...]:
+def demand_rows(plan: Plan, contracts: Mapping[ContractId, str], trade_from: date) -> tuple[DemandRow, ...]:
     """All rows of a plan on a run.
 
     `contracts` maps the dated contracts of the feed to their venues, `trade_from` is the first day that is traded.
@@ -60,7 +60,7 @@ def demand_rows(plan: Plan, contracts: Mapping[str, str], trade_from: date) -> t
     find their own tape. Raises InvalidInput when the feed has no contract of a strategy's.
     """
     rows: list[DemandRow] = []
-    executed: dict[AccountId, set[str]] = {account.full_name: set() for account in plan.accounts}
+    executed: dict[AccountId, set[ContractId]] = {account.full_name: set() for account in plan.accounts}
     accounts = {account.full_name: account for account in plan.accounts}
     for strategy in plan.strategies:
         try:
@@ -86,8 +86,8 @@ def demand_rows(plan: Plan, contracts: Mapping[str, str], trade_from: date) -> t
 
 
 def traded_contracts(
-    strategy: TradingStrategy, account: TradingAccount, contracts: Mapping[str, str], trade_from: date
-) -> set[str]:
+    strategy: TradingStrategy, account: TradingAccount, contracts: Mapping[ContractId, str], trade_from: date
+) -> set[ContractId]:
     """Every contract that a strategy may come to trade on an account in a run; empty where the feed has none for it."""
     try:
         months = months_from(strategy.spec.instrument, sorted(contracts), trade_from)
@@ -96,5 +96,5 @@ def traded_contracts(
     return {contract for month in months for contract in _executed(account, month.contract)}
 
 
-def _executed(account: TradingAccount, signal: ContractId) -> set[str]:
+def _executed(account: TradingAccount, signal: ContractId) -> set[ContractId]:
     return {execution_contract(signal, root) for root in execution_roots(account, signal)}

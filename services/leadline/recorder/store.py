@@ -5,7 +5,7 @@ from typing import Final
 
 from leadline.model.bars import BarMessage
 from leadline.model.errors import RefusedMessage
-from leadline.model.ids import RunId
+from leadline.model.ids import ContractId, RunId
 from leadline.model.signals import SignalMessage
 from leadline.model.ticks import TickBatch
 from leadline.recorder.rows import (
@@ -96,7 +96,7 @@ class Store:
                 await connection.execute(_MOVE_POSITION, source, found.last_index)
         return found
 
-    async def skip_ticks(self, tape: RunId, contract: str, first_index: int, next_index: int) -> None:
+    async def skip_ticks(self, tape: RunId, contract: ContractId, first_index: int, next_index: int) -> None:
         """Give the prints [first_index, next_index) up: they cannot be had. The gap is stored for all to see."""
         async with self._pool.acquire() as connection, connection.transaction():
             await connection.execute(_SKIP_TICKS, tape, contract, first_index, next_index)

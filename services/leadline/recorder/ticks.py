@@ -9,6 +9,7 @@ from typing import Final
 import structlog
 
 from leadline.model.errors import RefusedMessage
+from leadline.model.ids import ContractId, RunId
 from leadline.model.subjects import TICKS, tick_subject
 from leadline.model.ticks import TickBatch
 from leadline.recorder import metrics
@@ -82,5 +83,5 @@ class TickSink:
         await self._store.skip_ticks(sample.tape, sample.contract, first_index, next_index)
 
 
-def _tape_and_contract(batch: TickBatch) -> tuple[str, str]:
+def _tape_and_contract(batch: TickBatch) -> tuple[RunId, ContractId]:
     return batch.tape, batch.contract

@@ -10,7 +10,7 @@ from typing import Final
 from google.protobuf.message import DecodeError
 
 from leadline.model.errors import LeadlineError, RefusedMessage
-from leadline.model.ids import RunId, derive
+from leadline.model.ids import ContractId, RunId, derive
 from leadline.model.subjects import RUN_SUBJECT, RUNS
 from leadline.model.v1 import model_pb2 as pb
 from leadline.runtime.bus.bus import Bus
@@ -40,7 +40,7 @@ class Run:
 
     tape: RunId
     feed: str
-    contracts: dict[str, str]
+    contracts: dict[ContractId, str]
     trade_from: date
     history: int
     sessions: tuple[date, ...]
@@ -49,7 +49,7 @@ class Run:
     finished: bool = False
     instruments: str = ""
 
-    def gain(self, announced: "Run") -> tuple[str, ...]:
+    def gain(self, announced: "Run") -> tuple[ContractId, ...]:
         """Take up what a later announcement of this run has of further contracts; their names, in order.
 
         The mapping stays the same one, in order of the names: whoever holds it has them, too. A contract that the feed
@@ -68,7 +68,7 @@ def run_to_proto(run: Run) -> pb.Run:
     return pb.Run(
         tape=run.tape,
         feed=run.feed,
-        contracts=run.contracts,
+        contracts=dict(run.contracts.items()),
         trade_from=run.trade_from.isoformat(),
         history=run.history,
         sessions=[day.isoformat() for day in run.sessions],
@@ -84,7 +84,7 @@ def run_from_proto(message: pb.Run) -> Run:
     return Run(
         RunId(message.tape),
         message.feed,
-        dict(sorted(message.contracts.items())),
+        {ContractId(name): venue for name, venue in sorted(message.contracts.items())},
         date.fromisoformat(message.trade_from),
         message.history,
         tuple(date.fromisoformat(day) for day in message.sessions),

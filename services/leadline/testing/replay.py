@@ -72,7 +72,7 @@ def replay(
     if not market or not any(map(len, market.values())):
         raise InvalidInput("market", "nothing", "prints of a contract")
     manifest = account or default_account(strategy.metadata.namespace)
-    bars: dict[str, dict[str, list[BarMessage]]] = {
+    bars: dict[ContractId, dict[str, list[BarMessage]]] = {
         contract: {name: _bars(contract, ticks, series) for name, series in series_of(strategy).items()}
         for contract, ticks in sorted(market.items())
     }
@@ -86,7 +86,7 @@ def replay(
 def signal_messages(
     strategy: TradingStrategy,
     trade_from: date,
-    bars: Mapping[str, Mapping[str, Sequence[BarMessage]]],
+    bars: Mapping[ContractId, Mapping[str, Sequence[BarMessage]]],
     last: SignalMessage | None = None,
 ) -> list[SignalMessage]:
     """The messages of a strategy's analysis about bars, by contract and series; `last`: after a restart."""
@@ -106,7 +106,7 @@ def signal_messages(
     return found
 
 
-def _bars(contract: str, ticks: TickColumns, series: Series) -> list[BarMessage]:
+def _bars(contract: ContractId, ticks: TickColumns, series: Series) -> list[BarMessage]:
     end_ns = int(ticks.time_ns[-1]) if len(ticks) else 0
     batch = TickBatch(TAPE, instrument_of(contract).venue, contract, ticks, end_ns, final=True)
     return list(builder_of(contract, series).feed(batch))
@@ -137,7 +137,7 @@ async def _run(
     account: TradingAccount,
     market: Mapping[ContractId, TickColumns],
     trade_from: date,
-    bars: Mapping[str, Mapping[str, Sequence[BarMessage]]],
+    bars: Mapping[ContractId, Mapping[str, Sequence[BarMessage]]],
     signals: Sequence[SignalMessage],
     folder: Path,
     connect: Callable[[TapeTime], Orders] | None,

@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 
 from leadline.model.errors import LeadlineError
-from leadline.model.ids import RunId
+from leadline.model.ids import ContractId, RunId
 from leadline.model.ticks import TickColumns
 from leadline.views.digest_store import run_of
 
@@ -27,7 +27,7 @@ class PrintsMissing(LeadlineError):
 class StoredContract:
     """A contract of a run. prints: how many of it are stored. kept_out: faulty ones by trading day and reason."""
 
-    contract: str
+    contract: ContractId
     source: int
     prints: int
     kept_out: dict[tuple[date | None, str], int]
@@ -57,7 +57,7 @@ async def stored_run(connection: Any, tape: RunId, outside: str) -> StoredRun:
         run["finished_at"] is not None,
         tuple(
             StoredContract(
-                row["contract"],
+                ContractId(row["contract"]),
                 row["source"],
                 row["last_index"] + 1,
                 {

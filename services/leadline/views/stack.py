@@ -9,7 +9,16 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from leadline.local.data_dir import DataDir, user_name
 from leadline.model.errors import LeadlineError, Unknown
-from leadline.model.ids import DEFAULT_NAMESPACE, AccountId, OwnerId, RunId, StrategyId, account_named, strategy_named
+from leadline.model.ids import (
+    DEFAULT_NAMESPACE,
+    AccountId,
+    ContractId,
+    OwnerId,
+    RunId,
+    StrategyId,
+    account_named,
+    strategy_named,
+)
 from leadline.model.manifest.specs import OWN_SERIES, TradingStrategy
 from leadline.plan.plan import workload_id
 
@@ -76,7 +85,7 @@ class Stack(BaseModel):
     tape: RunId
     feed: str
     trade_from: str
-    contracts: dict[str, str]
+    contracts: dict[ContractId, str]
     addresses: dict[str, str]
     accounts: tuple[AccountId, ...]
     strategies: tuple[StrategyAddress, ...]

@@ -27,7 +27,7 @@ class Recorded:
 
     feed: Feed
     prints: dict[ContractId, TickColumns]
-    bars: dict[str, dict[str, list[BarMessage]]]
+    bars: dict[ContractId, dict[str, list[BarMessage]]]
     signals: list[SignalMessage]
 
     @property
@@ -52,7 +52,7 @@ def record(strategy: TradingStrategy, trade_from: date, feed: dict[str, Any]) ->
     opened = open_feed(params)
     assert opened.source is not None
     prints: dict[ContractId, TickColumns] = {}
-    bars: dict[str, dict[str, list[BarMessage]]] = {}
+    bars: dict[ContractId, dict[str, list[BarMessage]]] = {}
     for contract in map(ContractId, opened.contracts):
         tape = ContractTape(opened.source, contract, opened.plan.sessions[contract], params.bounds, 1_000_000_000)
         batches = [

@@ -4,7 +4,7 @@ from datetime import date
 from typing import Any, Final
 
 from leadline.model.bars import Bar, BarKey, BarMessage, FootprintRows, UnfinishedBar
-from leadline.model.ids import RunId
+from leadline.model.ids import ContractId, RunId
 from leadline.model.v1 import model_pb2 as pb
 from leadline.model.wire.fields import (
     LARGEST_NUMBER,
@@ -32,7 +32,11 @@ def bar_key_to_proto(key: BarKey) -> pb.BarKey:
 def bar_key_from_proto(message: pb.BarKey) -> BarKey:
     """A bar's identity; ValueError when the trading day is not a date."""
     return BarKey(
-        message.contract, message.session, message.spec, date.fromisoformat(message.trading_day), message.ordinal
+        ContractId(message.contract),
+        message.session,
+        message.spec,
+        date.fromisoformat(message.trading_day),
+        message.ordinal,
     )
 
 
@@ -148,7 +152,7 @@ def _bar_message(payload: bytes) -> BarMessage:
     return BarMessage(
         RunId(message.tape),
         message.venue,
-        message.contract,
+        ContractId(message.contract),
         message.progress_ns,
         message.final,
         bar,

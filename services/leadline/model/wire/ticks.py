@@ -6,7 +6,7 @@ from itertools import pairwise
 import numpy as np
 
 from leadline.model.counted import counted
-from leadline.model.ids import RunId
+from leadline.model.ids import ContractId, RunId
 from leadline.model.ticks import SenderPosition, TickBatch, TickColumns
 from leadline.model.v1 import model_pb2 as pb
 from leadline.model.wire.fields import (
@@ -60,7 +60,7 @@ def tick_batch_from_proto(message: pb.TickBatch) -> TickBatch:
     return TickBatch(
         RunId(message.tape),
         message.venue,
-        message.contract,
+        ContractId(message.contract),
         ticks,
         message.watermark_ns,
         message.final,
