@@ -71,6 +71,10 @@ def test_decisions_that_were_refused_are_counted_by_their_first_reason(account: 
             "leadline: --to: got '2025-06-09', expected a day not before --from, 2025-06-10\n",
         ),
         (
+            ["--feed", "catalog", "--sessions", "2"],
+            "leadline: --sessions: got 2, expected --to, the last day, with a catalog\n",
+        ),
+        (
             ["--feed", "push", "--from", "2025-06-10"],
             "leadline: --feed: got 'push', expected prints that are at hand: files or a simulated market\n",
         ),

@@ -35,6 +35,8 @@ def backtest_inputs(planned: PlanOptions, to: str | None) -> BacktestInputs:
     if list(planned.feed) == ["catalog"]:
         from leadline.backtest.catalog_prints import CatalogPrints  # noqa: PLC0415 - Arrow, which no other feed needs
 
+        if planned.sessions is not None:
+            raise InvalidInput("sessions", planned.sessions, "--to, the last day, with a catalog")
         plan, files = plan_of(planned)
         params = feed_params(plan, files)
         assert params.feed.catalog is not None
