@@ -2,7 +2,7 @@
 
 import pytest
 
-from leadline.model.durations import BarSpec, parse_bar_spec, parse_duration
+from leadline.model.durations import BarSpec, Validity, parse_bar_spec, parse_duration, parse_validity
 from leadline.model.errors import InvalidInput
 from leadline.model.market.instruments import instrument
 
@@ -21,6 +21,25 @@ def test_a_duration_is_a_whole_number_with_a_unit(text, nanoseconds):
 def test_anything_else_is_refused(text):
     with pytest.raises(InvalidInput, match="latency: got"):
         parse_duration(text, "latency")
+
+
+@pytest.mark.parametrize(
+    ("text", "validity"),
+    [
+        ("day", Validity("day", 0)),
+        ("bars:1", Validity("bars", 1)),
+        ("bars:999", Validity("bars", 999)),
+        ("15m", Validity("time", 15 * MINUTE_NS)),
+    ],
+)
+def test_an_entry_works_for_the_day_a_length_of_time_or_some_bars(text, validity):
+    assert parse_validity(text) == validity
+
+
+@pytest.mark.parametrize("text", ["", "Day", "bars:", "bars:0", "bars:1000", "bars:٣", "bars:3\n", "3", "bars: 3"])
+def test_no_other_words_say_how_long_an_entry_works(text):
+    with pytest.raises(InvalidInput, match="validFor: got"):
+        parse_validity(text)
 
 
 @pytest.mark.parametrize(

@@ -70,8 +70,8 @@ def account_sentences(left: AccountLeftOpen) -> Iterator[str]:
 
 
 def _text(order: OrderView) -> str:
-    leg = LEG_WORDS[order.leg.kind]
+    words = LEG_WORDS[order.leg.kind]
     at = f"at {order.price}" if order.price else "at the market"
     doubt = "" if order.state in {"WORKING", "PARTIAL"} else f", state {order.state.replace('_', ' ').lower()}"
-    article = "an" if leg[0] in "eo" else "a"
-    return f"{article} {leg} ({order.side.lower()} {order.quantity - order.filled} {at}{doubt})"
+    article = "an" if words[0] in "eo" else "a"
+    return f"{article} {words} ({order.side.lower()} {order.quantity - order.filled} {at}{doubt})"

@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 from leadline.model.errors import InvalidInput
 
@@ -42,6 +42,28 @@ FLATTEN_PATTERN: Final = r"^(never|[0-9]{1,6}(ms|s|m|h))$"
 
 DAY: Final = "day"
 VALIDITY_PATTERN: Final = r"^(day|bars:[1-9][0-9]{0,2}|[0-9]{1,6}(ms|s|m|h))$"
+_BARS: Final = "bars:"
+
+
+class Validity(NamedTuple):
+    """How long an entry works: as long as entries are allowed (day), some nanoseconds (time), or a number of bars.
+
+    `length` is in nanoseconds or in the strategy's own bars; 0 for a day.
+    """
+
+    kind: Literal["day", "time", "bars"]
+    length: int
+
+
+def parse_validity(text: str, field: str = "validFor") -> Validity:
+    """What `day`, a length such as `15m`, and `bars:3` mean. InvalidInput for anything else."""
+    if text == DAY:
+        return Validity("day", 0)
+    if not text.startswith(_BARS):
+        return Validity("time", parse_duration(text, field))
+    if not re.fullmatch(VALIDITY_PATTERN, text):
+        raise InvalidInput(field, text, f"{DAY}, a length such as 15m, or {_BARS}N")
+    return Validity("bars", int(text.removeprefix(_BARS)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from pydantic.alias_generators import to_camel
 
 from leadline.model.bars import OWN_SERIES
 from leadline.model.counted import counted
-from leadline.model.durations import DAY, NEVER, parse_duration
+from leadline.model.durations import DAY, NEVER, parse_duration, parse_validity
 from leadline.model.errors import InvalidInput, Unknown
 from leadline.model.manifest.account_spec import TradingAccount
 from leadline.model.manifest.series_checks import bars_needed, filter_problems, multiplier_problems, series_problems
@@ -364,7 +364,7 @@ def _entry_problems(spec: StrategySpec, own: Instrument) -> Iterator[InvalidInpu
     if entries.max_pending is not None and entries.type == "Market" and spec.strategy.entry_point is None:
         expected = "nothing with type Market: such an entry does not wait"
         yield InvalidInput("spec.entries.maxPending", entries.max_pending, expected)
-    if entries.valid_for.startswith("bars:") and spec.bar_spec.kind != "time":
+    if parse_validity(entries.valid_for).kind == "bars" and spec.bar_spec.kind != "time":
         yield InvalidInput(
             "spec.entries.validFor", entries.valid_for, f"{DAY} or a length of time with {spec.bars} bars"
         )
@@ -413,14 +413,14 @@ def valid_for_ns(spec: StrategySpec) -> int | None:
 
     Raises ValueError for bars:N of bars that are no time bars.
     """
-    text = spec.entries.valid_for
-    if text == DAY:
+    valid = parse_validity(spec.entries.valid_for)
+    if valid.kind == "day":
         return None
-    if not text.startswith("bars:"):
-        return parse_duration(text, "validFor")
+    if valid.kind == "time":
+        return valid.length
     if spec.bar_spec.kind != "time":
         raise ValueError(f"{spec.bars} bars have no length in time")
-    return int(text.removeprefix("bars:")) * spec.bar_spec.length
+    return valid.length * spec.bar_spec.length
 
 
 def _needed(spec: StrategySpec, field: str, what: str) -> InvalidInput:
