@@ -227,6 +227,13 @@ def test_a_promise_of_less_than_before_takes_nothing_back() -> None:
     ]
 
 
+def test_instants_before_1970_are_promised_like_any_other() -> None:
+    assert whole(merged({"main": [promised(-5), promised(3, final=True)]})) == [
+        ("main", None, -5, False),
+        ("main", None, 3, True),
+    ]
+
+
 def test_a_bar_of_a_later_day_is_new_whatever_its_number_and_one_told_again_is_not() -> None:
     day = told(60, 3)
     assert day.bar is not None

@@ -102,6 +102,13 @@ def test_all_of_it_leaves_or_a_unit_with_its_entries():
     assert (waits.answer.quantity, waits.answer.contract, waits.closes) == (0, MES, ExitReason.EXIT)
 
 
+@pytest.mark.parametrize("contract", [MES, ES])
+def test_of_entries_in_two_contracts_the_answer_names_that_of_the_first(contract: str):
+    one, other = (replace(ENTRY, client_id=ClientOrderId(name)) for name in ("a", "b"))
+    book = desk(replace(one, contract=contract), replace(other, contract=ES if contract == MES else MES))
+    assert [asked(book, proposal).answer.contract for proposal in (EXIT, CANCEL)] == [contract, contract]
+
+
 def test_what_is_not_held_cannot_leave_nor_be_protected():
     for proposal in (EXIT, protect(19_990)):
         assert refusal(desk(leg("S1")), proposal) == "nothing_held"

@@ -145,6 +145,11 @@ def test_what_an_exit_stands_for_or_is_being_closed_gets_none():
     assert rest(leg("F1", 2, unit="")) == [3, 3]
     assert rest(leg("F1", 2, unit="runner"), leg("F2", 2, contract=ES), leg("S3", 2, unit="runner")) == [5, 5]
     assert rest(leg("S2", 5)) == []
+    # Two of five, which have no stop on purpose, are being closed: a target that is for one of them closes no other.
+    position = with_stopless(held((20_000, 5, "main"), bare=False), "main", 2)
+    goal = UnitExit("main", 2, "exit", bare=2)
+    book = desk(position, leg("S2", 2), leg("T5", 1), leg("F1", 2), exits=(goal,))
+    assert told(made(book, BOTH)) == [("T1", 2, "S2"), ("S2", 1, "T5")]
     foreign = leg("S2", 2, decision=foreign_decision(ClientOrderId("S2")))
     assert rest(foreign, leg("S3", 2, contract=ES), leg("S4", 2, strategy=StrategyId("default/other"))) == [5, 5]
 
@@ -161,6 +166,9 @@ def test_what_leaves_gets_none_and_of_a_part_the_rest_does():
     assert units(unit="runner") == [("runner", 2)]
     assert units(UnitExit("main", None, "exit")) == [("runner", 2)]
     assert units(UnitExit("main", 1, "exit", bare=1)) == [("main", 2), ("runner", 2)]
+    targets = [leg("T3", 3), leg("T4", 2, unit="runner", parent=ClientOrderId("runner"))]
+    book = desk(position, runner, *targets, exits=(UnitExit("main", None, "exit"),))
+    assert [order.oco for order in made(book, STOP)] == ["T4"]
     assert units(flatten="a person") == []
     book = desk(position)
     book.flatten = "day_loss"

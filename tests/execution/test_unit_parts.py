@@ -166,7 +166,7 @@ def test_what_has_no_stop_on_purpose_is_of_a_part_before_all_else():
     assert asked(one, replace(one, quantity=2), main=2) == (replace(one, quantity=3, bare=2),)
     assert asked(replace(one, quantity=3), main=2) == (replace(one, quantity=3, bare=2),)
     assert asked(one, runner=2) == (one,)
-    assert asked(replace(one, unit="runner"), one, runner=2, main=1)[0] == replace(one, bare=1)
+    assert asked(replace(one, unit="runner"), one, runner=2, main=2)[0] == replace(one, bare=1)
 
 
 def test_the_farthest_of_its_stops_is_kept_with_it():
@@ -187,6 +187,7 @@ def test_the_farthest_of_its_stops_is_kept_with_it():
 
 def test_the_oldest_leave_first_and_what_is_leaving_cannot_leave_again():
     lots = held((2, "main"), (1, "runner"), (2, "main"))
+    assert oldest_first(*desk(lots), "", 2) == ({"main": 2}, 0)
     assert oldest_first(*desk(lots), "", 3) == ({"main": 2, "runner": 1}, 0)
     assert oldest_first(*desk(lots), "", 4) == ({"main": 3, "runner": 1}, 0)
     assert oldest_first(*desk(lots), "runner", 3) == ({"runner": 1}, 2)
@@ -243,6 +244,7 @@ def test_one_that_goes_already_goes_first_and_one_that_nobody_knows_goes_last():
     assert left(rest(3, 1), *orders) == {"S3": 0, "S2": 1, "S1": 1}
     assert left(rest(3, 2), *orders) == {"S3": 0, "S2": 0, "S1": 1}
     assert left(rest(3, 1), exit_of("S10"), exit_of("S9"), exit_of("S11")) == {"S9": 0, "S10": 1, "S11": 1}
+    assert left(rest(2, 1), exit_of("S9"), exit_of("S8")) == {"S8": 0, "S9": 1}
 
 
 def test_a_target_alone_shrinks_by_what_leaves_without_a_stop():
@@ -253,6 +255,7 @@ def test_a_target_alone_shrinks_by_what_leaves_without_a_stop():
     assert left(rest(4, 3, bare=2, free=2, alone=2), alone, stop) == {"T5": 0, "S1": 1}
     assert left(rest(4, 2, bare=2, free=2), stop) == {"S1": 2}  # what leaves has no exit
     assert left(rest(4, 2, bare=1, free=2), stop) == {"S1": 1}
+    assert left(rest(5, 3, bare=2, free=3, alone=2), alone, stop) == {"T5": 1, "S1": 1}
 
 
 def test_targets_shrink_first_and_then_stops_and_one_that_nobody_knows_is_waited_for():

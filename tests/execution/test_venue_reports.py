@@ -172,6 +172,7 @@ def test_a_size_that_cannot_be_is_compared_with_nothing_that_has_filled() -> Non
     # Of an order that the book has, with the book's size; of a stranger's, with what it said.
     assert check_order(ORDER, replace(TOLD, quantity=-5, filled=3)).doubted == {"quantity": "-5"}
     assert check_order(ORDER, replace(TOLD, filled=4)).doubted == {"filled": "4 of 3"}
+    assert check_order(ORDER, replace(TOLD, quantity=5, filled=4)).doubted == {}
     assert check_order(None, replace(TOLD, quantity=0, filled=1)).doubted == {"quantity": "0", "filled": "1 of 0"}
 
 
