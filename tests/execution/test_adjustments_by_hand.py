@@ -10,7 +10,7 @@ from leadline.execution.core.adjustments import Adjustment, adjustment, more_at_
 from leadline.execution.core.book import Book, UnitExit
 from leadline.execution.core.exit_reasons import ExitReason
 from leadline.execution.core.positions import with_stopless
-from leadline.model.ids import ClientOrderId, DecisionId, FillId, StrategyId
+from leadline.model.ids import ClientOrderId, ContractId, DecisionId, FillId, StrategyId
 from leadline.model.orders import Bracket, LastPrint, Lot, Order, OrderState, OrderType, Position, Side, Trail, Trailing
 from leadline.model.proposals import Action, Proposal
 from tests.execution.harness.books import book_of, order_of, position_of
@@ -103,7 +103,7 @@ def test_all_of_it_leaves_or_a_unit_with_its_entries():
 
 
 @pytest.mark.parametrize("contract", [MES, ES])
-def test_of_entries_in_two_contracts_the_answer_names_that_of_the_first(contract: str):
+def test_of_entries_in_two_contracts_the_answer_names_that_of_the_first(contract: ContractId):
     one, other = (replace(ENTRY, client_id=ClientOrderId(name)) for name in ("a", "b"))
     book = desk(replace(one, contract=contract), replace(other, contract=ES if contract == MES else MES))
     assert [asked(book, proposal).answer.contract for proposal in (EXIT, CANCEL)] == [contract, contract]
@@ -176,6 +176,12 @@ def test_the_exits_that_are_there_go_to_where_they_are_wanted():
     ]
     assert {one[0] for one in wants(*asked(book, protect(19_990)).orders)} == {"S1", "S2", "S3"}
     assert wants(*asked(book, protect(target=20_030)).orders)[0][:2] == ("T1", 20_030)
+
+
+def test_an_exit_that_has_filled_in_part_is_moved_and_is_no_entry_that_fills_on():
+    book = desk(leg("S1", 3, filled=1), position=held((2, "main")))
+    [moved] = asked(book, protect(19_990)).orders
+    assert (moved.wanted_price, moved.protection) == (19_990, None)
 
 
 def test_stops_trail_where_that_is_wanted_with_a_price_or_without():
@@ -258,7 +264,7 @@ def test_what_an_entry_may_still_fill_counts_from_where_its_stop_was_to_be():
     assert more(desk(short, exits, position=held((1, "main"), sign=-1)), protect(20_030)) == (4 * 4 + 4) * TICK
 
 
-@pytest.mark.parametrize(("stop", "ticks"), [(19_950, 10), (19_960, 0), (19_970, 0)])
+@pytest.mark.parametrize(("stop", "ticks"), [(19_950, 10), (19_959, 1), (19_960, 0), (19_970, 0)])
 def test_a_new_stop_counts_beyond_the_declared_risk(stop: int, ticks: int):
     position = with_stopless(held((2, "main")), "main", 2)
     entry = order_of(S.FILLED, quantity=2, filled=2)
@@ -266,6 +272,12 @@ def test_a_new_stop_counts_beyond_the_declared_risk(stop: int, ticks: int):
     assert more(book, protect(stop)) == 2 * ticks * TICK
     book = desk(replace(entry, side=Side.SELL), position=replace(position, quantity=-2), manifest=book.manifest)
     assert more(book, protect(40_000 - stop)) == 2 * ticks * TICK
+
+
+def test_of_a_fill_that_nobody_knows_a_new_stop_counts_no_more():
+    target = leg("T1", entry_price=None)
+    book = desk(target, position=held((1, "main")), manifest=account(noStopRiskTicks={"MES": 40}))
+    assert more(book, protect(19_000)) == 0
 
 
 @pytest.mark.parametrize(

@@ -337,6 +337,22 @@ def test_what_opens_without_a_stop_has_none_on_purpose_where_its_risk_is_declare
     assert counted(order_of(S.FILLED, bracket=bracket), before, turned, **spec) == (4 if free == 3 else 0)
 
 
+def test_only_what_an_entry_adds_has_no_stop_on_purpose():
+    one_more = counted(order_of(S.FILLED), held((2, "main"), main=1), held((3, "main"), main=1), **DECLARED)
+    assert one_more == 2
+    strange = replace(held((1, "main")), contract=ContractId("ZZZZ"))
+    assert counted(order_of(S.FILLED), held(), strange, **DECLARED) == 0
+    short, less = held((3, "main"), sign=-1, main=1), held((1, "main"), sign=-1, main=1)
+    assert counted(order_of(S.FILLED), short, less, **DECLARED) == 1
+
+
+def test_what_opens_without_a_stop_is_of_the_unit_that_it_enters():
+    order = order_of(S.FILLED, unit="runner")
+    before, after = held((2, "main")), held((2, "main"), (3, "runner"))
+    book, _ = desk(before, manifest=account(**DECLARED))
+    assert counted_stops(book, before, after, order).stopless == (("runner", 3),)
+
+
 def test_what_closes_a_part_without_a_stop_takes_it_off_and_anything_else_leaves_it():
     before, after = held((4, "main"), main=2), held((2, "main"), main=2)
     assert counted(exit_of("T1", 2), before, after) == 0
@@ -345,7 +361,8 @@ def test_what_closes_a_part_without_a_stop_takes_it_off_and_anything_else_leaves
     assert counted(exit_of("F1", 2, unit=""), before, after) == 0
     assert counted(exit_of("F1", 2, S.FILLED, filled=2), before, after) == 1  # of the part that leaves one had no stop
     assert counted(exit_of("T1", 2), held((4, "main"), main=1), after) == 0
-    assert counted(exit_of("F1", 2), after, before) == 2  # it grew
+    assert counted(exit_of("T1", 1), before, held((3, "main"), main=2)) == 1
+    assert counted(exit_of("F1", 2), after, before, **DECLARED) == 2  # it grew
 
 
 @pytest.mark.parametrize(("stops", "free"), [((), 2), ((2,), 2), ((3,), 1), ((1, 3), 0), ((9,), 0)])
