@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
-from tests.fuzz import calls, manifests, words
+from tests.fuzz import calls, catalogs, manifests, words
 from tests.fuzz.runs import Target
 
 TARGETS: Final[Mapping[str, Target]] = {
@@ -18,4 +18,7 @@ TARGETS: Final[Mapping[str, Target]] = {
     "venue": calls.venue,
     "venue-words": words.venue_words,
     "push": calls.push,
+    "catalog": catalogs.damaged,
+    "catalog-forged": catalogs.forged,
+    "databento": catalogs.databento,
 }

@@ -114,6 +114,15 @@ def test_a_file_that_was_cut_gives_no_day(tmp_path: Path, name: str):
             prints_of(path)
 
 
+def test_a_record_of_which_the_decoder_panics_is_refused(tmp_path: Path):
+    path = dbn_file(tmp_path, "es.dbn", [trade(0)])
+    content = bytearray(path.read_bytes())
+    content[-47] = 1  # the kind of record, now one that is longer
+    path.write_bytes(content)
+    with pytest.raises(InvalidInput, match=r"^es.dbn: got 'Malformed .*', expected a whole DBN file"):
+        prints_of(path)
+
+
 def test_files_that_overlap_are_refused(tmp_path: Path):
     first = dbn_file(tmp_path, "a.dbn", [trade(0), trade(60)])
     second = dbn_file(tmp_path, "b.dbn", [trade(30), trade(90)])

@@ -32,6 +32,8 @@ _ROWS: Final = 65_536
 _MOST: Final = 2**63 - 1
 _MOST_UNITS: Final = _MOST // 10**9
 _NO_TIME: Final = 2**64 - 1
+# Where the decoder's panics come from, at a record whose length is that of another kind. They are no `Exception`.
+_PANICS: Final = "pyo3_runtime"
 _SIDES: Final = {"A": -1, "B": 1, "N": 0}
 _EPOCH: Final = date(1970, 1, 1).toordinal()
 _NS_PER_DAY: Final = 86_400 * 10**9
@@ -89,6 +91,10 @@ def _records(path: Path, name: str) -> Iterator[Any]:
         raise InvalidInput(name, str(error), _WHOLE) from error
     except OSError as error:  # of Arrow, whose errors of packed bytes have no number
         if error.errno is not None:
+            raise
+        raise InvalidInput(name, str(error), _WHOLE) from error
+    except BaseException as error:
+        if type(error).__module__ != _PANICS:
             raise
         raise InvalidInput(name, str(error), _WHOLE) from error
     if not seen or len(decoder.buffer()):
