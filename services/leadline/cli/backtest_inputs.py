@@ -27,7 +27,7 @@ class BacktestInputs:
 
 
 def backtest_inputs(planned: PlanOptions, to: str | None) -> BacktestInputs:
-    """What to take through which days. Files are read whole, a catalog's days when their turns come.
+    """The prints and the days of a backtest. Files are read whole, a catalog's days when their turns come.
 
     Raises what `leadline up` would raise before it starts, and InvalidInput for a range that ends before it begins.
     """

@@ -56,7 +56,7 @@ class Validity(NamedTuple):
 
 
 def parse_validity(text: str, field: str = "validFor") -> Validity:
-    """What `day`, a length such as `15m`, and `bars:3` mean. InvalidInput for anything else."""
+    """The meaning of `day`, of a length such as `15m` and of `bars:3`. InvalidInput for anything else."""
     if text == DAY:
         return Validity("day", 0)
     if not text.startswith(_BARS):
