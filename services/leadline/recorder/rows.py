@@ -195,12 +195,13 @@ def signal_row(message: SignalMessage, bar: BarSignals) -> Row:
                 regime.inputs,
             )
         ),
-        [_signal(signal) for signal in bar.signals],
+        [signal_document(signal) for signal in bar.signals],
         [asdict(proposal) for proposal in bar.proposals],
     )
 
 
-def _signal(signal: Signal) -> dict[str, Any]:
+def signal_document(signal: Signal) -> dict[str, Any]:
+    """A signal as the JSON of its row has it."""
     return {
         "pattern": signal.pattern.value,
         "direction": signal.direction.value,

@@ -11,7 +11,8 @@ from leadline.model.bars import Bar
 from leadline.model.ids import AccountId, StrategyId
 from leadline.model.orders import Order
 from leadline.model.proposals import Decision
-from leadline.model.signals import BarSignals, Signal
+from leadline.model.signals import BarSignals
+from leadline.recorder.rows import signal_document
 from leadline.views.digest import FIELDS
 
 Row: TypeAlias = dict[str, Any]
@@ -58,19 +59,7 @@ def signal_row(account: AccountId, strategy: StrategyId, said: BarSignals) -> Ro
         "reason": None if regime is None else regime.reason,
         "scores": None if regime is None else _stored(regime.scores),
         "inputs": None if regime is None else _stored(regime.inputs),
-        "signals": [_signal(signal) for signal in said.signals],
-    }
-
-
-def _signal(signal: Signal) -> Row:
-    return {
-        "pattern": signal.pattern.value,
-        "direction": signal.direction.value,
-        "price": signal.price,
-        "strength": str(signal.strength),
-        "approved": signal.approved,
-        "rejection": signal.rejection,
-        "evidence": _stored(signal.evidence),
+        "signals": [_stored(signal_document(signal)) for signal in said.signals],
     }
 
 
