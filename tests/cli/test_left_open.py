@@ -4,7 +4,7 @@ import pytest
 
 from leadline.cli.left_open import account_sentences, run_sentences
 from leadline.execution.v1.execution_pb2 import Order
-from leadline.model.ids import AccountId, RunId, StrategyId
+from leadline.model.ids import AccountId, ContractId, RunId, StrategyId
 from leadline.views.convert import order_view
 from leadline.views.left_open import RunLeftOpen, left_open_of
 from leadline.views.values import OrderView, PositionView
@@ -19,7 +19,7 @@ def order(leg: str, side: str, price: str = "", **other: object) -> OrderView:
 
 
 def position(quantity: int) -> PositionView:
-    return PositionView(FLOW, "MESM2025", quantity, "6002.75", last_price="", open="0")
+    return PositionView(FLOW, ContractId("MESM2025"), quantity, "6002.75", last_price="", open="0")
 
 
 def left_open(positions: list[PositionView], working: list[OrderView]) -> list[str]:

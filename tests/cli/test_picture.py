@@ -10,6 +10,7 @@ from leadline.cli.live import progress_line
 from leadline.cli.picture import draw
 from leadline.execution.v1 import execution_pb2
 from leadline.local.supervisor import PartStatus
+from leadline.model.ids import ContractId
 from leadline.model.v1 import model_pb2
 from leadline.nodes.router import Rejection
 from leadline.report.clock import DEFAULT_ZONE, show_times_in
@@ -120,7 +121,7 @@ def test_the_account_shows_its_day_its_position_and_what_stops_it():
     found.positions[PAPER] = [
         PositionView(
             strategy=FLOW,
-            contract="MESM2025",
+            contract=ContractId("MESM2025"),
             quantity=-2,
             average_price="6001.25",
             last_price="6002.50",

@@ -78,7 +78,7 @@ def test_one_of_a_thing_is_no_several():
 
 
 def test_the_day_of_a_session_stays_whole_in_eighty_columns():
-    long = replace(COVERED[0], contract="BTCUSDTPERP", prints=1_234_567)
+    long = replace(COVERED[0], contract=ContractId("BTCUSDTPERP"), prints=1_234_567)
     text = shown(report(coverage=(long,)))
     assert row(text, "BTCUSDTPERP")[:3] == ["BTCUSDTPERP", "rth", "2025-06-10"]
     assert row(text, "BTCUSDTPERP")[-3] == "1,234,567"

@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 
+from leadline.model.ids import ContractId
 from leadline.views.days import Span, spans, traded_days_of
 from tests.execution.harness.builders import DAY_S, ns, strategy
 from tests.report.builders import WON
@@ -16,7 +17,7 @@ def june(*days: int) -> list[date]:
 
 
 def days_of(**spec):
-    monday = replace(WON, contract="MESU2025", entry_ns=ns(6 * DAY_S + 601), exit_ns=ns(6 * DAY_S + 700))
+    monday = replace(WON, contract=ContractId("MESU2025"), entry_ns=ns(6 * DAY_S + 601), exit_ns=ns(6 * DAY_S + 700))
     return traded_days_of(
         [strategy(**spec)],
         june(11, 12, 13, 16, 17),

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from leadline.ingestion.tally import OUTSIDE
-from leadline.model.ids import AccountId, RunId, StrategyId
+from leadline.model.ids import AccountId, ContractId, RunId, StrategyId
 from leadline.model.orders import Order, OrderState, Position
 from leadline.model.worth import places
 from leadline.views.days import TradedDay
@@ -38,7 +38,7 @@ class PatternTotal:
 class Coverage:
     """One session of the tape: its prints that are in bars, and the times of the first and the last, ns UTC."""
 
-    contract: str
+    contract: ContractId
     session: str
     trading_day: date
     prints: int
@@ -55,7 +55,7 @@ class KeptOut:
     source wrote them: {source, row, ts_ns, price, size, side}.
     """
 
-    contract: str
+    contract: ContractId
     trading_day: date | None
     reason: str
     prints: int
@@ -66,7 +66,7 @@ class KeptOut:
 class UnfinishedBar:
     """Prints with which a tape ends inside a bar of one series, of which they are in none. `spec`: of its bars."""
 
-    contract: str
+    contract: ContractId
     session: str
     spec: str
     trading_day: date

@@ -14,7 +14,7 @@ from leadline.execution.adapters.order_rows import fill_of, order_of
 from leadline.execution.core.book import is_entry
 from leadline.execution.core.contracts import signal_instrument
 from leadline.execution.core.positions import open_result
-from leadline.model.ids import AccountId, RunId, StrategyId
+from leadline.model.ids import AccountId, ContractId, RunId, StrategyId
 from leadline.model.manifest.specs import OWN_SERIES, TradingStrategy
 from leadline.model.orders import Fill, Order, Position
 from leadline.model.proposals import Action
@@ -79,7 +79,7 @@ async def _account_report(connection: Any, run: asyncpg.Record, account: Account
         tape,
         account,
     )
-    by_contract: dict[str, list[PricePoint]] = {}
+    by_contract: dict[ContractId, list[PricePoint]] = {}
     for row in prices:
         by_contract.setdefault(row["contract"], []).append(PricePoint(row["known_at_ns"], row["close"]))
     details = _json(run["details"])

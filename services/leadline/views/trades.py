@@ -22,7 +22,7 @@ class Trade:
     """
 
     strategy: StrategyId
-    contract: str
+    contract: ContractId
     pattern: str
     regime: str
     side: Side

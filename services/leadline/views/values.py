@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Generic, TypeVar
 
-from leadline.model.ids import AccountId, ClientOrderId, DecisionId, Leg, RunId, StrategyId
+from leadline.model.ids import AccountId, ClientOrderId, ContractId, DecisionId, Leg, RunId, StrategyId
 
 Value = TypeVar("Value")
 
@@ -32,7 +32,7 @@ class OrderView:
     decision_id: DecisionId
     leg: Leg
     strategy: StrategyId
-    contract: str
+    contract: ContractId
     side: Choice
     type: Choice
     quantity: int
@@ -71,7 +71,7 @@ class PositionView:
     """
 
     strategy: StrategyId
-    contract: str
+    contract: ContractId
     quantity: int
     average_price: str
     last_price: str
@@ -151,7 +151,7 @@ class StrategyView:
     flatten: str
     loosening_waits: bool
     fence: str
-    contract: str
+    contract: ContractId
     leaving: tuple[LeavingView, ...]
 
 
