@@ -15,11 +15,17 @@ MES = str(Path(__file__).parents[2] / "examples" / "mes-orderflow.yaml")
 
 
 @pytest.fixture(scope="module")
-def printed() -> dict[str, Any]:
-    """The document of the simulated day of `make demo`."""
+def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The place of the page, in a folder that is not there yet."""
+    return tmp_path_factory.mktemp("results") / "of" / "backtest.html"
+
+
+@pytest.fixture(scope="module")
+def printed(page: Path) -> dict[str, Any]:
+    """The document of the simulated day of `make demo`; its page is written beside it."""
     printed = io.BytesIO()
     with redirect_stdout(io.TextIOWrapper(printed)):
-        assert run(["backtest", "-f", MES, "--output", "json"]) == 0
+        assert run(["backtest", "-f", MES, "--report", str(page), "--output", "json"]) == 0
         found: dict[str, Any] = orjson.loads(printed.getvalue())
     return found
 
@@ -54,6 +60,19 @@ def test_the_figures_are_those_of_the_trades(account: dict[str, Any]):
     assert Decimal(account["max_drawdown"]) >= -min(nets)
     assert 0 < Decimal(account["exposure"]) < 1
     assert "sharpe" not in account, "one day has no deviation"
+
+
+def test_each_trade_of_the_page_has_the_footprint_of_its_entry(page: Path, account: dict[str, Any]):
+    drawn = page.read_text(encoding="utf-8")
+    assert drawn.count("Footprint of the bar MESM2025/rth/5m-r1/2025-06-10/") == 2 * account["trade_count"]
+    assert "is not kept" not in drawn
+
+
+def test_a_place_where_no_page_can_be_is_refused_before_anything_runs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    assert run(["backtest", "-f", MES, "--report", str(tmp_path)]) == 2
+    assert f"leadline: --report: got '{tmp_path}', expected a file, and this is a folder" in capsys.readouterr().err
 
 
 def test_decisions_that_were_refused_are_counted_by_their_first_reason(account: dict[str, Any]):

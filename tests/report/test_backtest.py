@@ -24,13 +24,15 @@ def text(*accounts: AccountResult, width: int = 120) -> str:
     "line",
     [
         "net result +26.25",
-        "equity 10,000.00 -> 10,026.25",
-        "trades 2, 1 won, 1 lost",
+        "equity at the start 10,000.00",
+        "equity at the end 10,026.25",
+        "trades 2",
+        "won and lost 1 / 1",
         "win rate 50.0 %",
         "profit factor 1.91",
         "largest drawdown 28.75",
         "result a day +13.12",
-        "days won 1 of 2 session days",
+        "days won 1 of 2",
         "Sharpe ratio 11.22",
         f"Sortino ratio {NO_FIGURE}",
         "exposure 0.9 %",
@@ -62,8 +64,8 @@ def test_of_many_days_the_months_are_shown():
 
 def test_what_is_open_is_no_part_of_the_net_result():
     rows = dict(figure_rows(account_result(figures=replace(FIGURES, open_result=D("-12.50")))))
-    assert rows["open at the end"] == "-12.50, not in the net result"
-    assert "open at the end" not in dict(figure_rows(account_result()))
+    assert rows["open, not in the net result"] == "-12.50"
+    assert "open, not in the net result" not in dict(figure_rows(account_result()))
 
 
 def test_a_terminal_obeys_nothing_that_others_wrote():

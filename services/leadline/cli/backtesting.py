@@ -2,6 +2,7 @@
 
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 from time import perf_counter
 
 from leadline.backtest.documents import result_document
@@ -13,21 +14,29 @@ from leadline.backtest.workers import suitable_workers
 from leadline.cli.backtest_inputs import backtest_inputs
 from leadline.cli.options import Output, PlanOptions
 from leadline.cli.output import people_console, print_json
+from leadline.cli.reporting import check_place
 from leadline.model.counted import counted
 from leadline.report.backtest import render_backtest
+from leadline.report.tearsheet import write_tearsheet
 
 
 @dataclass(frozen=True, slots=True)
 class BacktestOptions:
-    """The last day of a backtest (None: as far as the feed reaches), and its processes (None: as suits the days)."""
+    """The last day of a backtest (None: as far as the feed reaches), and its processes (None: as suits the days).
+
+    `report` is where its page goes; None: no page is written.
+    """
 
     last: str | None
     workers: int | None
     output: Output
+    report: Path | None = None
 
 
 def run_backtest_command(planned: PlanOptions, options: BacktestOptions) -> None:
     """Run it and print its results. Raises what `leadline up` would raise before it starts, and as `run_backtest`."""
+    if options.report is not None:
+        check_place(options.report, "--report")
     inputs = backtest_inputs(planned, options.last)
     plan, prints = inputs.plan, inputs.prints
     workers = options.workers or suitable_workers(prints)
@@ -40,6 +49,9 @@ def run_backtest_command(planned: PlanOptions, options: BacktestOptions) -> None
 
     outcome = run_backtest(plan.accounts, plan.strategies, prints, inputs.first, inputs.last, seen, workers)
     result, seconds = result_of(outcome, gathered), perf_counter() - began
+    if options.report is not None:
+        options.report.parent.mkdir(parents=True, exist_ok=True)
+        write_tearsheet(result, options.report)
     if options.output is Output.JSON:
         print_json(result_document(result))
         return

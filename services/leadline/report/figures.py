@@ -4,7 +4,6 @@ from decimal import Decimal
 from typing import Final
 
 from leadline.backtest.results import AccountResult, TierChange
-from leadline.model.counted import counted
 
 NO_FIGURE: Final = "–"
 """Stands for a figure that is not defined: a ratio whose divisor is zero."""
@@ -15,8 +14,10 @@ def figure_rows(result: AccountResult) -> list[tuple[str, str]]:
     figures, places = result.figures, result.places
     rows = [
         ("net result", signed(figures.net, places)),
-        ("equity", f"{result.start_equity:,.{places}f} -> {result.end_equity:,.{places}f}"),
-        ("trades", f"{figures.trade_count:,}, {figures.wins:,} won, {figures.losses:,} lost"),
+        ("equity at the start", f"{result.start_equity:,.{places}f}"),
+        ("equity at the end", f"{result.end_equity:,.{places}f}"),
+        ("trades", f"{figures.trade_count:,}"),
+        ("won and lost", f"{figures.wins:,} / {figures.losses:,}"),
         ("win rate", percent(figures.win_rate)),
         ("average win", signed(figures.average_win, places)),
         ("average loss", signed(figures.average_loss, places)),
@@ -24,13 +25,13 @@ def figure_rows(result: AccountResult) -> list[tuple[str, str]]:
         ("commission", f"{figures.commission:,.{places}f}"),
         ("largest drawdown", f"{figures.max_drawdown:,.{places}f}"),
         ("result a day", signed(figures.net_a_day, places)),
-        ("days won", f"{figures.win_days:,} of {counted(figures.session_days, 'session day')}"),
+        ("days won", f"{figures.win_days:,} of {figures.session_days:,}"),
         ("Sharpe ratio", ratio(figures.sharpe)),
         ("Sortino ratio", ratio(figures.sortino)),
         ("exposure", percent(figures.exposure)),
     ]
     if figures.open_result:
-        rows.insert(2, ("open at the end", f"{signed(figures.open_result, places)}, not in the net result"))
+        rows.insert(3, ("open, not in the net result", signed(figures.open_result, places)))
     return rows
 
 

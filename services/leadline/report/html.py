@@ -1,14 +1,12 @@
 """The report as one HTML file that needs nothing else."""
 
-from collections.abc import Sequence
-from decimal import Decimal
 from html import escape
 from pathlib import Path
-from typing import Final
 
 from leadline.ingestion.tally import OUTSIDE
 from leadline.model.market.contracts import instrument_of
 from leadline.report.clock import day_and_time, month_and_time, zone_name
+from leadline.report.page import card_row, money, table, write_page
 from leadline.report.svg import Marker, Series, chart
 from leadline.report.text import (
     misdated_text,
@@ -24,38 +22,12 @@ from leadline.views.orders import leg_text
 from leadline.views.prices import price_text
 from leadline.views.report import AccountReport, PricePoint
 
-_STYLE: Final = """
-:root{--ink:#1b2430;--soft:#5b6878;--line:#d8dee6;--paper:#fff;--panel:#f6f8fa;
---up:#0b7a75;--down:#b3431f;--mark:#2456a5}
-@media (prefers-color-scheme:dark){:root{--ink:#e6ebf1;--soft:#9aa7b5;--line:#2d3742;--paper:#12171d;
---panel:#1a2129;--up:#4fc3b5;--down:#f0895e;--mark:#7fb0ff}}
-*{box-sizing:border-box}body{margin:0;background:var(--paper);color:var(--ink);font:15px/1.5 system-ui,sans-serif}
-main{max-width:1180px;margin:0 auto;padding:24px 20px 60px}
-h1{font-size:24px;margin:0}h2{font-size:17px;margin:34px 0 8px}
-p{margin:6px 0}.soft{color:var(--soft)}code{font:13px ui-monospace,monospace;overflow-wrap:anywhere}
-.cards{display:grid;grid-template-columns:repeat(auto-fit,minmax(140px,1fr));gap:10px;margin:18px 0}
-.card{background:var(--panel);border:1px solid var(--line);border-radius:8px;padding:10px 14px}
-.card b{display:block;font-size:21px;font-variant-numeric:tabular-nums}.card>span{color:var(--soft);font-size:13px}
-.scroll{overflow-x:auto}table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums;white-space:nowrap}
-th{color:var(--soft);font-weight:500;text-align:left;border-bottom:1px solid var(--line)}
-td,th{padding:5px 12px 5px 0;font-size:14px}td{border-bottom:1px solid var(--line)}td.n,th.n{text-align:right}
-.up{color:var(--up)}.down{color:var(--down)}svg{width:100%;height:auto;display:block;background:var(--panel);
-border:1px solid var(--line);border-radius:8px}svg text{fill:var(--soft);font:11px system-ui,sans-serif}
-.note,.warning{border-left:3px solid var(--line);padding-left:10px}.warning{border-color:var(--down)}
-"""
-
 
 def write_html(reports: list[AccountReport], path: Path) -> None:
     """Write the reports of a tape's accounts into one self-contained file."""
     body = "".join(_account(report) for report in reports)
-    tape = escape(reports[0].tape) if reports else "no tape"
-    path.write_text(
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><meta http-equiv="Content-Security-Policy" '
-        f"content=\"default-src 'none'; style-src 'unsafe-inline'\"><meta name=\"viewport\" "
-        f'content="width=device-width"><title>Leadline report {tape}</title><style>{_STYLE}</style></head>'
-        f"<body><main>{body}</main></body></html>\n",
-        encoding="utf-8",
-    )
+    tape = reports[0].tape if reports else "no tape"
+    write_page(f"Leadline report {tape}", body, path)
 
 
 def _account(report: AccountReport) -> str:
@@ -72,7 +44,7 @@ def _account(report: AccountReport) -> str:
         "<h2>Trades</h2>",
         _trades(report),
         "<h2>Days</h2>",
-        _table(
+        table(
             ("Day", "Strategy", "Contract", "Bars", "Trades", "Net"),
             [
                 (
@@ -81,20 +53,20 @@ def _account(report: AccountReport) -> str:
                     day.contract or "not in the feed",
                     str(day.bars) if day.session else "no session",
                     str(day.trades),
-                    _money(day.net, report.places),
+                    money(day.net, report.places),
                 )
                 for day in report.days
             ],
         ),
         "<h2>By pattern</h2>",
-        _table(
+        table(
             ("Pattern", "Trades", "Won", "Net"),
-            [(_text(t.pattern), str(t.trades), str(t.wins), _money(t.net, report.places)) for t in report.by_pattern],
+            [(_text(t.pattern), str(t.trades), str(t.wins), money(t.net, report.places)) for t in report.by_pattern],
         ),
         "<h2>Decisions refused, by first reason</h2>",
-        _table(("Reason", "Decisions"), [(_text(reason), str(count)) for reason, count in report.refused]),
+        table(("Reason", "Decisions"), [(_text(reason), str(count)) for reason, count in report.refused]),
         "<h2>Entries not filled</h2>",
-        _table(("Reason", "Entries"), [(_text(reason), str(count)) for reason, count in report.not_filled]),
+        table(("Reason", "Entries"), [(_text(reason), str(count)) for reason, count in report.not_filled]),
         "<h2>Halts</h2>",
         _halts(report),
         "<h2>Sessions</h2>",
@@ -110,15 +82,13 @@ def _cards(report: AccountReport) -> str:
     rate = f"{100 * report.wins / len(report.trades):.0f} %" if report.trades else "none"
     currency = f", {escape(report.currency)}" if report.currency else ""
     cards = (
-        (_money(report.net, report.places), f"net result{currency}"),
+        (money(report.net, report.places), f"net result{currency}"),
         (f"{report.end_equity:,.{places}f}", f"equity, from {report.start_equity:,.{places}f}"),
         (str(len(report.trades)), "trade" if len(report.trades) == 1 else "trades"),
         (rate, "won, after commission"),
         (f"{report.max_drawdown:,.{places}f}", "largest drawdown"),
     )
-    return (
-        "<div class=cards>" + "".join(f"<div class=card><b>{v}</b><span>{n}</span></div>" for v, n in cards) + "</div>"
-    )
+    return card_row(cards)
 
 
 def _notes(report: AccountReport) -> str:
@@ -154,7 +124,7 @@ def _halts(report: AccountReport) -> str:
         )
         for item in report.halts
     ]
-    return _table(("Halt", "Source", "Reason", "Set by", "Set at", "Cleared by", "Cleared at", "Because"), rows)
+    return table(("Halt", "Source", "Reason", "Set by", "Set at", "Cleared by", "Cleared at", "Because"), rows)
 
 
 def _sessions(report: AccountReport) -> str:
@@ -172,7 +142,7 @@ def _sessions(report: AccountReport) -> str:
         for item, outside, faulty in sessions(report)
     ]
     heads = ("Contract", "Session", "Day", "First print", "Last print", "Prints", "Outside every session", "Kept out")
-    return _table(heads, rows)
+    return table(heads, rows)
 
 
 def _kept_out(report: AccountReport) -> str:
@@ -189,7 +159,7 @@ def _kept_out(report: AccountReport) -> str:
         for item in report.kept_out
         if item.reason != OUTSIDE
     ]
-    return "<h2>Prints kept out</h2>" + _table(("Contract", "Day", "Reason", "Prints", "The first"), rows)
+    return "<h2>Prints kept out</h2>" + table(("Contract", "Day", "Reason", "Prints", "The first"), rows)
 
 
 def _equity(report: AccountReport) -> str:
@@ -230,47 +200,14 @@ def _trades(report: AccountReport) -> str:
             _text(trade.exit_by),
             f"{trade.result_ticks:+.1f}",
             f"{trade.commission:.{report.places}f}",
-            _money(trade.net, report.places),
+            money(trade.net, report.places),
         )
         for trade in report.trades
     ]
     entry = ("Entry time", "Order", "Pattern", "Regime", "Entry price")
     heads = (*entry, "Exit time", "Exit price", "Exit by", "Ticks", "Commission", "Net")
-    return _table(heads, rows)
+    return table(heads, rows)
 
 
 def _text(name: str) -> str:
     return name.lower().replace("_", " ")
-
-
-class _Markup(str):
-    """A cell that is markup already; every other text is escaped."""
-
-    __slots__ = ()
-
-
-def _money(value: Decimal, places: int) -> _Markup:
-    style = "up" if value > 0 else "down" if value < 0 else "soft"
-    return _Markup(f"<span class={style}>{value:+,.{places}f}</span>")
-
-
-_NUMBERS: Final = frozenset(
-    {"Entry price", "Exit price", "Ticks", "Commission", "Net", "Trades", "Won", "Bars", "Entries"}
-)
-
-
-def _table(heads: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
-    if not rows:
-        return "<p class=soft>None.</p>"
-    css = [" class=n" if head in _NUMBERS else "" for head in heads]
-    top = "".join(f"<th{style}>{head}</th>" for head, style in zip(heads, css, strict=True))
-    body = "".join(
-        "<tr>"
-        + "".join(
-            f"<td{style}>{cell if isinstance(cell, _Markup) else escape(cell)}</td>"
-            for cell, style in zip(row, css, strict=True)
-        )
-        + "</tr>"
-        for row in rows
-    )
-    return f"<div class=scroll><table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>"

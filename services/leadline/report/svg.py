@@ -1,6 +1,6 @@
-"""Line charts as SVG, drawn here because a report must need nothing but itself."""
+"""Charts of lines and bars as SVG, drawn here because a report must need nothing but itself."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from html import escape
@@ -13,6 +13,7 @@ _RIGHT: Final = 14
 _TOP: Final = 14
 _BOTTOM: Final = 26
 _GRID_LINES: Final = 5
+_MOST_NAMES: Final = 6
 _TIMES: Final = 7
 _HALF_LABEL: Final = 40
 _MINUTE_NS: Final = 60 * 10**9
@@ -66,13 +67,7 @@ def chart(
     def y(value: Decimal) -> float:
         return float(_TOP + (high - value) / (high - low) * (HEIGHT - _TOP - _BOTTOM))
 
-    name = escape(label)
-    parts = [f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{name}"><title>{name}</title>']
-    parts += [
-        f'<path d="M{_LEFT} {y(value):.1f}H{WIDTH - _RIGHT}" stroke="var(--line)"/>'
-        f'<text x="{_LEFT - 8}" y="{y(value) + 4:.1f}" text-anchor="end">{escape(value_label(value))}</text>'
-        for value in round_values(low, high, step)
-    ]
+    parts = [*_begin(label), *_grid(round_values(low, high, step), y, value_label)]
     for moment in round_times(first, last):
         at = x(moment)
         anchor = "start" if at < _LEFT + _HALF_LABEL else "end" if at > WIDTH - _RIGHT - _HALF_LABEL else "middle"
@@ -89,6 +84,63 @@ def chart(
         )
     parts.append("</svg>")
     return "".join(parts)
+
+
+def bars(values: Sequence[tuple[str, Decimal, str]], value_label: Callable[[Decimal], str], label: str) -> str:
+    """An SVG of bars from zero: the name under each where there is room, its value, and its style `up` or `down`."""
+    if not values:
+        return ""
+    low = min(Decimal(0), *(value for _, value, _ in values))
+    high = max(Decimal(0), *(value for _, value, _ in values))
+    high = high if high > low else low + 1
+    slot = (WIDTH - _LEFT - _RIGHT) / len(values)
+
+    def y(value: Decimal) -> float:
+        return float(_TOP + (high - value) / (high - low) * (HEIGHT - _TOP - _BOTTOM))
+
+    parts = _begin(label)
+    parts += _grid(round_values(low, high), y, value_label)
+    every = -(-len(values) // _MOST_NAMES)
+    width = min(slot * 0.8, 80)
+    for place, (name, value, style) in enumerate(values):
+        at = _LEFT + (place + 0.5) * slot
+        top, bottom = sorted((y(value), y(Decimal(0))))
+        parts.append(
+            f"<g><title>{escape(f'{name}: {value_label(value)}')}</title>"
+            f'<rect x="{at - width / 2:.1f}" y="{top:.1f}" width="{width:.1f}" height="{max(bottom - top, 0.5):.1f}" '
+            f'fill="var(--{style})"/></g>'
+        )
+        if place % every == 0:
+            parts.append(f'<text x="{at:.1f}" y="{HEIGHT - 8}" text-anchor="middle">{escape(name)}</text>')
+    parts.append("</svg>")
+    return "".join(parts)
+
+
+def _begin(label: str) -> list[str]:
+    name = escape(label)
+    return [f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{name}"><title>{name}</title>']
+
+
+def _grid(values: Iterable[Decimal], y: Callable[[Decimal], float], value_label: Callable[[Decimal], str]) -> list[str]:
+    return [
+        f'<path d="M{_LEFT} {y(value):.1f}H{WIDTH - _RIGHT}" stroke="var(--line)"/>'
+        f'<text x="{_LEFT - 8}" y="{y(value) + 4:.1f}" text-anchor="end">{escape(value_label(value))}</text>'
+        for value in values
+    ]
+
+
+def thinned(points: Sequence[Point], most: int) -> list[Point]:
+    """At most about so many of the points: of each stretch the first and the last, and its lowest and highest."""
+    if len(points) <= most:
+        return list(points)
+    width = -(-len(points) * 4 // most)
+    found: list[Point] = []
+    for begin in range(0, len(points), width):
+        part = range(begin, min(begin + width, len(points)))
+        lowest = min(part, key=lambda index: points[index][1])
+        highest = max(part, key=lambda index: points[index][1])
+        found += [points[index] for index in sorted({part[0], part[-1], lowest, highest})]
+    return found
 
 
 def round_values(low: Decimal, high: Decimal, step: Decimal = Decimal(0)) -> list[Decimal]:

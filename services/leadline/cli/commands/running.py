@@ -163,6 +163,15 @@ def backtest(
             show_default="one per core, and only one for a few days",
         ),
     ] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option(
+            "--report",
+            metavar="FILE",
+            help="Where a page of the results goes, with each trade's footprint.",
+            show_default="no page",
+        ),
+    ] = None,
     tz: ZoneOption = "UTC",
     output: OutputOption = Output.TEXT,
 ) -> None:
@@ -183,4 +192,4 @@ def backtest(
         instruments=instruments or (),
         catalog=catalog,
     )
-    run_backtest_command(planned, BacktestOptions(to, workers, output))
+    run_backtest_command(planned, BacktestOptions(to, workers, output, report))
