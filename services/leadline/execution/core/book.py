@@ -232,19 +232,21 @@ class Book:
 
     def live_orders(self, strategy: StrategyId | None = None) -> list[Order]:
         """Orders that are not in a terminal state, in the order of their ids."""
-        return [
+        live = [
             order
-            for _, order in sorted(self.orders.items())
+            for order in self.orders.values()
             if not order.state.terminal and (strategy is None or order.strategy == strategy)
         ]
+        return sorted(live, key=lambda order: order.client_id)
 
     def open_positions(self, strategy: StrategyId | None = None) -> list[Position]:
         """Positions that are not flat, by strategy and contract."""
-        return [
-            position
-            for key, position in sorted(self.positions.items())
+        held = [
+            (key, position)
+            for key, position in self.positions.items()
             if position.quantity and (strategy is None or key[0] == strategy)
         ]
+        return [position for _, position in sorted(held, key=lambda item: item[0])]
 
     def places(self) -> list[StrategyId]:
         """Owners of orders and positions, by name: the strategies, and the empty name where somebody else's are."""

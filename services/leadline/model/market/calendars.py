@@ -5,7 +5,7 @@ A calendar knows the days from `valid_from` through `valid_through` and nothing 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from functools import cache
 from importlib import resources
@@ -21,6 +21,8 @@ _JOINT: Final = "@"
 """Between a calendar's name and the open and zone that begin its days in place of its own."""
 _SEASONS: Final = (date(2024, 1, 17), date(2024, 7, 17))
 _WEEKDAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_MOST_SESSIONS: Final = 4096
+"""Sessions that a calendar keeps: of some hours each, on every day of ten years."""
 _DATA: Final = resources.files("leadline.model.market") / "data" / "calendars"
 
 
@@ -60,6 +62,10 @@ class Calendar:
     close_in_winter: str = ""
     winter_zone: str = ""
     former_close: tuple[tuple[date, str], ...] = ()
+    # Sessions that were asked for before: they follow from the fields above, and each loop asks at each of its steps.
+    _sessions: dict[tuple[date, SessionHours, str], Session | None] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     @property
     def opens_evening_before(self) -> bool:
@@ -148,6 +154,14 @@ class Calendar:
         mean all of its day, also in the years in which it closed at another time. Raises Unknown outside the
         calendar's validity.
         """
+        key = (day, hours, hours.id)
+        if key not in self._sessions:
+            if len(self._sessions) >= _MOST_SESSIONS:
+                self._sessions.clear()
+            self._sessions[key] = self._session(day, hours)
+        return self._sessions[key]
+
+    def _session(self, day: date, hours: SessionHours) -> Session | None:
         market = self.market(day)
         if market is None:
             return None

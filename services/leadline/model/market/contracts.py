@@ -113,8 +113,14 @@ def resolve_contract(symbol: str, as_of: date) -> ContractId:
 
 def instrument_of(contract: str) -> Instrument:
     """The instrument behind a canonical contract (`ESZ2025`, `BTCUSDT`); Unknown when the root is not in the sheet."""
+    return instrument(_root(contract))
+
+
+@lru_cache(maxsize=1024)
+def _root(contract: str) -> str:
+    """The root in the name of a contract, whichever rows are in force; the name itself where it has no month."""
     dated = re.fullmatch(rf"(.+)[{MONTH_CODES}][0-9]{{4}}", contract)
-    return instrument(dated[1] if dated else contract)
+    return dated[1] if dated else contract
 
 
 def front(root: str, day: date, rank: int = 0) -> Contract:
