@@ -11,6 +11,7 @@ import hashlib
 import json
 import re
 from enum import StrEnum
+from functools import lru_cache
 from typing import Final, NamedTuple, NewType, Self, TypeAlias
 
 AccountId = NewType("AccountId", str)
@@ -146,14 +147,20 @@ def derive(*parts: str) -> str:
     return base64.b32encode(digest).decode().lower()
 
 
+@lru_cache(maxsize=2048)
+def _asked_often(*parts: str) -> str:
+    """As `derive`, for what a loop asks for again at each step."""
+    return derive(*parts)
+
+
 def decision_id(account: AccountId, strategy: StrategyId, source: str) -> DecisionId:
     """The one decision on a proposal of a strategy, by its source."""
-    return DecisionId(derive("d", account, strategy, source))
+    return DecisionId(_asked_often("d", account, strategy, source))
 
 
 def client_order_id(decision: DecisionId, leg: Leg, attempt: int = 1) -> ClientOrderId:
     """The order's id at the venue: 17 characters, so that it fits the shortest field of the venues we know."""
-    return ClientOrderId("L" + derive("o", decision, leg, str(attempt))[:16])
+    return ClientOrderId("L" + _asked_often("o", decision, leg, str(attempt))[:16])
 
 
 def adopted_decision(account: AccountId, tape: RunId, contract: ContractId, event: int) -> DecisionId:

@@ -59,13 +59,13 @@ def check_inputs(inputs: DecisionInputs) -> None:
 
 def check_decimal(name: str, value: Decimal, low: Decimal | int, high: Decimal | int) -> None:
     """Raises InvalidInput unless the decimal is a number from `low` to `high` with digits and places within bounds."""
-    expected = f"a decimal from {low} to {high} of at most {DECIMAL_DIGITS} digits, {DECIMAL_PLACES} of them places"
-    if not value.is_finite():
-        raise InvalidInput(name, _cut(value), expected)
-    _, digits, exponent = value.as_tuple()
-    cheap = len(digits) <= DECIMAL_DIGITS and -DECIMAL_PLACES <= int(exponent) <= DECIMAL_DIGITS
+    cheap = False
+    if value.is_finite():
+        _, digits, exponent = value.as_tuple()
+        cheap = len(digits) <= DECIMAL_DIGITS and -DECIMAL_PLACES <= int(exponent) <= DECIMAL_DIGITS
     if not cheap or not low <= value <= high:
-        raise InvalidInput(name, _cut(value), expected)
+        places = f"of at most {DECIMAL_DIGITS} digits, {DECIMAL_PLACES} of them places"
+        raise InvalidInput(name, _cut(value), f"a decimal from {low} to {high} {places}")
 
 
 def few(name: str, items: Sized, most: int) -> None:

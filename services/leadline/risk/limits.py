@@ -7,7 +7,7 @@ from leadline.model.blocks import Block
 from leadline.model.orders import Side
 from leadline.model.worth import loss, notional
 from leadline.risk.reasons import Reason
-from leadline.risk.view import AccountView, Entry, ExecutionInstrument, StrategySettings, Tier
+from leadline.risk.view import AccountLimits, AccountView, Entry, ExecutionInstrument, StrategySettings, Tier
 
 DEFAULT_DAY_LOSS: Final = Decimal(300)
 DEFAULT_DAY_TARGET: Final = Decimal(500)
@@ -32,7 +32,12 @@ def stricter_day_loss(tier: Tier | None, limit: Decimal | None) -> Decimal:
 
 def day_target(account: AccountView) -> Decimal:
     """Profit of the trading day after which nothing new is entered, > 0."""
-    return DEFAULT_DAY_TARGET if account.limits.day_target is None else account.limits.day_target
+    return target_of(account.limits)
+
+
+def target_of(limits: AccountLimits) -> Decimal:
+    """Profit of the trading day at which these limits end entries, > 0."""
+    return DEFAULT_DAY_TARGET if limits.day_target is None else limits.day_target
 
 
 def day_budget(account: AccountView, strategy: StrategySettings) -> Decimal:

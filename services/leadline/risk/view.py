@@ -25,6 +25,11 @@ class Tier:
     day_loss: Decimal | None
 
 
+def tier_at(tiers: tuple[Tier, ...], index: int) -> Tier | None:
+    """The tier of an index, None where there is none: tiers are off, or the equity is below all of them."""
+    return tiers[index] if 0 <= index < len(tiers) else None
+
+
 @dataclass(frozen=True, slots=True)
 class AccountLimits:
     """Limits of an account; None is not set. `margin_limits` maps a root to the highest margin still traded."""
@@ -79,7 +84,7 @@ class AccountView:
     @property
     def tier(self) -> Tier | None:
         """The tier in force, or None when tiers are off."""
-        return self.tiers[self.tier_index] if 0 <= self.tier_index < len(self.tiers) else None
+        return tier_at(self.tiers, self.tier_index)
 
     @property
     def equity(self) -> Decimal:

@@ -13,12 +13,13 @@ from leadline.execution.core.positions import open_result
 from leadline.model.checks.signals import session_of_day
 from leadline.model.durations import NS_PER_HOUR, parse_duration
 from leadline.model.ids import ContractId, StrategyId
-from leadline.model.manifest.specs import TradingAccount, TradingStrategy, market_slippage, valid_for_ns
+from leadline.model.manifest.specs import Entries, TradingAccount, TradingStrategy, market_slippage, valid_for_ns
 from leadline.model.manifest.specs import bracket_of as spec_bracket
 from leadline.model.market.contracts import instrument_of, no_entry_from, sheet_of
 from leadline.model.market.sessions import resolve_session
 from leadline.model.orders import Bracket, Order, OrderType, Position, Side, Trail
 from leadline.model.proposals import Proposal
+from leadline.model.remembered import once_for_each
 from leadline.model.signals import BarSignals
 from leadline.model.ticks import NS_PER_SECOND
 from leadline.model.worth import loss
@@ -108,7 +109,7 @@ def settings(book: Book, strategy: StrategyBook) -> StrategySettings:
         after_open_ns=distances.after_open_ns,
         before_close_ns=distances.before_close_ns,
         blocks=tuple((block.from_, block.to) for block in spec.entries.blocks),
-        news=tuple(_news_window(event.at, event.before, event.after) for event in spec.entries.news),
+        news=_news_windows(spec.entries),
         sizing_mode=spec.sizing.mode,
         fixed_size=spec.sizing.size or 0,
         risk_percent=spec.sizing.percent or _ZERO,
@@ -159,6 +160,7 @@ def own_limits(strategy: StrategyBook) -> StrategyLimits:
     return limits if strategy.held is None else stricter_limits(limits, strategy.held.limits)
 
 
+@once_for_each
 def risk_limits(manifest: TradingStrategy) -> StrategyLimits:
     """The limits of a strategy's manifest."""
     risk = manifest.spec.risk
@@ -291,6 +293,7 @@ def limits_in_force(book: Book) -> AccountLimits:
     )
 
 
+@once_for_each
 def manifest_limits(manifest: TradingAccount) -> AccountLimits:
     """The limits of an account's manifest."""
     limits = manifest.spec.limits
@@ -350,6 +353,11 @@ def _orders_last_second(book: Book, strategy: StrategyId | None) -> int:
         for order in book.orders.values()
         if strategy is None or order.strategy == strategy
     )
+
+
+@once_for_each
+def _news_windows(entries: Entries) -> tuple[tuple[int, int], ...]:
+    return tuple(_news_window(event.at, event.before, event.after) for event in entries.news)
 
 
 def _news_window(at: str, before: str, after: str) -> tuple[int, int]:

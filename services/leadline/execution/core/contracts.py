@@ -11,6 +11,7 @@ from leadline.model.manifest.specs import TradingAccount, TradingStrategy
 from leadline.model.market.contracts import FrontMonth, instrument_of, months_from
 from leadline.model.market.instruments import Instrument, instruments
 from leadline.model.market.sessions import calendar_of, resolve_session
+from leadline.model.remembered import once_for_each
 from leadline.risk.view import Tier
 
 
@@ -54,6 +55,7 @@ def execution_contract(signal: ContractId, root: str) -> ContractId:
     return ContractId(root + signal.removeprefix(instrument_of(signal).root))
 
 
+@once_for_each
 def tiers_of(account: TradingAccount) -> tuple[Tier, ...]:
     """The tiers of an account's manifest, lowest first; empty when they are off."""
     return tuple(

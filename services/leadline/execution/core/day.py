@@ -3,10 +3,11 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
+from decimal import Decimal
 from functools import lru_cache
 from typing import Final
 
-from leadline.execution.core.account import account_view, open_money, own_limits
+from leadline.execution.core.account import limits_in_force, open_money, own_limits
 from leadline.execution.core.book import Book, HeldLimits, StrategyBook
 from leadline.execution.core.closes import distances_today, session_today
 from leadline.execution.core.exit_reasons import ExitReason
@@ -20,9 +21,9 @@ from leadline.model.market.contracts import instrument_of
 from leadline.model.market.hours import instant_ns
 from leadline.model.market.settlement import settles_at_ns
 from leadline.model.orders import Position, VenueEvent, Watch, WatchedPosition
-from leadline.risk.limits import day_loss_limit, day_target
+from leadline.risk.limits import stricter_day_loss, target_of
 from leadline.risk.tiers import tier_index
-from leadline.risk.view import AccountLimits
+from leadline.risk.view import AccountLimits, tier_at
 
 _LONGEST_DAY_NS: Final = 8 * NS_PER_DAY
 """Longer than any trading day lasts, weekends and holidays included."""
@@ -121,11 +122,11 @@ def apply_limits(book: Book) -> None:
 
     Then limits that a strategy held are dropped, where it is flat or its session has opened since.
     """
-    view = account_view(book, halt="")
-    result = view.realised + view.open
-    if book.block != Block.DAY_LOSS and result <= -day_loss_limit(view):
+    most, target = _day_bounds(book)
+    result = book.realised + open_money(book, book.open_positions())
+    if book.block != Block.DAY_LOSS and result <= -most:
         book.block, book.flatten = Block.DAY_LOSS, ExitReason.DAY_LOSS
-    elif not book.block and result >= day_target(view):
+    elif not book.block and result >= target:
         book.block = Block.DAY_TARGET
     for name, strategy in sorted(book.strategies.items()):
         loss = own_limits(strategy).day_loss
@@ -147,15 +148,20 @@ def watches(book: Book) -> tuple[Watch, ...]:
     found = []
     positions = book.open_positions()
     if positions and book.block != Block.DAY_LOSS:
-        view = account_view(book, halt="")
-        target = None if book.block else day_target(view)
-        found.append(Watch(book.realised, _watched(book, positions), -day_loss_limit(view), target))
+        most, target = _day_bounds(book)
+        found.append(Watch(book.realised, _watched(book, positions), -most, None if book.block else target))
     for name, strategy in sorted(book.strategies.items()):
         loss = own_limits(strategy).day_loss
         held = book.open_positions(name)
         if loss is not None and held and not strategy.block:
             found.append(Watch(strategy.realised, _watched(book, held), -loss))
     return tuple(found)
+
+
+def _day_bounds(book: Book) -> tuple[Decimal, Decimal]:
+    """Loss and profit of the trading day that block the account, both > 0."""
+    limits = limits_in_force(book)
+    return stricter_day_loss(tier_at(book.tiers_in_force, book.tier_index), limits.day_loss), target_of(limits)
 
 
 def _watched(book: Book, positions: list[Position]) -> tuple[WatchedPosition, ...]:

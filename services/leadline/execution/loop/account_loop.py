@@ -157,11 +157,13 @@ class AccountLoop:
 
     async def _fence_refused(self) -> None:
         """Fence off the strategies of which a message was refused and all that came before it is decided."""
+        heard = {name: queue.refused_at(self.book.instant_ns) for name, queue in sorted(self._deps.queues.items())}
+        if not any(heard.values()):
+            return
         undecided = {queue.strategy for queue, _ in self._undecided()}
         changes = Changes()
-        for name, queue in sorted(self._deps.queues.items()):
-            strategy = self.book.strategies.get(name)
-            refused = queue.refused_at(self.book.instant_ns)
+        for name, refused in heard.items():
+            queue, strategy = self._deps.queues[name], self.book.strategies.get(name)
             if refused is not None and strategy is not None and strategy.waited_for and name not in undecided:
                 fence_off(self.book, changes, strategy, refused, queue.progress_ns)
         if changes.refused:

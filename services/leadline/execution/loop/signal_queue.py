@@ -2,6 +2,7 @@
 
 from bisect import insort
 from collections import deque
+from itertools import takewhile
 from typing import Final
 
 from leadline.execution.core.book import RefusedSignal
@@ -110,4 +111,5 @@ class SignalQueue:
         """Bars known exactly at an instant, by ordinal; earlier ones are decided, and forgotten here."""
         while self._bars and self._bars[0].known_at_ns < instant_ns:
             self._bars.popleft()
-        return sorted((b for b in self._bars if b.known_at_ns == instant_ns), key=lambda bar: bar.bar.ordinal)
+        known = takewhile(lambda bar: bar.known_at_ns == instant_ns, self._bars)
+        return sorted(known, key=lambda bar: bar.bar.ordinal)

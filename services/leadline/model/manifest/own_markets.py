@@ -13,6 +13,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import ConfigDict, Field, ValidationError
 
+from leadline.model import remembered
 from leadline.model.durations import parse_duration
 from leadline.model.errors import InvalidInput
 from leadline.model.ids import derive
@@ -170,6 +171,7 @@ def put_in_force(own: OwnMarkets) -> None:
     instruments.own_instruments = {root: _instrument(root, row) for root, row in own.instruments.items()}
     instruments.own_digest = own.digest()
     contracts.no_entry_from.cache_clear()
+    remembered.forget()
 
 
 def in_force() -> OwnMarkets:

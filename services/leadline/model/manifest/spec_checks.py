@@ -29,6 +29,7 @@ from leadline.model.market.contracts import instrument_of, parse_contract
 from leadline.model.market.hours import SessionHours
 from leadline.model.market.instruments import Instrument, instrument
 from leadline.model.market.sessions import around_the_clock, calendar_of, resolve_session
+from leadline.model.remembered import once_for_each
 from leadline.model.ticks import NS_PER_MINUTE
 from leadline.nodes.base import Thresholds, known, profile_fields
 from leadline.nodes.detectors.absorption import Absorption
@@ -71,6 +72,7 @@ def session_of(spec: StrategySpec) -> tuple[str, SessionHours]:
     return resolve_session(signal_instrument(spec), spec.session.value())
 
 
+@once_for_each
 def calendar_of_spec(spec: StrategySpec) -> Calendar:
     """The calendar of the strategy's trading days. Raises Unknown and InvalidInput as `session_of`."""
     _, hours = session_of(spec)
@@ -83,6 +85,7 @@ def never_closes(spec: StrategySpec) -> bool:
     return around_the_clock(signal_instrument(spec), hours)
 
 
+@once_for_each
 def distances_of(spec: StrategySpec) -> Distances:
     """The distances in force; none where the session is the whole day of a market that never closes.
 
@@ -115,6 +118,7 @@ def thresholds_of(spec: StrategySpec) -> Thresholds:
     )
 
 
+@once_for_each
 def bracket_of(spec: StrategySpec) -> Bracket:
     """The manifest's bracket, else the profile's; InvalidInput when there is neither."""
     if spec.bracket is not None:

@@ -1,0 +1,42 @@
+"""Values that follow from a manifest, worked out once for each: an account's loop asks for them at every step."""
+
+from collections.abc import Callable
+from functools import update_wrapper
+from typing import Final, TypeVar
+
+MOST_KEPT: Final = 256
+"""Manifests of which a value is kept, for each kind of value."""
+
+_Subject = TypeVar("_Subject")
+_Value = TypeVar("_Value")
+
+_clears: list[Callable[[], None]] = []
+
+
+def once_for_each(work: Callable[[_Subject], _Value]) -> Callable[[_Subject], _Value]:
+    """The same work, done once for each object that it is asked about.
+
+    For objects that never change, and values that follow from them and from the rows of instruments in force. An object
+    is known by its identity, for to compare two of them may take longer than the work, and it is held for as long as
+    its value is kept. An error is not kept.
+    """
+    kept: dict[int, tuple[object, _Value]] = {}
+
+    def asked(subject: _Subject) -> _Value:
+        found = kept.get(id(subject))
+        if found is not None and found[0] is subject:
+            return found[1]
+        value = work(subject)
+        if len(kept) >= MOST_KEPT:
+            kept.clear()
+        kept[id(subject)] = (subject, value)
+        return value
+
+    _clears.append(kept.clear)
+    return update_wrapper(asked, work)
+
+
+def forget() -> None:
+    """Drop all values: other rows of instruments are in force."""
+    for clear in _clears:
+        clear()
