@@ -24,19 +24,22 @@ from leadline.report.tearsheet import write_tearsheet
 class BacktestOptions:
     """The last day of a backtest (None: as far as the feed reaches), and its processes (None: as suits the days).
 
-    `report` is where its page goes; None: no page is written.
+    `report` is where its page goes, `tables` the folder for its tables; None: they are not written.
     """
 
     last: str | None
     workers: int | None
     output: Output
     report: Path | None = None
+    tables: Path | None = None
 
 
 def run_backtest_command(planned: PlanOptions, options: BacktestOptions) -> None:
     """Run it and print its results. Raises what `leadline up` would raise before it starts, and as `run_backtest`."""
     if options.report is not None:
         check_place(options.report, "--report")
+    if options.tables is not None:
+        check_place(options.tables / "trades.csv", "--tables")
     inputs = backtest_inputs(planned, options.last)
     plan, prints = inputs.plan, inputs.prints
     workers = options.workers or suitable_workers(prints)
@@ -52,6 +55,10 @@ def run_backtest_command(planned: PlanOptions, options: BacktestOptions) -> None
     if options.report is not None:
         options.report.parent.mkdir(parents=True, exist_ok=True)
         write_tearsheet(result, options.report)
+    if options.tables is not None:
+        from leadline.report.tables import write_tables  # noqa: PLC0415 - Arrow, which nothing else here needs
+
+        write_tables(result, options.tables)
     if options.output is Output.JSON:
         print_json(result_document(result))
         return

@@ -172,6 +172,15 @@ def backtest(
             show_default="no page",
         ),
     ] = None,
+    tables: Annotated[
+        Path | None,
+        typer.Option(
+            "--tables",
+            metavar="FOLDER",
+            help="Where trades, days and equity go, as CSV and as Parquet.",
+            show_default="no files",
+        ),
+    ] = None,
     tz: ZoneOption = "UTC",
     output: OutputOption = Output.TEXT,
 ) -> None:
@@ -192,4 +201,4 @@ def backtest(
         instruments=instruments or (),
         catalog=catalog,
     )
-    run_backtest_command(planned, BacktestOptions(to, workers, output, report))
+    run_backtest_command(planned, BacktestOptions(to, workers, output, report, tables))
