@@ -193,16 +193,19 @@ class AccountRun:
         """Go as far as the tapes and the strategies' words reach.
 
         prints: more of the tapes by contract, numbered on from those before; all of them are complete up to `end_ns`,
-        and end there where `final`. said: what each strategy says of them. Raises Halted, and RefusedMessage for words
+        and end there where `final`. said: what each strategy says of them; more of what is known by `end_ns` does not
+        come. Raises Halted, and RefusedMessage for words
         that no account would listen to.
         """
         self._tape.go_on(prints, end_ns, final=final)
         for name, messages in said.items():
             self._heard[name] += messages
         for name, queue in self._queues.items():
-            self._heard[name] = _push(queue, self._heard[name], None if final else end_ns)
-            if final and not queue.final:  # a month that follows it was at hand, and none of its days
-                queue.push(SignalMessage(TAPE, self._account.full_name, name, ANALYSIS, end_ns, final=True, bar=None))
+            self._heard[name] = _push(queue, self._heard[name], end_ns)
+            # All of them have spoken of all that is known by then, wherever the tape of one may end.
+            through_ns = end_ns if final else end_ns + 1
+            queue.push(SignalMessage(TAPE, self._account.full_name, name, ANALYSIS, through_ns, final=final, bar=None))
+            assert not (final and self._heard[name]), name
         self._idle = False
         while not (self._idle or self.book.finished):
             await self._loop.step()
@@ -218,17 +221,12 @@ class AccountRun:
         return None
 
 
-def _push(queue: SignalQueue, messages: Sequence[SignalMessage], end_ns: int | None) -> list[SignalMessage]:
-    """Push what is said of instants up to one, None: of all; what is left."""
+def _push(queue: SignalQueue, messages: Sequence[SignalMessage], end_ns: int) -> list[SignalMessage]:
+    """Push what is said of instants up to one; what is left. That a tape of its own ends, no account needs to hear."""
     for place, message in enumerate(messages):
-        if end_ns is None or message.progress_ns <= end_ns + 1:
-            queue.push(message)
-        elif message.bar is None or message.bar.known_at_ns <= end_ns:
-            queue.push(replace(message, progress_ns=end_ns + 1, final=False))
-            return [replace(message, bar=None), *messages[place + 1 :]]
-        else:
-            queue.push(replace(message, progress_ns=end_ns + 1, final=False, bar=None))
+        if message.bar is not None and message.bar.known_at_ns > end_ns:
             return list(messages[place:])
+        queue.push(replace(message, progress_ns=min(message.progress_ns, end_ns + 1), final=False))
     return []
 
 

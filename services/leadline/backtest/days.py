@@ -11,8 +11,9 @@ from leadline.ingestion.months import contract_days, refuse_expired, require_mon
 from leadline.ingestion.runs import TapePlan, plan_tape
 from leadline.model.errors import InvalidInput
 from leadline.model.ids import ContractId, StrategyId
-from leadline.model.manifest.specs import TradingStrategy
-from leadline.model.market.contracts import front_months
+from leadline.model.manifest.specs import TradingStrategy, calendar_of_spec, session_of, signal_instrument
+from leadline.model.market.calendars import calendar
+from leadline.model.market.contracts import FrontMonth, front_months
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +49,16 @@ class BacktestDay:
 
 @dataclass(frozen=True, slots=True)
 class BacktestDays:
-    """All days of a backtest, in order; `plan` is the plan of the tape that a run of the same days would have."""
+    """All days of a backtest, in order.
+
+    `plan` is the plan of the tape that a run of the same days would have; `readers` are the strategies that read a
+    contract's bars, also where none of its days is traded: a run would have them.
+    """
 
     plan: TapePlan
     contracts: tuple[ContractId, ...]
     days: tuple[BacktestDay, ...]
+    readers: Mapping[ContractId, tuple[StrategyId, ...]]
 
     @property
     def traded(self) -> tuple[BacktestDay, ...]:
@@ -75,9 +81,11 @@ def backtest_days(
 ) -> BacktestDays:
     """The days from `first` to `last`, both included; None: the first day that has its history, the last at hand.
 
-    Raises InvalidInput for a range without a day, and where a day lacks the contract that leads on it; Unknown outside
-    of a calendar's validity.
+    Raises InvalidInput for a range without a day, where a day lacks the contract that leads on it, and for a session
+    that lies in two trading days of its market; Unknown outside of a calendar's validity.
     """
+    for strategy in strategies:
+        _refuse_two_days(strategy)
     symbols = sorted({strategy.spec.instrument for strategy in strategies})
     history = max(strategy.spec.longest_history for strategy in strategies)
     at_hand = _at_hand(prints, last)
@@ -90,7 +98,26 @@ def backtest_days(
         for contract, days in at_hand.items()
         if plan.sessions[contract]
     }
-    return BacktestDays(plan, tuple(tapes), _in_order(tapes, _spoken(strategies, tapes, plan), plan))
+    months = {
+        strategy.full_name: front_months(strategy.spec.instrument, tapes, plan.trade_from)
+        for strategy in sorted(strategies, key=lambda each: each.full_name)
+    }
+    readers = {
+        contract: tuple(name for name, read in months.items() if contract in {month.contract for month in read})
+        for contract in tapes
+    }
+    days = _in_order(tapes, _spoken(strategies, months, tapes, plan), plan)
+    return BacktestDays(plan, tuple(tapes), days, readers)
+
+
+def _refuse_two_days(strategy: TradingStrategy) -> None:
+    """Raises InvalidInput for a session over midnight on a market that never closes: its trading days are its own."""
+    session, hours = session_of(strategy.spec)
+    market = calendar(signal_instrument(strategy.spec).calendar)
+    if calendar_of_spec(strategy.spec) != market:
+        where = f"TradingStrategy {strategy.full_name}: spec.session"
+        found = f"{session}, {hours.open} to {hours.close} {hours.zone}"
+        raise InvalidInput(where, found, "hours within one trading day of its market, for a backtest")
 
 
 def _at_hand(prints: Prints, last: date | None) -> dict[ContractId, dict[date, DayOfPrints]]:
@@ -115,13 +142,16 @@ def _tape(prints: Prints, contract: ContractId, days: Sequence[DayOfPrints]) -> 
 
 
 def _spoken(
-    strategies: Iterable[TradingStrategy], tapes: Mapping[ContractId, Sequence[ContractDay]], plan: TapePlan
+    strategies: Iterable[TradingStrategy],
+    months: Mapping[StrategyId, Sequence[FrontMonth]],
+    tapes: Mapping[ContractId, Sequence[ContractDay]],
+    plan: TapePlan,
 ) -> dict[date, list[SpokenDay]]:
     """The speakers of each traded day, strategies by name."""
     found: dict[date, list[SpokenDay]] = {}
     for strategy in sorted(strategies, key=lambda each: each.full_name):
         ends = month_ends(strategy.spec, tuple(tapes), plan.trade_from)
-        for month in front_months(strategy.spec.instrument, tapes, plan.trade_from):
+        for month in months[strategy.full_name]:
             days = [each.day for each in tapes[month.contract]]
             for day in days:
                 if day < month.first or (month.until is not None and day >= month.until):

@@ -11,7 +11,7 @@ from typing import TypeAlias
 from leadline.backtest.account import AccountRun
 from leadline.backtest.days import BacktestDay, BacktestDays, SpokenDay
 from leadline.backtest.prints import Prints, numbered_from
-from leadline.backtest.work import Bars, ContractDay, Series, day_bars, day_signals, series_of
+from leadline.backtest.work import Bars, ContractDay, day_bars, day_signals, series_of
 from leadline.model.ids import AccountId, ContractId, StrategyId
 from leadline.model.manifest.specs import TradingAccount, TradingStrategy
 from leadline.model.signals import SignalMessage
@@ -33,11 +33,12 @@ class DayWorker:
     def __init__(self, prints: Prints, days: BacktestDays, strategies: Iterable[TradingStrategy]) -> None:
         self._prints = prints
         self._strategies = {strategy.full_name: strategy for strategy in strategies}
-        wanted: dict[ContractId, dict[Series, None]] = {contract: {} for contract in days.contracts}
-        for day in days.days:
-            for each in day.spoken:
-                wanted[each.contract].update(dict.fromkeys(series_of(self._strategies[each.strategy]).values()))
-        self._series = {contract: tuple(series) for contract, series in wanted.items()}
+        self._series = {
+            contract: tuple(
+                dict.fromkeys(each for name in names for each in series_of(self._strategies[name]).values())
+            )
+            for contract, names in days.readers.items()
+        }
 
     def bars(self, day: ContractDay) -> Bars:
         """The bars of a day of a contract, of every series that a strategy reads of it."""

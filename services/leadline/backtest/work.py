@@ -16,13 +16,13 @@ from leadline.analysis.assemble import strategy_fold
 from leadline.analysis.merge import merged
 from leadline.analysis.publication import Publication
 from leadline.backtest.account import ANALYSIS, TAPE
-from leadline.ingestion.months import market_of
 from leadline.model.bars import BarMessage
 from leadline.model.durations import BarSpec
 from leadline.model.ids import ContractId
 from leadline.model.manifest.specs import TradingStrategy, calendar_of_spec, session_of
 from leadline.model.market.contracts import instrument_of
 from leadline.model.market.hours import SessionHours
+from leadline.model.market.sessions import calendar_of
 from leadline.model.signals import SignalMessage
 from leadline.model.ticks import Aggressor, TickBatch, TickColumns, concat
 
@@ -82,7 +82,14 @@ def day_bars(day: ContractDay, ticks: TickColumns, series: Sequence[Series]) -> 
         day.complete_ns,
         final=day.next_ns is None,
     )
-    return {each: builder_of(day.contract, each).feed(batch) for each in series}
+    return {
+        each: [
+            message
+            for message in builder_of(day.contract, each).feed(batch)
+            if message.bar is None or message.bar.last_index <= ticks.last_index
+        ]
+        for each in series
+    }
 
 
 def builder_of(contract: ContractId, series: Series) -> BarBuilder:
@@ -91,7 +98,7 @@ def builder_of(contract: ContractId, series: Series) -> BarBuilder:
         tape=TAPE,
         venue=instrument_of(contract).venue,
         contract=contract,
-        calendar=market_of(contract),
+        calendar=calendar_of(instrument_of(contract), series.hours),
         hours=series.hours,
         spec=series.spec,
         ticks_per_row=series.ticks_per_row,
