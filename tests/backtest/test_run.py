@@ -175,3 +175,13 @@ def test_prints_that_belong_to_no_trading_day_are_refused():
 
     with pytest.raises(InvalidInput, match="prints of MESM2025: got 0, expected times on days of its calendar"):
         PrintsInMemory({name: TickColumns.of(rows) for name, rows in market.items()})
+
+
+def test_an_account_without_a_strategy_keeps_nobody_from_the_end():
+    idle = account().model_copy(update={"metadata": account().metadata.model_copy(update={"name": "idle"})})
+    prints = simulated(BEFORE_THE_ROLL, SESSIONS, 3)
+
+    both = run_backtest([account(), idle], [strategy()], prints, BEFORE_THE_ROLL)
+
+    assert both.accounts[account_id("default", "idle")].book.realised == 0
+    assert both.digest == run_backtest([account()], [strategy()], prints, BEFORE_THE_ROLL).digest

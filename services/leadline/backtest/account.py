@@ -197,6 +197,8 @@ class AccountRun:
         come. Raises Halted, and RefusedMessage for words
         that no account would listen to.
         """
+        if not self._strategies:
+            return  # it trades nothing, and waits for nobody
         self._tape.go_on(prints, end_ns, final=final)
         for name, messages in said.items():
             self._heard[name] += messages
