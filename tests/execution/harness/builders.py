@@ -28,6 +28,8 @@ ROLL_S = 30_600
 
 MES, ES, NQ, MNQ = map(ContractId, ("MESM2025", "ESM2025", "NQM2025", "MNQM2025"))
 SELL, UNKNOWN, BUY = -1, 0, 1
+ANALYSIS = "hash"
+"""The analysis of a strategy, where nothing else is said."""
 
 LONG = Pattern.BUYING_ABSORPTION
 SHORT = Pattern.SELLING_ABSORPTION
@@ -75,7 +77,7 @@ def says(
     *,
     strategy: StrategyId = StrategyId("default/mes"),
     account: AccountId = AccountId("default/paper"),
-    analysis_hash: str = "hash",
+    analysis_hash: str = ANALYSIS,
 ) -> list[SignalMessage]:
     """What an analysis publishes: each bar with the promise up to it, and the end of the tape."""
 

@@ -36,7 +36,7 @@ from leadline.risk.view import DecisionInputs, RiskDecision
 from leadline.venue.fill_rules import FillRules, parse_fill_rule
 from leadline.venue.ledger import Ledger
 from leadline.venue.matching import PaperMarket, Step
-from tests.execution.harness.builders import DAY, account, ns
+from tests.execution.harness.builders import ANALYSIS, DAY, account, ns
 from tests.execution.harness.checks import AccountStore, CheckedStore, CheckedVenue
 from tests.execution.harness.ports import replace_venue, venue_of
 
@@ -283,7 +283,7 @@ class Session:
                 await self.set_strategy(manifest)
         self._open_queues()
 
-    async def set_strategy(self, manifest: TradingStrategy, analysis_hash: str = "hash") -> None:
+    async def set_strategy(self, manifest: TradingStrategy, analysis_hash: str = ANALYSIS) -> None:
         """As the supervisor or the operator does."""
         text = orjson.dumps(manifest.to_manifest()).decode()
         commands.set_strategy(self.book, manifest.full_name, analysis_hash, text)

@@ -1,6 +1,6 @@
 """A whole run without servers: from the settings of ingestion to what a strategy says, by the cores alone."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
@@ -14,7 +14,7 @@ from leadline.model.manifest.specs import TradingStrategy
 from leadline.model.signals import SignalMessage
 from leadline.model.ticks import TickBatch, TickColumns, concat
 from leadline.testing.replay import TAPE, signal_messages
-from tests.execution.harness.builders import OPEN_NS
+from tests.execution.harness.builders import ANALYSIS, OPEN_NS
 
 
 @dataclass(frozen=True)
@@ -63,4 +63,5 @@ def record(strategy: TradingStrategy, trade_from: date, feed: dict[str, Any]) ->
         for name, series in series_of(strategy).items():
             builder = builder_of(contract, series)
             bars[contract][name] = [message for batch in batches for message in builder.feed(batch)]
-    return Recorded(opened, prints, bars, signal_messages(strategy, trade_from, bars))
+    said = [replace(message, analysis_hash=ANALYSIS) for message in signal_messages(strategy, trade_from, bars)]
+    return Recorded(opened, prints, bars, said)
