@@ -201,6 +201,16 @@ def test_an_exit_that_is_not_there_is_made_where_the_venue_takes_one():
     assert refusal(desk(leg("T1"), position=held((1, "main"))), protect(trail=Trail(20, 6))) == "no_such_exit"
 
 
+def test_protection_that_does_not_reach_all_that_it_names_is_refused():
+    """One of two units has come from no entry of the account: no venue takes an exit of it."""
+    position = with_stopless(held((1, "main"), (1, "taken")), "taken", 1)
+    book = desk(leg("S1"), position=position)
+    assert refusal(book, protect(19_990)) == "no_such_exit"
+    assert refusal(book, protect(19_990), attaches=False) == "no_such_exit"
+    assert asked(book, replace(protect(19_990), unit="main")).answer.accepted
+    assert asked(book, protect(20_000)).closes == "beyond_stop"  # where all leaves, nothing stays behind
+
+
 def test_an_entry_that_fills_on_keeps_the_last_word_for_each_of_its_exits():
     entry = replace(ENTRY, protection=Bracket(stop_price=19_985, trail=Trail(1, 2)))
     book = desk(entry, leg("S1"), leg("T1"), position=held((1, "main")))

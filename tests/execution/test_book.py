@@ -68,11 +68,14 @@ def test_an_hour_after_its_decision_an_ended_order_and_an_entry_are_forgotten():
     old = order_of(S.FILLED, client_id="old", decision="d2", decided_at_ns=since - 1)
     working = order_of(S.WORKING, client_id="working", decision="d3", decided_at_ns=since - 1)
     held = order_of(S.FILLED, client_id="held", decision="d4", decided_at_ns=since - 1)
-    book.orders = {order.client_id: order for order in (young, old, working, held)}
+    added = order_of(S.FILLED, client_id="added", decision="d5", decided_at_ns=since - 1)
+    book.orders = {order.client_id: order for order in (young, old, working, held, added)}
     book.entry_instants = [since - 1, since, since + 1]
-    book.positions[NAME, MES] = position_of(1, decision=DecisionId("d4"))
+    position = position_of(1, decision=DecisionId("d4"))
+    lots = (replace(position.lots[0], client_id=added.client_id),)
+    book.positions[NAME, MES] = replace(position, lots=lots)
     forget(book)
-    assert sorted(book.orders) == ["held", "working", "young"]
+    assert sorted(book.orders) == ["added", "held", "working", "young"]
     assert book.entry_instants == [since, since + 1]
 
 

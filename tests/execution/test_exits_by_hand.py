@@ -8,7 +8,7 @@ import pytest
 
 from leadline.execution.core.book import Book, Changes, UnitExit
 from leadline.execution.core.exit_reasons import ExitReason
-from leadline.execution.core.new_exits import beyond, exits_of_later_fills, new_exits, sent_again
+from leadline.execution.core.new_exits import beyond, exits_of_later_fills, new_exits, out_of_reach, sent_again
 from leadline.execution.core.positions import with_stopless
 from leadline.model.ids import ClientOrderId, DecisionId, FillId, Leg, StrategyId, client_order_id, foreign_decision
 from leadline.model.orders import (
@@ -35,7 +35,10 @@ STOP, TARGET, BOTH = Bracket(stop_price=19_980), Bracket(target_price=20_040), B
 
 def held(*lots: tuple[int, int, str], sign: int = 1, bare: bool = True) -> Position:
     """A position of lots as (price, size, unit), oldest first, of which all or nothing has no stop on purpose."""
-    own = tuple(Lot(price, size, FillId(f"f{number}"), unit) for number, (price, size, unit) in enumerate(lots))
+    entries = {"main": ENTRY.client_id, "runner": ClientOrderId("runner")}
+    own = tuple(
+        Lot(price, size, FillId(f"f{number}"), unit, entries[unit]) for number, (price, size, unit) in enumerate(lots)
+    )
     position = replace(position_of(1), quantity=sign * sum(size for _, size, _ in lots), lots=own)
     for unit in position.units if bare else ():
         position = with_stopless(position, unit, position.held_by(unit))
@@ -94,7 +97,9 @@ def test_a_part_without_an_exit_gets_a_pair_at_its_farthest_price():
     assert (stop.leg, target.leg) == ("S1", "T1")
     assert (target.type, target.limit_price, target.stop_price) == (OrderType.LIMIT, 20_040, None)
     assert (target.oco, target.trail, target.quantity) == (stop.client_id, None, 3)
-    [short] = made(desk(held((20_000, 1, "main"), (20_010, 1, "main"), sign=-1)), Bracket(stop_price=20_030))
+    sold = replace(ENTRY, side=Side.SELL)
+    position = held((20_000, 1, "main"), (20_010, 1, "main"), sign=-1)
+    [short] = made(desk(position, entry=sold), Bracket(stop_price=20_030))
     assert (short.side, short.entry_price, short.quantity) == (Side.BUY, 20_000, 2)
 
 
@@ -178,23 +183,47 @@ def test_what_leaves_gets_none_and_of_a_part_the_rest_does():
     assert made(book, STOP) == []
 
 
-def test_an_exit_is_of_the_entry_that_opened_the_position_or_else_of_the_first_of_its_unit():
-    position = held((20_000, 2, "main"))
-    one, other = (
+def test_an_exit_is_of_the_entry_from_which_the_oldest_lot_has_come():
+    """A name that was used before says nothing: an order counts of which something is held, on the side of that."""
+    one, other, opened = (
         order_of(S.FILLED, client_id=ClientOrderId(name), filled=1, decided_at_ns=ns(at))
-        for name, at in (("one", 500), ("other", 400))
+        for name, at in (("one", 500), ("other", 400), (ENTRY.client_id, 300))
     )
+    lots = tuple(Lot(20_000, 1, FillId(f"f{name}"), "main", ClientOrderId(name)) for name in ("", "one", "other"))
+    position = with_stopless(replace(position_of(3), lots=lots), "main", 3)
 
-    def parents(*orders: Order, entry: Order | None = None) -> list[str]:
-        return [order.parent for order in made(desk(position, *orders, entry=entry), STOP)]
+    def parents(*orders: Order, held: Position = position) -> list[str]:
+        book = desk(held, *orders, entry=None)
+        found = made(book, STOP)
+        assert out_of_reach(book, held, STOP, attaches=True) is not bool(found)
+        return [order.parent for order in found]
 
-    assert parents(one, entry=ENTRY) == [ENTRY.client_id]
-    assert parents(one, other) == ["other"]
-    assert parents(one, replace(other, decided_at_ns=ns(500))) == ["one"]
-    assert parents(one, entry=replace(ENTRY, unit="runner")) == ["one"]
-    for stranger in ({"filled": 0}, {"unit": "runner"}, {"contract": ES}, {"strategy": StrategyId("default/other")}):
+    assert parents(one, other, opened) == ["one"]
+    assert parents(other, opened) == ["other"]
+    assert parents(opened) == [ENTRY.client_id]  # one lot was taken over, and may be of it
+    assert parents(order_of(S.FILLED, client_id=ClientOrderId("before"), filled=1, decided_at_ns=ns(200))) == []
+    for stranger in ({"filled": 0}, {"unit": "runner"}, {"contract": ES}, {"side": Side.SELL}):
         assert parents(replace(one, **stranger)) == []
     assert parents(leg("S9", 1, S.FILLED, filled=1)) == []
+
+
+def test_an_exit_that_cannot_be_made_is_out_of_reach():
+    def is_so(book: Book, bracket: Bracket, unit: str = "", *, attaches: bool = True) -> bool:
+        [position] = book.positions.values()
+        return out_of_reach(book, position, bracket, unit, attaches=attaches)
+
+    position = held((20_000, 1, "main"), (20_000, 1, "runner"))
+    unknown = desk(position)  # the entry of the runner is not in the book
+    assert is_so(unknown, STOP)
+    assert is_so(unknown, TARGET, "runner")
+    assert not is_so(unknown, STOP, "main")
+    assert not is_so(unknown, Bracket())
+    assert not is_so(desk(position, exits=(UnitExit("runner", None, "exit"),)), STOP)
+    stopped = desk(position, leg("S1"), leg("S2", unit="runner"))
+    assert not is_so(stopped, STOP, attaches=False)
+    assert not is_so(stopped, TARGET)
+    assert is_so(stopped, TARGET, attaches=False)
+    assert is_so(desk(position, leg("S1")), STOP, attaches=False)
 
 
 # --- where the market has passed them ---
@@ -338,12 +367,19 @@ def test_an_exit_that_the_venue_does_not_have_goes_out_again_for_the_part_that_i
     assert again(GONE) == [("S7", "S1", 2, "")]
     assert again(replace(GONE, state=S.EXPIRED_LOCAL, quantity=9)) == [("S7", "S1", 3, "")]
     [(_, one)] = sent_again(desk(held((20_000, 3, "main")), GONE))
-    assert (one.trail, one.entry_price, one.parent, one.decision) == (GONE.trail, 20_003, "entry", AGAIN)
+    assert (one.trail, one.entry_price, one.parent, one.decision) == (GONE.trail, 20_003, ENTRY.client_id, AGAIN)
     for left in ({"state": S.REJECTED}, {"parent": ClientOrderId("")}, {"unwanted": True}, {"side": Side.BUY}):
         assert again(replace(GONE, **left)) == []
     assert again(GONE, position=held((20_000, 3, "main"), sign=-1)) == []
     assert again(GONE, position=replace(held((20_000, 1, "main")), quantity=0, lots=())) == []
     assert again(replace(GONE, contract=ES)) == []
+
+
+@pytest.mark.parametrize(("filled_at", "sent"), [(600, True), (600.5, False)])
+def test_an_exit_of_a_position_that_has_ended_does_not_go_out_again(filled_at: float, sent: bool):
+    """It was decided at 600; what is held now has the same unit, on the same side."""
+    book = desk(held((20_000, 2, "main")), GONE, entry=replace(ENTRY, first_fill_ns=ns(filled_at)))
+    assert bool(list(sent_again(book))) is sent
 
 
 def test_one_of_a_pair_goes_out_again_while_the_other_works_or_is_gone_too():

@@ -14,7 +14,7 @@ from leadline.execution.core.adjustments import adjustment
 from leadline.execution.core.new_exits import new_exits, sent_again
 from leadline.execution.core.positions import with_stopless
 from leadline.execution.loop.deps import Deps
-from leadline.execution.loop.ports import Unavailable
+from leadline.execution.loop.ports import Refused, Unavailable
 from leadline.model.ids import ClientOrderId, DecisionId, Leg, StrategyId
 from leadline.model.orders import Bracket, LastPrint, OrderState, OrderType, Side, Trail, VenueOrder
 from leadline.model.proposals import Action, Direction, EntryTerms, Proposal
@@ -268,6 +268,91 @@ async def test_an_exit_that_is_not_taken_halts_unless_its_pair_was_faster(
     assert [leg for leg, *_ in await desk.fills()] == ["E", "T1"]
 
 
+class Without(TrippedVenue):
+    """A venue that refuses a leg as nonsense so many times, and keeps nothing of it; `asked` counts the tries."""
+
+    def __init__(self, venue: Any, leg: str, times: float, asked: list[str]) -> None:
+        super().__init__(venue, Tripwire())
+        self.leg, self.times, self.asked = leg, times, asked
+
+    async def submit(self, order: VenueOrder) -> VenueOrder:
+        if order.leg.startswith(self.leg):
+            self.asked.append(order.leg)
+            if len(self.asked) <= self.times:
+                raise Refused("no such thing", "venue")
+        return await super().submit(order)
+
+
+@IN_BOTH
+async def test_a_new_exit_that_the_venue_refuses_halts_once_and_the_account_goes_on(books: Books, folder: Path):
+    asked: list[str] = []
+    leaves = Proposal(Action.EXIT)
+    prints = (*START, (801, 20_000), (899, 20_000))
+    desk = desk_of(books, folder, prints, at(600, BARE), at(700, protect(19_990)), at(800, leaves))
+    for second in (701, 720, 740, 760):  # the process starts again and again
+        session = desk.open(lambda deps: replace_venue(deps, Without(venue_of(deps), "S", math.inf, asked)))
+        await session.until(second)
+        assert session.book.positions[NAME, MES].quantity == 1
+        session.close()
+    session = await desk.run(through=lambda deps: replace_venue(deps, Without(venue_of(deps), "S", math.inf, asked)))
+    assert asked == ["S1"]
+    assert session.halted.count("no such thing") == 1
+    assert "is not taken at 19990: no such thing" in session.halted
+    assert await desk.rows("intent", "leg, state, reason", "leg") == [
+        ("E", "FILLED", ""),
+        ("F1", "FILLED", "exit"),
+        ("S1", "REJECTED", "no such thing"),
+    ]
+
+
+async def test_a_close_that_the_venue_refuses_is_tried_again_and_the_account_goes_on(books: Books, folder: Path):
+    asked: list[str] = []
+    prints = (*START, (701, 20_000), (899, 20_000))
+    desk = desk_of(books, folder, prints, at(600, STOPPED), at(700, Proposal(Action.EXIT)))
+    session = await desk.run(through=lambda deps: replace_venue(deps, Without(venue_of(deps), "F", 4, asked)))
+    assert asked == ["F1", "F2", "F3", "F4", "F5"]
+    assert "is not taken: no such thing" in session.halted
+    assert session.market.positions() == {}
+
+
+@IN_BOTH
+async def test_a_unit_s_name_that_was_used_on_the_other_side_says_nothing_of_what_is_held(books: Books, folder: Path):
+    """The new stop is a leg of the short that is held, and not of the long that its unit's name meant before."""
+    long = replace(BARE, bracket=Bracket(40, 40), unit="first", quantity=1)
+    short = replace(long, direction=Direction.SHORT, unit="second")
+    again = replace(short, action=Action.ADD, bracket=Bracket(), unit="first")
+    prints = tuple((second + part, 20_000) for second in (600, 650, 700, 750, 899) for part in (-1, 1))
+    said = (at(600, long), at(650, Proposal(Action.EXIT)), at(700, short), at(750, again))
+    stop = replace(protect(20_030), unit="first")
+    session = await desk_of(books, folder, prints, *said, at(800, stop), size=2).run(read_back=True)
+    assert not session.halted
+    [entry] = [order for order in session.book.orders.values() if order.decided_at_ns == ns(750) and order.leg == "E"]
+    [made] = [order for order in session.book.live_orders() if order.unit == "first"]
+    assert (made.leg, made.state, made.stop_price, made.parent) == ("S1", OrderState.WORKING, 20_030, entry.client_id)
+
+
+@IN_BOTH
+@pytest.mark.parametrize("unit", ["added", ""], ids=["unit", "all"])
+@pytest.mark.parametrize("rests", [False, True], ids=["filled", "rests"])
+async def test_what_was_added_without_a_stop_gets_one_however_late(books: Books, folder: Path, unit: str, rests: bool):
+    """Its entry is not the one that opened the position, and its decision is more than an hour old."""
+    first = replace(BARE, bracket=Bracket(40, 40), quantity=1)
+    added = replace(BARE, action=Action.ADD, unit="added", quantity=1)
+    if rests:
+        added = replace(added, entry=EntryTerms(OrderType.LIMIT, 19_990))
+    fills_at = 4350 if rests else 701
+    prints = ((599, 20_000), (601, 20_000), (699, 20_000), (fills_at, 19_989), (4351, 20_000), (4449, 20_000))
+    said = (at(600, first), at(700, added), at(4400, replace(protect(19_970), unit=unit)))
+    manifest = account(limits={"maxPosition": 3}, **ALLOWED)
+    speech: dict[str, Sequence[Any]] = {NAME: says(said, end=4450)}
+    desk = Desk(books, folder, {MES: tape(*prints)}, speech, [strategy(size=2)], manifest, ends=4450)
+    session = await desk.run(read_back=True)
+    assert [reason for *_, reason in await desk.decisions()] == ["", "", ""]
+    stops = {order.unit: order.stop_price for order in session.book.live_orders() if order.leg.startswith("S")}
+    assert stops == {"main": 19_961 if unit else 19_970, "added": 19_970}
+    assert not session.halted
+
+
 async def test_a_new_exit_that_the_market_has_passed_leaves(books: Books, folder: Path):
     for name, wanted, reason in (("s", protect(20_000), "beyond_stop"), ("t", protect(None, 20_000), "beyond_target")):
         desk = desk_of(books, folder, (*START, (800, 20_000)), at(600, BARE), at(700, wanted), name=name)
@@ -331,6 +416,9 @@ def test_an_exit_that_is_sent_again_is_that_of_its_part_alone():
     gone = order_of(OrderState.DEAD, "S7", side=Side.SELL, type=OrderType.STOP, stop_price=19_990, parent="E2")
     gone = replace(gone, entry_price=19_995)
     book, _ = book_of(ENTRY, gone, position=2)
+    held = book.positions[NAME, MES]
+    lots = tuple(replace(held.lots[0], quantity=1, client_id=name) for name in (ENTRY.client_id, gone.parent))
+    book.positions[NAME, MES] = replace(held, lots=lots)
     [(_, again)] = sent_again(book)
     assert (again.quantity, again.parent, again.entry_price, again.oco) == (1, "E2", 19_995, "")
     # What it was for has left by its pair: what is without an exit now is another part.

@@ -149,6 +149,16 @@ def test_a_book_has_the_old_orders_of_what_is_held(quantity: int):
     assert loaded(records).orders == ({"L1": old} if quantity else {})
 
 
+@pytest.mark.parametrize("quantity", [-1, 0, 1])
+def test_a_book_has_the_old_entries_from_which_what_is_held_has_come(quantity: int):
+    records = AccountRecords()
+    old = entry_of(1, decided_at_ns=SINCE - 1)
+    position = position_of(quantity, decision=DecisionId("decision-2"))
+    lots = tuple(replace(lot, client_id=name) for lot in position.lots for name in (old.client_id, ClientOrderId("L0")))
+    write(records, old, replace(position, lots=lots))
+    assert loaded(records).orders == ({"L1": old} if quantity else {})
+
+
 def test_an_order_that_ends_is_forgotten_with_the_hour_and_one_that_comes_to_life_again_is_not():
     records = AccountRecords()
     order = entry_of(1, S.WORKING, decided_at_ns=SINCE - 1)

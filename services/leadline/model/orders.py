@@ -367,13 +367,15 @@ class Advanced:
 class Lot:
     """An open entry: what first-in-first-out matching consumes. Price in ticks, quantity in size steps > 0.
 
-    It belongs to a `unit` of its strategy's position.
+    It belongs to a `unit` of its strategy's position. `client_id` is the order that filled, empty where the account has
+    taken the lot over from its venue.
     """
 
     price: int
     quantity: int
     fill_id: FillId
     unit: str = DEFAULT_UNIT
+    client_id: ClientOrderId = NO_ORDER
 
 
 @dataclass(frozen=True, slots=True)

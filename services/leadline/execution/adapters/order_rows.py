@@ -292,7 +292,7 @@ def position_row(book: Book, position: Position) -> Values:
         position.contract,
         position.tape_contract,
         position.quantity,
-        [[lot.price, lot.quantity, lot.fill_id, lot.unit] for lot in position.lots],
+        [[lot.price, lot.quantity, lot.fill_id, lot.unit, lot.client_id] for lot in position.lots],
         position.tick_value,
         position.realised,
         position.commission,

@@ -214,7 +214,9 @@ class PostgresStore:
             """
             SELECT * FROM intent WHERE tape = $1 AND account = $2 AND (
                 decided_at_ns >= $3 OR state = ANY($4)
-                OR decision_id IN (SELECT decision_id FROM position WHERE tape = $1 AND account = $2 AND quantity <> 0))
+                OR decision_id IN (SELECT decision_id FROM position WHERE tape = $1 AND account = $2 AND quantity <> 0)
+                OR client_id IN (SELECT lot->>4 FROM position, jsonb_array_elements(lots) AS lot
+                                 WHERE tape = $1 AND account = $2 AND quantity <> 0))
             """,
             *scope,
             since,

@@ -13,7 +13,7 @@ from leadline.execution.core.book import Book, StrategyBook, UnitExit, is_entry
 from leadline.execution.core.booking import is_foreign
 from leadline.execution.core.bracket_legs import protected
 from leadline.execution.core.exit_reasons import ExitReason
-from leadline.execution.core.new_exits import beyond, new_exits
+from leadline.execution.core.new_exits import beyond, new_exits, out_of_reach
 from leadline.execution.core.unit_exits import is_whole_unit_leaving, oldest_first
 from leadline.model.ids import ContractId, DecisionId, LegKind
 from leadline.model.market.contracts import sheet_of
@@ -79,7 +79,11 @@ def adjustment(
         return _refused(Reason.CONTRACT_ROLLING, proposal)
     bracket = proposal.bracket or Bracket()
     fresh = [order for position in held if attaches for order in new_exits(book, position, bracket, decision, unit)]
-    return _protection(book, strategy, proposal, answer, live, fresh, halt)
+    found = _protection(book, strategy, proposal, answer, live, fresh, halt)
+    stays = found.answer.accepted and found.closes is None and not found.exits
+    if stays and any(out_of_reach(book, position, bracket, unit, attaches=attaches) for position in held):
+        return _refused(Reason.NO_SUCH_EXIT, proposal)
+    return found
 
 
 def _part(book: Book, strategy: StrategyBook, proposal: Proposal, contract: ContractId, quantity: int) -> Adjustment:

@@ -33,7 +33,9 @@ from leadline.model.proposals import Decision, group_of
 from leadline.risk.view import AccountLimits, StrategyLimits, Tier
 
 KEPT_NS: Final = NS_PER_HOUR
-"""Ended orders of closed positions, and entries, are looked at by the rate limits for this long, and then forgotten."""
+"""Ended orders are looked at by the rate limits for this long, and then forgotten.
+
+Those stay from which something that is held has come, and all of the decision that has opened its position."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -361,12 +363,17 @@ def count_entry(book: Book, strategy: StrategyBook) -> None:
 def forget(book: Book) -> None:
     """Drop what no rule looks at any more, so that the book in memory is what a new process would read."""
     since = book.instant_ns - KEPT_NS
-    open_decisions = {position.decision for position in book.open_positions()}
+    held = book.open_positions()
+    open_decisions = {position.decision for position in held}
+    entries = {lot.client_id for position in held for lot in position.lots}
     book.entry_instants = [at for at in book.entry_instants if at >= since]
     book.orders = {
         client_id: order
         for client_id, order in book.orders.items()
-        if not order.state.terminal or order.decided_at_ns >= since or order.decision in open_decisions
+        if not order.state.terminal
+        or order.decided_at_ns >= since
+        or order.decision in open_decisions
+        or client_id in entries
     }
 
 

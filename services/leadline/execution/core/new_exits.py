@@ -47,20 +47,45 @@ def _of_unit(
     book: Book, position: Position, bracket: Bracket, decision: DecisionId, unit: str, numbers: Iterator[int]
 ) -> list[Order]:
     """The exits that parts of a unit do not have; `position` is the unit's own."""
-    live = [order for order in _exits(book, position, unit) if not order.state.terminal]
-    alone = [order for order in live if not any(are_pair(order, other) for other in live)]
-    found = list[Order]()
-    for twin in alone:
-        if twin.state is OrderState.PENDING_CANCEL:
-            continue
-        if twin.type is OrderType.LIMIT and bracket.stop_price is not None:
-            found.append(_exit(book, position, LegKind.STOP, bracket, decision, numbers, twin, twin.parent))
-        elif twin.type is OrderType.STOP and bracket.target_price is not None:
-            found.append(_exit(book, position, LegKind.TARGET, bracket, decision, numbers, twin, twin.parent))
+    found = [
+        _exit(book, position, kind, bracket, decision, numbers, twin, twin.parent)
+        for twin, kind in _half_done(book, position, bracket, unit)
+    ]
     free, entry = _without_exit(book, position, unit), _entry_of(book, position, unit)
     if free > 0 and entry:
         found += _both(book, position, bracket, decision, numbers, free, entry)
     return [replace(order, unit=unit) for order in found]
+
+
+def _half_done(book: Book, position: Position, bracket: Bracket, unit: str) -> Iterator[tuple[Order, LegKind]]:
+    """The exits of a unit whose pair is not there and that a bracket asks for, each with the kind of that pair."""
+    live = [order for order in _exits(book, position, unit) if not order.state.terminal]
+    for twin in live:
+        if twin.state is OrderState.PENDING_CANCEL or any(are_pair(twin, other) for other in live):
+            continue
+        if twin.type is OrderType.LIMIT and bracket.stop_price is not None:
+            yield twin, LegKind.STOP
+        elif twin.type is OrderType.STOP and bracket.target_price is not None:
+            yield twin, LegKind.TARGET
+
+
+def out_of_reach(book: Book, position: Position, bracket: Bracket, unit: str = "", *, attaches: bool) -> bool:
+    """Whether parts of a position have no exit at the prices of a bracket, and cannot have one.
+
+    The venue takes none that a position does not have, or no entry is known that the part has come from. Of a unit
+    that leaves none is asked for. `unit` and `attaches` as in `new_exits` and in `adjustment`.
+    """
+    if bracket.stop_price is None and bracket.target_price is None:
+        return False
+    for name in position.units:
+        if unit not in ("", name) or _is_leaving(book, position.strategy, name):
+            continue
+        part = part_of(position, name)
+        if not attaches and any(_half_done(book, part, bracket, name)):
+            return True
+        if _without_exit(book, part, name) > 0 and not (attaches and _entry_of(book, part, name)):
+            return True
+    return False
 
 
 def _without_exit(book: Book, position: Position, unit: str) -> int:
@@ -78,17 +103,18 @@ def _without_exit(book: Book, position: Position, unit: str) -> int:
 
 
 def _entry_of(book: Book, position: Position, unit: str) -> ClientOrderId:
-    """The id of an entry that a unit is of: the one that opened the position, or else its first; empty without one."""
-    opened = book.orders.get(client_order_id(position.decision, ENTRY))
-    if opened is not None and opened.unit == unit:
-        return opened.client_id
-    mine = (position.strategy, position.contract, unit)
-    found = [
-        order
-        for order in book.orders.values()
-        if is_entry(order) and order.filled and (order.strategy, order.contract, order.unit) == mine
-    ]
-    return min(found, key=lambda order: (order.decided_at_ns, order.client_id)).client_id if found else NO_ORDER
+    """The id of the entry from which the oldest of a unit's lots has come whose entry is known; empty without one.
+
+    A lot that was taken over from the venue may be of the entry that opened the position: of it fills were lost.
+    """
+    side = Side.BUY if position.quantity > 0 else Side.SELL
+    for name in (*(lot.client_id for lot in position.lots), client_order_id(position.decision, ENTRY)):
+        order = book.orders.get(name)
+        if order is None or not is_entry(order) or not order.filled:
+            continue
+        if (order.contract, order.side, order.unit) == (position.contract, side, unit):
+            return order.client_id
+    return NO_ORDER
 
 
 def _both(
@@ -230,13 +256,14 @@ def beyond(book: Book, exits: Iterable[Order]) -> ExitReason | None:
 def sent_again(book: Book) -> Iterator[tuple[Order, Order]]:
     """Exits that the venue does not have and that are wanted still: each as it is let go of, and the one in its place.
 
-    It is wanted while its pair works, or while a part of the position has no exit.
+    It is wanted while its pair works, or while a part of the position has no exit, if it was of this position: of one
+    that has ended since, nothing is wanted any more.
     """
     for gone in list(book.orders.values()):
         position = book.positions.get((gone.strategy, gone.contract))
         if gone.state not in _GIVEN_UP or not gone.parent or gone.unwanted or position is None:
             continue
-        if position.quantity * gone.side.sign >= 0:
+        if position.quantity * gone.side.sign >= 0 or _is_of_earlier(book, position, gone):
             continue
         bracket = Bracket(stop_price=gone.stop_price, target_price=gone.limit_price)
         pair = book.orders.get(gone.oco)
@@ -245,11 +272,19 @@ def sent_again(book: Book) -> Iterator[tuple[Order, Order]]:
             again = replace(order, trail=gone.trail)
             if bare and not order.oco:  # of the part that it was for, though others may have no exit either
                 size = min(order.quantity, gone.quantity)
-                again = replace(again, parent=gone.parent, entry_price=gone.entry_price, quantity=size)
+                again = replace(again, entry_price=gone.entry_price, quantity=size)
+                if any(lot.client_id == gone.parent for lot in position.lots):
+                    again = replace(again, parent=gone.parent)
             elif order.parent != gone.parent or order.quantity > gone.quantity or not order.oco:
                 continue
             yield replace(gone, unwanted=True, version=gone.version + 1), again
             break
+
+
+def _is_of_earlier(book: Book, position: Position, exit_: Order) -> bool:
+    """Whether an exit was decided before the first fill of a position: it was of one that has ended."""
+    opened = book.orders.get(client_order_id(position.decision, ENTRY))
+    return opened is not None and opened.first_fill_ns is not None and exit_.decided_at_ns < opened.first_fill_ns
 
 
 def _exits(book: Book, position: Position, unit: str) -> Iterator[Order]:

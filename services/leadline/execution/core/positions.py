@@ -44,7 +44,7 @@ def apply_fill(position: Position, fill: Fill, unit: str = "") -> Position:
             lots[place] = replace(lot, quantity=lot.quantity - closed)
         lots = [lot for lot in lots if lot.quantity]
     if left:
-        lots.append(Lot(fill.price, left, fill.fill_id, unit or DEFAULT_UNIT))
+        lots.append(Lot(fill.price, left, fill.fill_id, unit or DEFAULT_UNIT, fill.client_id))
     quantity = position.quantity + signed
     after = replace(position, quantity=quantity, lots=tuple(lots))
     return replace(

@@ -158,10 +158,11 @@ class AccountRecords:
 
     def _looked_at(self, since_ns: int) -> Iterator[ClientOrderId]:
         """Ids of the orders that some rule still looks at, each once: the newest, the live, those of what is held."""
-        open_decisions = {position.decision: None for position in self.positions.values() if position.quantity}
+        held = [position for position in self.positions.values() if position.quantity]
         found = dict.fromkeys(self._live)
-        for decision in open_decisions:
-            found.update(dict.fromkeys(self._orders_of.get(decision, ())))
+        for position in held:
+            found.update(dict.fromkeys(self._orders_of.get(position.decision, ())))
+            found.update(dict.fromkeys(lot.client_id for lot in position.lots if lot.client_id in self.orders))
         newest = self._orders_by_time[bisect_left(self._orders_by_time, (since_ns,)) :]
         found.update(dict.fromkeys(client_id for _, client_id in newest))
         return iter(found)

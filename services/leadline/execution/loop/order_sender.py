@@ -16,7 +16,9 @@ from leadline.execution.core.venue_reports import check_order, shown
 from leadline.execution.loop.bookkeeper import Bookkeeper
 from leadline.execution.loop.deps import Deps
 from leadline.execution.loop.ports import NotAdmitted, PartFailed, Refused, Unavailable
+from leadline.model.halts import printable
 from leadline.model.ids import ClientOrderId
+from leadline.model.loop_phase import LoopPhase
 from leadline.model.orders import Order, OrderState, VenueOrder
 from leadline.model.ticks import NS_PER_SECOND
 
@@ -84,10 +86,41 @@ class OrderSender:
             reported = await self._deps.venue.submit(venue_order(order, trails=self._deps.trails))
             if reported.client_id != order.client_id:  # what became of ours is asked for by its own id
                 raise Refused(f"the venue answers order {order.client_id} with {shown(reported.client_id)}", "venue")
-        except PartFailed:
-            await self._keeper.commit_order(move(order, OrderState.UNKNOWN))
-            raise
+        except PartFailed as error:
+            order = move(order, OrderState.UNKNOWN)
+            await self._keeper.commit_order(order)
+            if is_entry(order) or isinstance(error, NotAdmitted) or not isinstance(error, Refused):
+                raise
+            await self._refused(order, error)
+            return
         await self.follow(order, reported)
+
+    async def look_up(self, order: Order) -> VenueOrder | None:
+        """An order as the venue has it; None when it has none. A request that was under way has its time to land."""
+        found = await self._deps.venue.find(order.client_id)
+        if found is None:
+            await self._deps.pause(LoopPhase.WAITING_FOR_VENUE)
+            found = await self._deps.venue.find(order.client_id)
+        return found
+
+    async def _refused(self, order: Order, refused: Refused) -> None:
+        """Book what closes something and was refused without a word on the order itself, once that it is absent.
+
+        The account goes on: a crash would leave the rest that it holds alone, and each start would send another. What
+        rests without its stop is closed then, and a close is tried again, later each time.
+        """
+        found = await self.look_up(order)
+        if found is not None:
+            if found.state is not OrderState.REJECTED:
+                self._keeper.differs(f"order {order.client_id} is {found.state} at the venue: {refused}")
+            await self.follow(order, found)
+            return
+        after = move(order, OrderState.REJECTED, reason=printable(str(refused)))
+        await self._keeper.commit_order(after)
+        if after.parent:
+            await self._not_taken(after)
+        else:
+            self._keeper.differs(f"order {order.client_id} is not taken: {after.reason}")
 
     async def follow(self, order: Order, reported: VenueOrder) -> None:
         """Take the venue's word on an order; what the book had not foreseen in it, or cannot be, stops entries."""

@@ -13,7 +13,6 @@ from leadline.execution.loop.deps import Deps
 from leadline.execution.loop.order_sender import OrderSender
 from leadline.execution.loop.ports import Unavailable
 from leadline.model.halts import HaltSource
-from leadline.model.loop_phase import LoopPhase
 from leadline.model.orders import Order, OrderState, VenueOrder
 
 CHECKED_IDS: Final = 256
@@ -104,10 +103,7 @@ class Reconciliation:
         if order.state is OrderState.SENDING:
             order = move(order, OrderState.UNKNOWN)
             await self._keeper.commit_order(order)
-        found = await self._deps.venue.find(order.client_id)
-        if found is None:
-            await self._deps.pause(LoopPhase.WAITING_FOR_VENUE)  # a request that was under way has its time to land
-            found = await self._deps.venue.find(order.client_id)
+        found = await self._orders.look_up(order)
         if found is None:
             await self._keeper.commit_order(move(order, OrderState.DEAD, reason=ExitReason.ABSENT))
         else:
