@@ -1,6 +1,6 @@
 """A backtest comes to what a run of the same days comes to, however its days are cut."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from functools import cache
 from pathlib import Path
@@ -10,7 +10,7 @@ import pytest
 from leadline.backtest.account import Halted
 from leadline.backtest.digest import RunningDigest
 from leadline.backtest.feeds import prints_of
-from leadline.backtest.prints import Prints, PrintsInMemory
+from leadline.backtest.prints import Prints, PrintsInMemory, numbered_from
 from leadline.backtest.run import Outcome, run_backtest
 from leadline.ingestion.feed import open_feed
 from leadline.ingestion.params import FeedParams, IngestionParams
@@ -19,7 +19,8 @@ from leadline.model.ids import ContractId, account_id
 from leadline.model.manifest.manifests import load_manifests
 from leadline.model.manifest.specs import TradingAccount, TradingStrategy, default_account, parse_manifest
 from leadline.model.orders import Fill
-from leadline.model.ticks import TickColumns
+from leadline.model.ticks import TickColumns, concat
+from leadline.report.figures import missing_text
 from leadline.testing import replay
 
 ROOT = Path(__file__).parents[2]
@@ -156,6 +157,7 @@ def test_a_range_ends_with_its_last_day():
     [
         (BEFORE_THE_ROLL, date(2020, 1, 1), "to: got '2020-01-01', expected a day from 2025-06-09 on"),
         (date(2025, 6, 14), None, "trade_from: got '2025-06-14', expected a trading day"),
+        (BEFORE_THE_ROLL, date(2025, 6, 18), "to: got '2025-06-18', expected a day up to 2025-06-17, the last"),
     ],
 )
 def test_a_range_without_prints_is_refused(first: date, last: date | None, expected: str):
@@ -185,3 +187,24 @@ def test_an_account_without_a_strategy_keeps_nobody_from_the_end():
 
     assert both.accounts[account_id("default", "idle")].book.realised == 0
     assert both.digest == run_backtest([account()], [strategy()], prints, BEFORE_THE_ROLL).digest
+
+
+def test_a_session_that_is_not_at_hand_is_told():
+    prints = simulated(BEFORE_THE_ROLL, SESSIONS, 3)
+    gone = date(2025, 6, 13)
+    tapes = {}
+    for contract in prints.contracts:
+        parts = (prints.read(contract, each.day) for each in prints.days(contract) if each.day != gone)
+        tapes[contract] = concat([numbered_from(ticks, index) for index, ticks in _numbered(parts)])
+
+    outcome = run_backtest([account()], [strategy()], PrintsInMemory(tapes), BEFORE_THE_ROLL)
+
+    assert outcome.days.plan.missing == (gone,)
+    assert missing_text(outcome.days.plan.missing) == "sessions that were not at hand: 2025-06-13"
+
+
+def _numbered(parts: Iterable[TickColumns]) -> Iterator[tuple[int, TickColumns]]:
+    index = 0
+    for ticks in parts:
+        yield index, ticks
+        index += len(ticks)

@@ -84,6 +84,10 @@ def test_decisions_that_were_refused_are_counted_by_their_first_reason(account: 
     ("words", "refusal"),
     [
         (["--from", "2025-13-01"], "leadline: --from: got '2025-13-01', expected a date such as 2025-10-08\n"),
+        (
+            ["--to", "2025-06-20"],
+            "leadline: --to: got '2025-06-20', expected a day up to 2025-06-10, the last that has prints\n",
+        ),
         (["--to", "tomorrow"], "leadline: --to: got 'tomorrow', expected a date such as 2025-10-08\n"),
         (
             ["--from", "2025-06-10", "--to", "2025-06-09"],

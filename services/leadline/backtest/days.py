@@ -7,7 +7,7 @@ from datetime import date
 from leadline.analysis.months import month_ends
 from leadline.backtest.prints import DayOfPrints, Prints
 from leadline.backtest.work import ContractDay, history_start
-from leadline.ingestion.months import contract_days, refuse_expired, require_months
+from leadline.ingestion.months import contract_days, market_of, refuse_expired, require_months
 from leadline.ingestion.runs import TapePlan, plan_tape
 from leadline.model.errors import InvalidInput
 from leadline.model.ids import ContractId, StrategyId
@@ -128,7 +128,19 @@ def _at_hand(prints: Prints, last: date | None) -> dict[ContractId, dict[date, D
     if not any(found.values()):
         first = min(each.day for contract in prints.contracts for each in prints.days(contract))
         raise InvalidInput("to", str(last), f"a day from {first} on, the first that has prints")
+    if last is not None:
+        _refuse_beyond(prints, last)
     return {contract: days for contract, days in found.items() if days}
+
+
+def _refuse_beyond(prints: Prints, last: date) -> None:
+    """Raises InvalidInput for a range that goes on for sessions of which there is no print any more."""
+    newest, contract = max((days[-1].day, name) for name in prints.contracts if (days := prints.days(name)))
+    market = market_of(contract)
+    for number in range(newest.toordinal() + 1, last.toordinal() + 1):
+        day = date.fromordinal(number)
+        if not market.knows(day) or market.market(day) is not None:
+            raise InvalidInput("to", last.isoformat(), f"a day up to {newest}, the last that has prints")
 
 
 def _tape(prints: Prints, contract: ContractId, days: Sequence[DayOfPrints]) -> tuple[ContractDay, ...]:

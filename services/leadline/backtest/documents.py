@@ -13,6 +13,7 @@ def result_document(result: BacktestResult) -> dict[str, Any]:
         "last": result.last.isoformat(),
         "days": result.days,
         "prints": result.prints,
+        "missing_sessions": [day.isoformat() for day in result.missing],
         "digest": result.digest,
         "accounts": [_account(each) for each in result.accounts],
     }

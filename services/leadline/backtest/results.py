@@ -152,7 +152,10 @@ class AccountResult:
 
 @dataclass(frozen=True, slots=True)
 class BacktestResult:
-    """A backtest as a whole: its first and last traded day, how many there are, and its accounts by name."""
+    """A backtest as a whole: its first and last traded day, how many there are, and its accounts by name.
+
+    `missing` are sessions that the market had and the prints have not: of the history, or between first and last day.
+    """
 
     first: date
     last: date
@@ -160,6 +163,7 @@ class BacktestResult:
     prints: int
     digest: str
     accounts: tuple[AccountResult, ...]
+    missing: tuple[date, ...] = ()
 
 
 def result_of(outcome: Outcome, gathered: Gathered) -> BacktestResult:
@@ -172,6 +176,7 @@ def result_of(outcome: Outcome, gathered: Gathered) -> BacktestResult:
         prints=outcome.days.prints,
         digest=outcome.digest,
         accounts=tuple(_account(name, run, outcome, gathered) for name, run in outcome.accounts.items()),
+        missing=outcome.days.plan.missing,
     )
 
 

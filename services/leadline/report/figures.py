@@ -1,5 +1,7 @@
 """The figures of a backtest in words, as the terminal and the page show them."""
 
+from collections.abc import Sequence
+from datetime import date
 from decimal import Decimal
 from typing import Final
 
@@ -60,3 +62,8 @@ def tier_text(change: TierChange) -> str:
 def words(name: str) -> str:
     """A name of a pattern, a regime or a reason as it is read."""
     return name.lower().replace("_", " ") or "none"
+
+
+def missing_text(days: Sequence[date]) -> str:
+    """The sessions that a backtest should have had, in a line; empty where none is missing."""
+    return f"sessions that were not at hand: {', '.join(day.isoformat() for day in days)}" if days else ""

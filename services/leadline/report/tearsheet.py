@@ -10,7 +10,7 @@ from typing import Final
 from leadline.backtest.results import AccountResult, BacktestResult, Cause, Group, months_of
 from leadline.model.counted import counted
 from leadline.report.clock import day_and_time, month_and_time, zone_name
-from leadline.report.figures import figure_rows, ratio, tier_text, words
+from leadline.report.figures import figure_rows, missing_text, ratio, tier_text, words
 from leadline.report.footprint import MOST_ROWS, footprint
 from leadline.report.page import Markup, card_row, money, table, write_page
 from leadline.report.svg import Series, bars, chart, round_values, thinned
@@ -45,6 +45,8 @@ def write_tearsheet(result: BacktestResult, path: Path) -> None:
         f"<h1>Backtest from {result.first} to {result.last}</h1><p class=soft>{days}, {prints}. Digest "
         f"<code>{escape(result.digest)}</code>. Times are in {escape(zone_name())} unless a table says otherwise.</p>"
     )
+    if result.missing:
+        head += f"<p><b>{escape(missing_text(result.missing))}</b></p>"
     body = head + "".join(_account(each) for each in result.accounts)
     write_page(f"Leadline backtest {result.first} to {result.last}", body, path, _STYLE)
 

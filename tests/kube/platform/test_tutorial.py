@@ -22,7 +22,7 @@ from tests.kube.cluster.node import Node
 from tests.kube.platform.book import open_book, until
 from tests.kube.platform.installation import INSTALL_SECONDS, ROOT, Installation
 
-pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(900)]
 
 PAGE = ROOT / "docs" / "tutorial" / "first-strategy-on-k3s.md"
 SYSTEM = "leadline-system"
