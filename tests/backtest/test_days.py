@@ -45,7 +45,7 @@ def bars_of(told: Sequence[object]) -> list[Bar]:
 @pytest.mark.parametrize("bars", ["15m", "ticks:1", "ticks:7", "volume:1", "volume:40"])
 def test_the_bars_of_days_are_those_of_the_whole_tape(bars: str):
     ticks = whole(simulated(BEFORE_THE_ROLL, 2, 3), JUNE, every=400)
-    prints, own = PrintsInMemory({JUNE: ticks}), strategy(bars=bars, history=3, strategy=NO_REGIME)
+    prints, own = PrintsInMemory({JUNE: ticks}), all_day(bars)
     series = series_of(own)[OWN_SERIES]
     builder = builder_of(JUNE, series)
     batch = TickBatch(TAPE, instrument_of(JUNE).venue, JUNE, ticks, int(ticks.time_ns[-1]), final=True)
@@ -56,6 +56,11 @@ def test_the_bars_of_days_are_those_of_the_whole_tape(bars: str):
 
     assert len(ticks_of(prints, days.days[0].tapes[0])) == days.days[0].tapes[0].prints
     assert [bar.key.text() for bar in found] == [bar.key.text() for bar in bars_of(builder.feed(batch))] != []
+
+
+def all_day(bars: str) -> TradingStrategy:
+    """A strategy in whose session the first print of each trading day lies."""
+    return strategy(bars=bars, history=3, session={"name": "globex"}, strategy=NO_REGIME)
 
 
 NO_REGIME = {"entryPoint": "tests.backtest.test_days:silent"}

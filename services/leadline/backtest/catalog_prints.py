@@ -19,9 +19,7 @@ class CatalogPrints:
     """
 
     def __init__(self, root: Path, instruments: Sequence[str], as_of: date) -> None:
-        source = CatalogSource(root, instruments, as_of)
-        self.contracts = tuple(map(ContractId, source.contracts))
-        self.content_id = source.content_id
+        self.contracts = tuple(map(ContractId, CatalogSource(root, instruments, as_of).contracts))
         self._catalog = Catalog(root)
         self._days = {
             contract: tuple(

@@ -12,7 +12,7 @@ from leadline.ingestion.days import TradingDays, day_of
 from leadline.ingestion.months import market_of
 from leadline.ingestion.sources import CODA_NS
 from leadline.model.errors import InvalidInput
-from leadline.model.ids import ContractId, derive
+from leadline.model.ids import ContractId
 from leadline.model.ticks import TickColumns
 
 
@@ -29,11 +29,10 @@ class DayOfPrints:
 class Prints(Protocol):
     """Accepted prints, a trading day at a time. A worker gets a copy, so that it is pickled.
 
-    contracts: those that it has, in order. content_id: the same for the same prints and for no others.
+    contracts: those that it has, in order.
     """
 
     contracts: tuple[ContractId, ...]
-    content_id: str
 
     def days(self, contract: ContractId) -> Sequence[DayOfPrints]:
         """The trading days at hand, in order."""
@@ -65,7 +64,6 @@ class PrintsInMemory:
             raise InvalidInput("market", "nothing", "prints of a contract")
         self._ends_ns = dict(ends_ns or {})
         self.contracts = tuple(map(ContractId, self._days))
-        self.content_id = derive("memory", *(_content(name, market[name]) for name in self.contracts))
 
     def days(self, contract: ContractId) -> Sequence[DayOfPrints]:
         """See `Prints`."""
@@ -108,8 +106,3 @@ def _by_day(contract: ContractId, ticks: TickColumns) -> dict[date, TickColumns]
 def numbered_from(ticks: TickColumns, first_index: int) -> TickColumns:
     """The same prints, the first of them with this source index."""
     return TickColumns(ticks.time_ns, ticks.price, ticks.size, ticks.aggressor, first_index)
-
-
-def _content(contract: ContractId, ticks: TickColumns) -> str:
-    columns = (ticks.time_ns, ticks.price, ticks.size, ticks.aggressor)
-    return derive(contract, *(derive(column.tobytes().hex()) for column in columns))
