@@ -322,13 +322,18 @@ def _without_server_fields(document: dict[str, Any]) -> dict[str, Any]:
 
 
 def _problem(detail: ErrorDetails, model: type[Manifest]) -> InvalidInput:
-    path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in detail["loc"]).removeprefix(".")
+    path = path_of(detail["loc"])
     if detail["type"] == "extra_forbidden":
         known = _siblings(model, detail["loc"])
         near = get_close_matches(str(detail["loc"][-1]), known, n=1)
         hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}"
         return InvalidInput(path, detail["input"], f"no such field; {hint}")
     return InvalidInput(path, None if detail["type"] == "missing" else detail["input"], expected_instead(detail))
+
+
+def path_of(parts: Iterable[str | int]) -> str:
+    """The path of a field by the names and the places in lists that lead to it, such as `spec.entries.blocks[0].to`."""
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in parts).removeprefix(".")
 
 
 def expected_instead(detail: ErrorDetails) -> str:

@@ -9,17 +9,18 @@ from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal
 
-from pydantic import ConfigDict, Field, ValidationError
+from pydantic import ConfigDict, Field
 
 from leadline.model import remembered
 from leadline.model.durations import parse_duration
 from leadline.model.errors import InvalidInput
 from leadline.model.ids import derive
-from leadline.model.manifest.manifests import InvalidManifest, expected_instead, first_of, not_plain
+from leadline.model.manifest.manifests import InvalidManifest
+from leadline.model.manifest.one_document import MAX_FILE_BYTES, in_place, read_document
 from leadline.model.manifest.spec_base import ClockText, DecimalText, DurationText, SymbolText, Text, ZoneText
-from leadline.model.manifest.yaml_text import YamlDocument, placed, yaml_documents
+from leadline.model.manifest.yaml_text import YamlDocument
 from leadline.model.market import calendars, contracts, instruments
 from leadline.model.market.calendars import Calendar
 from leadline.model.market.hours import SessionHours
@@ -27,7 +28,6 @@ from leadline.model.market.instruments import DEFAULT_COLLAR_TICKS, Instrument, 
 from leadline.model.strict import StrictModel
 from leadline.model.worth import MOST_INVERSE_VALUE
 
-MAX_FILE_BYTES: Final = 1_000_000
 MAX_INSTRUMENTS: Final = 1_000
 
 _TokenText = Annotated[str, Text(r"^[a-z0-9][a-z0-9-]*$", "lower-case letters, digits and dashes, such as binance", 32)]
@@ -137,7 +137,7 @@ def read_own(files: Iterable[Path]) -> OwnMarkets:
             refused.unread = True
             continue
         wrong = [*_known(own, found), *_problems(own, found, refused)]
-        problems += [_in_place(problem, document, file) for problem in wrong]
+        problems += [in_place(problem, document, str(file)) for problem in wrong]
         if wrong:
             refused.calendars |= own.calendars.keys()
         else:
@@ -185,35 +185,7 @@ _in_force = OwnMarkets()
 def _parse(file: Path) -> tuple[OwnMarkets, YamlDocument]:
     with file.open("rb") as text:
         raw = text.read(MAX_FILE_BYTES + 1)
-    if len(raw) > MAX_FILE_BYTES:
-        raise InvalidManifest([InvalidInput(str(file), f"{len(raw)} bytes or more", f"{MAX_FILE_BYTES} at most")])
-    try:
-        documents = list(yaml_documents(raw, str(file)))
-    except InvalidInput as problem:
-        raise InvalidManifest([problem]) from None
-    if len(documents) != 1 or not isinstance(documents[0].value, dict):
-        expected = "one YAML document with `instruments`, and `calendars` where they are one's own"
-        raise InvalidManifest([InvalidInput(str(file), f"{len(documents)} documents", expected)])
-    if strange := first_of(not_plain(documents[0].value, "", nulls=True), "rows"):
-        raise InvalidManifest([_in_place(problem, documents[0], file) for problem in strange])
-    try:
-        return OwnMarkets.model_validate_json(json.dumps(documents[0].value)), documents[0]
-    except ValidationError as error:
-        problems = (
-            InvalidInput(".".join(map(str, each["loc"])), _value(each), expected_instead(each))
-            for each in error.errors()
-        )
-        shown = first_of(problems, "rows")
-        raise InvalidManifest([_in_place(problem, documents[0], file) for problem in shown]) from None
-
-
-def _value(error: Any) -> object:
-    return None if error["type"] == "missing" else error["input"]
-
-
-def _in_place(problem: InvalidInput, document: YamlDocument, file: Path) -> InvalidInput:
-    where = f"{placed(str(file), document.line_of(problem.field))}: {problem.field}"
-    return InvalidInput(where, problem.value, problem.expected)
+    return read_document(raw, str(file), OwnMarkets, "`instruments`, and `calendars` where they are one's own")
 
 
 def _known(own: OwnMarkets, before: OwnMarkets) -> Iterator[InvalidInput]:

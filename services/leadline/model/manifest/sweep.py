@@ -1,0 +1,382 @@
+"""A sweep: manifests in many variants, each with other values in some of their fields.
+
+A field is written `strategy.spec.bracket.stopTicks` or `account.spec.limits.dayLoss`; where there are several of a
+kind, by name: `strategy/mes-orderflow.spec.bars`, `account/desk/paper.spec.startingBalance`.
+"""
+
+import re
+from base64 import b32decode
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from itertools import combinations
+from math import prod
+from typing import Annotated, Any, Final, Self
+
+from pydantic import BeforeValidator, Field, PlainSerializer, ValidationError, WithJsonSchema, model_validator
+
+from leadline.model.errors import InvalidInput
+from leadline.model.ids import derive
+from leadline.model.manifest.manifest_fields import FieldPath, field_path, written_as
+from leadline.model.manifest.manifests import (
+    InvalidManifest,
+    expected_instead,
+    first_of,
+    not_plain,
+    parse_manifest,
+)
+from leadline.model.manifest.one_document import read_document
+from leadline.model.manifest.pair_checks import pair_problems
+from leadline.model.manifest.spec_base import FREE_FORM, SpecModel, refused
+from leadline.model.manifest.specs import TradingAccount, TradingStrategy
+from leadline.model.manifest.yaml_text import yaml_documents
+
+MOST_VARIANTS: Final = 10_000
+MOST_VALUES: Final = 1_000
+"""Values of one field."""
+_MOST_SEED: Final = 2**63 - 1
+_NUMBER: Final = r"-?[0-9]{1,15}(?:\.[0-9]{1,8})?"
+_RANGE: Final = re.compile(rf"({_NUMBER})\.\.({_NUMBER})/({_NUMBER})")
+
+
+def _number(value: object) -> Decimal:
+    if isinstance(value, Decimal):
+        return value
+    if isinstance(value, int) and not isinstance(value, bool):
+        return Decimal(value)
+    if isinstance(value, str) and re.fullmatch(_NUMBER, value):
+        return Decimal(value)
+    raise refused('a whole number, or a decimal one in quotes, such as "0.25"')
+
+
+def _text_of(value: Decimal) -> str:
+    return format(value.normalize(), "f")
+
+
+NumberText = Annotated[
+    Decimal,
+    BeforeValidator(_number),
+    PlainSerializer(_text_of, return_type=str),
+    WithJsonSchema({"x-kubernetes-int-or-string": True}),
+]
+"""A whole number, or a decimal one as text so that nobody's parser rounds it; Decimal in Python."""
+FieldText = Annotated[str, Field(min_length=1, max_length=256)]
+AnyValue = Annotated[Any, Field(json_schema_extra=FREE_FORM)]
+
+
+class SweptField(SpecModel):
+    """One field with the values that it gets, in their order: a list, or a range from, to and step."""
+
+    field: FieldText
+    """The field, such as strategy.spec.bracket.stopTicks."""
+    values: Annotated[tuple[AnyValue, ...], Field(max_length=MOST_VALUES)] = ()
+    """Its values as a manifest writes them. A null leaves the field out."""
+    from_: Annotated[NumberText | None, Field(alias="from")] = None
+    """First value of a range."""
+    to: NumberText | None = None
+    """No value of the range is larger."""
+    step: NumberText | None = None
+    """Distance of the values of a range, above 0."""
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        bounds = (self.from_, self.to, self.step)
+        if len([each for each in bounds if each is not None]) != (0 if self.values else len(bounds)):
+            raise refused("either values, one or more, or from, to and step")
+        if self.from_ is not None and self.to is not None and self.step is not None:
+            if self.step <= 0:
+                raise refused("a step above 0")
+            if self.to < self.from_:
+                raise refused("a range whose `to` is not below its `from`")
+            if (self.to - self.from_) // self.step >= MOST_VALUES:
+                raise refused(f"a range of at most {MOST_VALUES} values")
+        if len({_identity(each) for each in self.all_values}) < len(self.all_values):
+            raise refused("each value once")
+        return self
+
+    @property
+    def all_values(self) -> tuple[Any, ...]:
+        """The values, a range's among them, in order."""
+        if self.from_ is None or self.to is None or self.step is None:
+            return self.values
+        return tuple(self.from_ + number * self.step for number in range(int((self.to - self.from_) // self.step) + 1))
+
+
+class RandomDraw(SpecModel):
+    """A draw among all combinations of the fields' values; each is drawn once at most."""
+
+    count: Annotated[int, Field(ge=1, le=MOST_VARIANTS)]
+    """Combinations to draw."""
+    seed: Annotated[int, Field(ge=0, le=_MOST_SEED)]
+    """The same seed draws the same ones, on every machine."""
+
+
+class Sweep(SpecModel):
+    """Variants of manifests: all combinations of fields, a draw among them, or a list of variants."""
+
+    fields: Annotated[tuple[SweptField, ...], Field(max_length=16)] = ()
+    """Fields and their values: every combination is a variant, the last field changing first."""
+    random: RandomDraw | None = None
+    """So many of the combinations instead of all."""
+    variants: Annotated[
+        tuple[Annotated[dict[str, Any], Field(min_length=1, max_length=16, json_schema_extra=FREE_FORM)], ...],
+        Field(max_length=MOST_VARIANTS),
+    ] = ()
+    """The variants one by one, each with its fields and values; instead of fields."""
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if bool(self.fields) == bool(self.variants):
+            raise refused("either fields or variants, one or more")
+        if self.random is not None and not self.fields:
+            raise refused("fields beside random: there is nothing to draw from")
+        combined = prod(len(each.all_values) for each in self.fields)
+        if self.random is None and combined > MOST_VARIANTS:
+            raise refused(f"at most {MOST_VARIANTS} combinations, or a random draw among the {combined}")
+        if self.random is not None and self.random.count > combined:
+            raise refused(f"a random count of at most {combined}, the combinations that there are")
+        return self
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """One variant: its number, from 1, its fields with the values as manifests write them, and its manifests.
+
+    Accounts and strategies are all of the study's, changed or not, in the order in which they were given.
+    """
+
+    number: int
+    values: tuple[tuple[str, Any], ...]
+    accounts: tuple[TradingAccount, ...]
+    strategies: tuple[TradingStrategy, ...]
+
+
+def variants_of(
+    sweep: Sweep, accounts: Sequence[TradingAccount], strategies: Sequence[TradingStrategy]
+) -> tuple[Variant, ...]:
+    """The variants of a sweep over manifests, in its order, numbered from 1.
+
+    `accounts` are complete: among them is that of each strategy. Raises InvalidManifest with everything that is wrong:
+    a field that the manifests do not have, a value that its manifest refuses, a strategy that no longer fits its
+    account. Nothing is left out.
+    """
+    asked = list(_asked(sweep))
+    names = dict.fromkeys(name for values in asked for name, _ in values)
+    fields = {name: field_path(name, accounts, strategies) for name in names}
+    _refuse_overlaps(asked, fields)
+    make = _Maker(accounts, strategies, fields)
+    found: list[Variant] = []
+    problems: list[InvalidInput] = []
+    numbers: dict[str, int] = {}
+    for number, wanted in enumerate(asked, 1):
+        values = [(name, written_as(value, fields[name])) for name, value in wanted]
+        first = numbers.setdefault(_identity(sorted((name, _identity(value)) for name, value in values)), number)
+        if first != number:
+            problems.append(InvalidInput(f"variant {number}", _in_words(values), f"another one than variant {first}"))
+            continue
+        variant = make.variant(number, values)
+        if isinstance(variant, Variant):
+            found.append(variant)
+        else:
+            problems += variant
+    if problems:
+        raise InvalidManifest(first_of(problems, "sweep"))
+    return tuple(found)
+
+
+def load_sweep(raw: bytes, name: str) -> Sweep:
+    """The sweep of a YAML file of that name. Raises InvalidManifest with everything that is wrong with it."""
+    return read_document(raw, name, Sweep, "`fields`, or `variants`")[0]
+
+
+def swept_field(text: str) -> SweptField:
+    """The field of an option `FIELD=VALUE,VALUE` or `FIELD=FROM..TO/STEP`; a value is written as in YAML.
+
+    Raises InvalidInput.
+    """
+    field, equals, written = text.partition("=")
+    if not equals or not written.strip():
+        raise InvalidInput("set", text, "FIELD=VALUE,VALUE or FIELD=FROM..TO/STEP")
+    found = _RANGE.fullmatch(written)
+    if found is not None:
+        document: dict[str, Any] = {"field": field, "from": found[1], "to": found[2], "step": found[3]}
+    else:
+        try:
+            (values,) = yaml_documents(f"[{written}]".encode())
+        except (InvalidInput, ValueError):
+            raise InvalidInput("set", text, "values as YAML has them in a list, with commas between them") from None
+        document = {"field": field, "values": values.value}
+    if wrong := list(not_plain(document, "", nulls=True)):
+        raise InvalidInput("set", text, wrong[0].expected)
+    try:
+        return SweptField.from_manifest(document)
+    except ValidationError as error:
+        raise InvalidInput("set", text, expected_instead(error.errors()[0])) from None
+
+
+def shard_of(count: int, index: int, shards: int) -> range:
+    """The places, from 0, of the variants that a shard has: so many in a row, and each variant in one shard.
+
+    index: of the shard, from 0. Raises InvalidInput for a shard that is none of them.
+    """
+    if not 0 <= index < shards:
+        raise InvalidInput("shard", f"{index + 1}/{shards}", f"a shard from 1/{shards} to {shards}/{shards}")
+    return range(count * index // shards, count * (index + 1) // shards)
+
+
+def _asked(sweep: Sweep) -> Iterator[list[tuple[str, Any]]]:
+    """The fields and values of each variant, in order."""
+    if sweep.variants:
+        yield from (list(each.items()) for each in sweep.variants)
+        return
+    sizes = [len(each.all_values) for each in sweep.fields]
+    combined = prod(sizes)
+    places: Iterable[int] = range(combined)
+    if sweep.random is not None:
+        places = drawn(combined, sweep.random.count, sweep.random.seed)
+    for place in places:
+        values, rest = [], place
+        for each in reversed(sweep.fields):
+            rest, at = divmod(rest, len(each.all_values))
+            values.append((each.field, each.all_values[at]))
+        yield values[::-1]
+
+
+def drawn(population: int, count: int, seed: int) -> list[int]:
+    """`count` different numbers below `population`, in the order in which they are drawn, each as likely as another.
+
+    The first steps of the shuffle of R. A. Fisher and F. Yates (R. Durstenfeld, Algorithm 235, 1964); what a step
+    draws follows from the hash of seed and step.
+    """
+    moved: dict[int, int] = {}
+    found = []
+    for step in range(count):
+        at = step + number_below(population - step, "draw", str(seed), str(step))
+        found.append(moved.get(at, at))
+        moved[at] = moved.get(step, step)
+    return found
+
+
+def number_below(bound: int, *parts: str) -> int:
+    """A number from 0 to `bound` - 1 that follows from the hash of `parts`, the same on every machine."""
+    return int.from_bytes(b32decode(derive(*parts).upper())) % bound
+
+
+class _Maker:
+    """Makes variants; a manifest that several of them have is checked once."""
+
+    def __init__(
+        self,
+        accounts: Sequence[TradingAccount],
+        strategies: Sequence[TradingStrategy],
+        fields: dict[str, FieldPath],
+    ) -> None:
+        self._given: tuple[TradingAccount | TradingStrategy, ...] = (*accounts, *strategies)
+        self._fields = fields
+        self._documents = [each.to_manifest() for each in self._given]
+        self._parsed: dict[str, Any] = {}
+        self._pairs: dict[tuple[int, int], list[InvalidInput]] = {}
+
+    def variant(self, number: int, values: Sequence[tuple[str, Any]]) -> Variant | list[InvalidInput]:
+        """The variant, or everything that is wrong with it."""
+        manifests, problems = [], list[InvalidInput]()
+        for given, document in zip(self._given, self._documents, strict=True):
+            own = [(self._fields[name], value) for name, value in values if self._fields[name].of(given)]
+            found = self._manifest(given, document, own)
+            if isinstance(found, list):
+                problems += [
+                    InvalidInput(f"{given.kind} {given.full_name}: {each.field}", each.value, each.expected)
+                    for each in found
+                ]
+            else:
+                manifests.append(found)
+        if not problems:
+            problems += self._misfits(manifests)
+        if problems:
+            where = f"variant {number} ({_in_words(values)})"
+            return [InvalidInput(f"{where}: {each.field}", each.value, each.expected) for each in problems]
+        accounts = tuple(each for each in manifests if isinstance(each, TradingAccount))
+        strategies = tuple(each for each in manifests if isinstance(each, TradingStrategy))
+        return Variant(number, tuple(values), accounts, strategies)
+
+    def _manifest(
+        self,
+        given: TradingAccount | TradingStrategy,
+        document: dict[str, Any],
+        values: Sequence[tuple[FieldPath, Any]],
+    ) -> TradingAccount | TradingStrategy | list[InvalidInput]:
+        if not values:
+            return given
+        key = _identity([given.kind, given.full_name, [[field.path, value] for field, value in values]])
+        if key not in self._parsed:
+            try:
+                changed = document
+                for field, value in values:
+                    changed = field.set(changed, value)
+            except InvalidInput as problem:
+                self._parsed[key] = [problem]
+            else:
+                self._parsed[key] = parse_manifest(changed)
+        found: TradingAccount | TradingStrategy | list[InvalidInput] = self._parsed[key]
+        return found
+
+    def _misfits(self, manifests: Sequence[TradingAccount | TradingStrategy]) -> list[InvalidInput]:
+        accounts = {each.full_name: each for each in manifests if isinstance(each, TradingAccount)}
+        found: list[InvalidInput] = []
+        for strategy in manifests:
+            if not isinstance(strategy, TradingStrategy):
+                continue
+            account = accounts.get(strategy.account_name)
+            if account is None:
+                expected = f"the name of an account that there is: {', '.join(accounts)}"
+                wrong = [InvalidInput("spec.account", strategy.account_name, expected)]
+            else:
+                pair = (id(strategy), id(account))  # of manifests that are kept in `_parsed`, or given
+                if pair not in self._pairs:
+                    self._pairs[pair] = list(pair_problems(strategy, account))
+                wrong = self._pairs[pair]
+            where = f"TradingStrategy {strategy.full_name}"
+            found += [InvalidInput(f"{where}: {each.field}", each.value, each.expected) for each in wrong]
+        return found
+
+
+def _refuse_overlaps(asked: Sequence[Sequence[tuple[str, Any]]], fields: dict[str, FieldPath]) -> None:
+    """Raises InvalidInput for a field that a variant has twice, by two names or as a part of another one."""
+    seen: set[tuple[str, ...]] = set()
+    for values in asked:
+        names = tuple(name for name, _ in values)
+        if names in seen:
+            continue
+        seen.add(names)
+        for one, other in combinations(names, 2):
+            if fields[one].overlaps(fields[other]):
+                raise InvalidInput("sweep", f"{one} and {other}", "fields of which none is another, or a part of it")
+
+
+def _identity(value: Any) -> str:
+    """Another text for another value; 1, true and "1" are three."""
+    match value:
+        case dict():
+            return "{" + ",".join(f"{key}:{_identity(each)}" for key, each in value.items()) + "}"
+        case list() | tuple():
+            return "[" + ",".join(map(_identity, value)) + "]"
+        case _:
+            return repr(value)
+
+
+def _in_words(values: Iterable[tuple[str, Any]]) -> str:
+    return ", ".join(f"{name}={shown_value(value)}" for name, value in values)
+
+
+_WORDS: Final[dict[Any, str]] = {None: "left out", True: "true", False: "false"}
+
+
+def shown_value(value: Any) -> str:
+    """A value of a variant in a few words, as a manifest has it."""
+    if value is None or isinstance(value, bool):
+        return _WORDS[value]
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(shown_value, value))}]"
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{key}: {shown_value(each)}' for key, each in value.items())}}}"
+    return str(value)
