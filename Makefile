@@ -104,6 +104,10 @@ bench: setup ## measure; bench/README.md says what and how
 		$(STAGE) "$$file" $(PY) -m "bench.$$(basename "$$file" .py)" || exit 1; \
 	done
 
+.PHONY: bench-backtest
+bench-backtest: setup ## a year of ticks from the catalog on disk to the result, and its stages (DAYS=198 KEEP=folder)
+	@$(PY) -m bench.backtest $(or $(DAYS),198) $(addprefix --keep ,$(KEEP))
+
 .PHONY: interleavings
 interleavings: setup ## hundreds of random lives under a failing operator and API server (LIVES=200 SEED=1)
 	@$(PY) -m tests.operator.interleaving $(or $(LIVES),200) --seed $(or $(SEED),1)

@@ -3,25 +3,40 @@
     python -m bench.backtest [DAYS] [--keep FOLDER]
 
 Makes DAYS generated days (20 by default; 198 of them have 120 million prints) of 606,000 prints each, lead month after
-lead month, with the history before each. Then it backtests `examples/mes-orderflow.yaml` on them in one process and in
-one for each core. The digests must be equal. Seconds are of the clock, CPU seconds of all processes together. The
-generated catalog is kept in FOLDER and used again where it is there.
+lead month, with the history before each, in a catalog: in FOLDER, where they are kept and used again, or in a folder
+that goes. Then it runs `leadline backtest` of `bench/year.yaml` on them, as a user does, in one process and in one for
+each core: all detectors, the regime, tiers, digest and results. The documents must be equal. Seconds are of the clock,
+from the start of the command to its end, CPU seconds of all its processes together, and memory is the largest sum of
+what they had at one time (proportional set size: what they share counts once).
+
+A second table takes the first days through this process with a clock at each stage.
 """
 
 import argparse
+import json
 import os
 import resource
+import subprocess
+import sys
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
+from functools import wraps
 from pathlib import Path
-from time import perf_counter
-from typing import Final
+from time import perf_counter, process_time, sleep
+from typing import Any, Final
 
 import numpy as np
+import psutil
 
+from leadline.backtest import engine
+from leadline.backtest.account import AccountRun
 from leadline.backtest.catalog_prints import CatalogPrints
+from leadline.backtest.digest import RunningDigest
+from leadline.backtest.gathered import Gathered
+from leadline.backtest.results import result_of
 from leadline.backtest.run import run_backtest
 from leadline.catalog.catalog import Catalog
 from leadline.ingestion.months import market_of
@@ -37,70 +52,172 @@ FIRST: Final = date(2025, 1, 13)
 PRINTS_A_DAY: Final = 606_000
 REGULAR: Final = 0.85
 """The share of a day's prints that lie in the regular session."""
-MANIFESTS: Final = Path(__file__).parents[1] / "examples" / "mes-orderflow.yaml"
+MANIFESTS: Final = Path(__file__).with_name("year.yaml")
+LOOK_SECONDS: Final = 0.1
+STAGE_DAYS: Final = 20
+"""Days that are taken through the stages."""
+STAGES: Final[tuple[tuple[Any, str, str], ...]] = (
+    (CatalogPrints, "read", "decode"),
+    (engine, "day_bars", "bars"),
+    (engine, "day_signals", "signals"),
+    (RunningDigest, "bars", "digest"),
+    (RunningDigest, "said", "digest"),
+    (RunningDigest, "booked", "digest"),
+    (RunningDigest, "complete", "digest"),
+    (RunningDigest, "finish", "digest"),
+    (AccountRun, "go_on", "account"),
+    (Gathered, "seen", "results"),
+)
+"""Functions by where they are, with the stage that each is a part of."""
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """One backtest: seconds of the clock and of all processors, and the digest."""
+    """One backtest: seconds of the clock and of all processors, memory in MB, and its document."""
 
     seconds: float
     cpu: float
-    digest: str
-    trades: int
+    memory: float
+    document: str
 
 
 def main() -> None:
-    """Print the table."""
+    """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("days", nargs="?", type=int, default=20)
     parser.add_argument("--keep", type=Path, default=None)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="leadline-bench-") as scratch:
         folder = options.keep or Path(scratch)
-        count = generate(Catalog(folder), options.days)
-        size = sum(file.stat().st_size for file in folder.rglob("*.parquet"))
-        workers = os.cpu_count() or 1
-        found = {number: measure(folder, number) for number in dict.fromkeys((1, workers))}
-    assert len({each.digest for each in found.values()}) == 1, "the digests differ"
-    print(f"{options.days} days, {count:,} prints with their history, {size / count:.1f} bytes each")
-    print()
-    print("| processes | seconds | million prints/s | CPU seconds | trades | largest process, MB |")
-    print("|---:|---:|---:|---:|---:|---:|")
-    peak = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)) / 1024
-    for number, each in found.items():
-        rate = count / each.seconds / 1e6
-        print(f"| {number} | {each.seconds:.1f} | {rate:.1f} | {each.cpu:.1f} | {each.trades} | {peak:.0f} |")
+        days = generate(Catalog(folder), options.days)
+        found = {number: measure(folder, days[-1], number) for number in dict.fromkeys((1, os.cpu_count() or 1))}
+        assert len({each.document for each in found.values()}) == 1, "the results differ"
+        document = json.loads(found[1].document)
+        (account,) = document["accounts"]
+        trades, decisions = account["trade_count"], account["decisions"]
+        print(f"{document['days']} days, {document['prints']:,} prints with their history, ", end="")
+        print(f"{decisions:,} decisions, {trades:,} trades, digest {document['digest'][:8]}", end="\n\n")
+        print("| processes | seconds | million prints/s | CPU seconds | memory, MB |")
+        print("|---:|---:|---:|---:|---:|")
+        for number, each in found.items():
+            rate = document["prints"] / each.seconds / 1e6
+            print(f"| {number} | {each.seconds:.1f} | {rate:.1f} | {each.cpu:.1f} | {each.memory:.0f} |")
+        print(flush=True)
+        print_stages(folder, days[:STAGE_DAYS][-1])
 
 
-def measure(folder: Path, workers: int) -> Measured:
-    """One backtest of all days of a catalog."""
-    strategies = [each for each in load_manifests(MANIFESTS) if isinstance(each, TradingStrategy)]
-    accounts = [each for each in load_manifests(MANIFESTS) if isinstance(each, TradingAccount)]
-    began, cpu = perf_counter(), processors()
-    prints = CatalogPrints(folder, (ROOT,), FIRST)
-    outcome = run_backtest(accounts, strategies, prints, FIRST, workers=workers)
-    trades = sum(len(run.records.fills) for run in outcome.accounts.values()) // 2
-    return Measured(perf_counter() - began, processors() - cpu, outcome.digest, trades)
+def measure(folder: Path, last: date, workers: int) -> Measured:
+    """One `leadline backtest` of all days of a catalog up to one."""
+    leadline = Path(sys.executable).with_name("leadline")
+    feed = ("--feed", "catalog", "--catalog", str(folder), "--from", str(FIRST), "--to", str(last))
+    command = (leadline, "backtest", "-f", str(MANIFESTS), *feed, "--workers", str(workers), "-o", "json")
+    before, began, most = processors(), perf_counter(), 0.0
+    with tempfile.TemporaryFile("w+") as output, subprocess.Popen(command, stdout=output) as process:
+        while process.poll() is None:
+            most = max(most, memory_of(process.pid))
+            sleep(LOOK_SECONDS)
+        seconds = perf_counter() - began
+        output.seek(0)
+        document = output.read()
+    assert process.returncode == 0, "the backtest failed"
+    return Measured(seconds, processors() - before, most / 2**20, document)
 
 
-def processors() -> float:
-    """Seconds of processors that this process and those that it started and that have ended have used."""
-    used = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    return sum(each.ru_utime + each.ru_stime for each in used)
-
-
-def generate(catalog: Catalog, count: int) -> int:
-    """Put the days into a catalog that has them not yet; the number of all prints."""
+def memory_of(pid: int) -> float:
+    """Bytes of a process and those that it has started; what they share counts once."""
     total = 0
-    for contract, day in wanted(count):
-        if not catalog.has(contract, day):
-            catalog.write(contract, day, generated(contract, day), source="generated")
-        total += catalog.day(contract, day).prints
+    with suppress(psutil.Error):
+        for process in (psutil.Process(pid), *psutil.Process(pid).children(recursive=True)):
+            with suppress(psutil.Error):
+                total += process.memory_full_info().pss
     return total
 
 
-def wanted(count: int) -> Iterable[tuple[ContractId, date]]:
+def processors() -> float:
+    """Seconds of processors that the processes that were started here and have ended have used."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def print_stages(folder: Path, last: date) -> None:
+    """A backtest of the days up to one in this process, and what each stage has taken."""
+    clock = Clock()
+    for owner, name, stage in STAGES:
+        clock.watch(owner, name, stage)
+    strategies = [each for each in load_manifests(MANIFESTS) if isinstance(each, TradingStrategy)]
+    accounts = [each for each in load_manifests(MANIFESTS) if isinstance(each, TradingAccount)]
+    began, gathered = process_time(), Gathered(strategies)
+    outcome = run_backtest(
+        accounts, strategies, CatalogPrints(folder, (ROOT,), FIRST), FIRST, last, gathered.seen, workers=1
+    )
+    clock.run("results", lambda: result_of(outcome, gathered))
+    whole, days = process_time() - began, len(outcome.days.traded)
+    print(f"{days} days by stages, in one process; CPU time")
+    print()
+    print("| stage | ms a day | share | million prints/s |")
+    print("|---|---:|---:|---:|")
+    rest = whole - sum(clock.seconds.values())
+    for stage, seconds in (*clock.seconds.items(), ("the rest", rest), ("all", whole)):
+        rate = outcome.days.prints / seconds / 1e6
+        print(f"| {stage} | {seconds / days * 1e3:.1f} | {seconds / whole:.0%} | {rate:,.0f} |")
+
+
+class Clock:
+    """CPU seconds of this process by stage; a stage within another is not counted in that."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._inner = 0.0
+
+    def watch(self, owner: Any, name: str, stage: str) -> None:
+        """Count the calls of a function, where it is looked up, as a stage."""
+        function = getattr(owner, name)
+        watched = self._coroutine if function.__code__.co_flags & 0x80 else self._function
+        setattr(owner, name, watched(function, stage))
+
+    def run(self, stage: str, work: Callable[[], Any]) -> None:
+        """Count one call."""
+        self._function(work, stage)()
+
+    def _function(self, function: Callable[..., Any], stage: str) -> Callable[..., Any]:
+        @wraps(function)
+        def counted(*args: Any, **options: Any) -> Any:
+            began, outer, self._inner = process_time(), self._inner, 0.0
+            try:
+                return function(*args, **options)
+            finally:
+                self._count(stage, process_time() - began, outer)
+
+        return counted
+
+    def _coroutine(self, function: Callable[..., Awaitable[Any]], stage: str) -> Callable[..., Awaitable[Any]]:
+        @wraps(function)
+        async def counted(*args: Any, **options: Any) -> Any:
+            began, outer, self._inner = process_time(), self._inner, 0.0
+            try:
+                return await function(*args, **options)
+            finally:
+                self._count(stage, process_time() - began, outer)
+
+        return counted
+
+    def _count(self, stage: str, seconds: float, outer: float) -> None:
+        self.seconds[stage] = self.seconds.get(stage, 0.0) + seconds - self._inner
+        self._inner = outer + seconds
+
+
+def generate(catalog: Catalog, count: int) -> list[date]:
+    """Put what a catalog has not yet of so many days, and of their history, into it; the days."""
+    days = wanted(count)
+    for place, (contract, day) in enumerate(days):
+        if not catalog.has(contract, day):
+            print(f"\rmaking day {place + 1} of {len(days)}", end="", file=sys.stderr, flush=True)
+            catalog.write(contract, day, generated(contract, day), source="generated")
+    print(file=sys.stderr)
+    return list(traded_days(market_of(resolve_contract(ROOT, FIRST)), FIRST, count))
+
+
+def wanted(count: int) -> list[tuple[ContractId, date]]:
     """The contract days: each traded day of its lead month, and five days of history before a month's first."""
     market = market_of(resolve_contract(ROOT, FIRST))
     found: dict[tuple[ContractId, date], None] = {}
