@@ -10,7 +10,8 @@ from leadline.model.errors import InvalidInput
 from leadline.model.manifest.manifests import expected_instead
 from leadline.model.manifest.spec_base import SpecModel
 from leadline.model.manifest.specs import InvalidManifest, TradingAccount, TradingStrategy, load_manifests
-from leadline.model.manifest.sweep import Sweep, Variant, drawn, load_sweep, shard_of, swept_field, variants_of
+from leadline.model.manifest.sweep import Variant, drawn, load_sweep, shard_of, swept_field, variants_of
+from leadline.model.manifest.sweep_spec import Sweep
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "mes-orderflow.yaml"
 STOP = "strategy.spec.bracket.stopTicks"

@@ -8,12 +8,11 @@ import re
 from base64 import b32decode
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from itertools import combinations
 from math import prod
-from typing import Annotated, Any, Final, Self
+from typing import Any, Final
 
-from pydantic import BeforeValidator, Field, PlainSerializer, ValidationError, WithJsonSchema, model_validator
+from pydantic import ValidationError
 
 from leadline.model.errors import InvalidInput
 from leadline.model.ids import derive
@@ -27,115 +26,11 @@ from leadline.model.manifest.manifests import (
 )
 from leadline.model.manifest.one_document import read_document
 from leadline.model.manifest.pair_checks import pair_problems
-from leadline.model.manifest.spec_base import FREE_FORM, SpecModel, refused
 from leadline.model.manifest.specs import TradingAccount, TradingStrategy
+from leadline.model.manifest.sweep_spec import NUMBER, Sweep, SweptField, identity_of
 from leadline.model.manifest.yaml_text import yaml_documents
 
-MOST_VARIANTS: Final = 10_000
-MOST_VALUES: Final = 1_000
-"""Values of one field."""
-_MOST_SEED: Final = 2**63 - 1
-_NUMBER: Final = r"-?[0-9]{1,15}(?:\.[0-9]{1,8})?"
-_RANGE: Final = re.compile(rf"({_NUMBER})\.\.({_NUMBER})/({_NUMBER})")
-
-
-def _number(value: object) -> Decimal:
-    if isinstance(value, Decimal):
-        return value
-    if isinstance(value, int) and not isinstance(value, bool):
-        return Decimal(value)
-    if isinstance(value, str) and re.fullmatch(_NUMBER, value):
-        return Decimal(value)
-    raise refused('a whole number, or a decimal one in quotes, such as "0.25"')
-
-
-def _text_of(value: Decimal) -> str:
-    return format(value.normalize(), "f")
-
-
-NumberText = Annotated[
-    Decimal,
-    BeforeValidator(_number),
-    PlainSerializer(_text_of, return_type=str),
-    WithJsonSchema({"x-kubernetes-int-or-string": True}),
-]
-"""A whole number, or a decimal one as text so that nobody's parser rounds it; Decimal in Python."""
-FieldText = Annotated[str, Field(min_length=1, max_length=256)]
-AnyValue = Annotated[Any, Field(json_schema_extra=FREE_FORM)]
-
-
-class SweptField(SpecModel):
-    """One field with the values that it gets, in their order: a list, or a range from, to and step."""
-
-    field: FieldText
-    """The field, such as strategy.spec.bracket.stopTicks."""
-    values: Annotated[tuple[AnyValue, ...], Field(max_length=MOST_VALUES)] = ()
-    """Its values as a manifest writes them. A null leaves the field out."""
-    from_: Annotated[NumberText | None, Field(alias="from")] = None
-    """First value of a range."""
-    to: NumberText | None = None
-    """No value of the range is larger."""
-    step: NumberText | None = None
-    """Distance of the values of a range, above 0."""
-
-    @model_validator(mode="after")
-    def _one_way(self) -> Self:
-        bounds = (self.from_, self.to, self.step)
-        if len([each for each in bounds if each is not None]) != (0 if self.values else len(bounds)):
-            raise refused("either values, one or more, or from, to and step")
-        if self.from_ is not None and self.to is not None and self.step is not None:
-            if self.step <= 0:
-                raise refused("a step above 0")
-            if self.to < self.from_:
-                raise refused("a range whose `to` is not below its `from`")
-            if (self.to - self.from_) // self.step >= MOST_VALUES:
-                raise refused(f"a range of at most {MOST_VALUES} values")
-        if len({_identity(each) for each in self.all_values}) < len(self.all_values):
-            raise refused("each value once")
-        return self
-
-    @property
-    def all_values(self) -> tuple[Any, ...]:
-        """The values, a range's among them, in order."""
-        if self.from_ is None or self.to is None or self.step is None:
-            return self.values
-        return tuple(self.from_ + number * self.step for number in range(int((self.to - self.from_) // self.step) + 1))
-
-
-class RandomDraw(SpecModel):
-    """A draw among all combinations of the fields' values; each is drawn once at most."""
-
-    count: Annotated[int, Field(ge=1, le=MOST_VARIANTS)]
-    """Combinations to draw."""
-    seed: Annotated[int, Field(ge=0, le=_MOST_SEED)]
-    """The same seed draws the same ones, on every machine."""
-
-
-class Sweep(SpecModel):
-    """Variants of manifests: all combinations of fields, a draw among them, or a list of variants."""
-
-    fields: Annotated[tuple[SweptField, ...], Field(max_length=16)] = ()
-    """Fields and their values: every combination is a variant, the last field changing first."""
-    random: RandomDraw | None = None
-    """So many of the combinations instead of all."""
-    variants: Annotated[
-        tuple[Annotated[dict[str, Any], Field(min_length=1, max_length=16, json_schema_extra=FREE_FORM)], ...],
-        Field(max_length=MOST_VARIANTS),
-    ] = ()
-    """The variants one by one, each with its fields and values; instead of fields."""
-
-    @model_validator(mode="after")
-    def _one_way(self) -> Self:
-        if bool(self.fields) == bool(self.variants):
-            raise refused("either fields or variants, one or more")
-        if self.random is not None and not self.fields:
-            raise refused("fields beside random: there is nothing to draw from")
-        combined = prod(len(each.all_values) for each in self.fields)
-        if self.random is None and combined > MOST_VARIANTS:
-            raise refused(f"at most {MOST_VARIANTS} combinations, or a random draw among the {combined}")
-        if self.random is not None and self.random.count > combined:
-            raise refused(f"a random count of at most {combined}, the combinations that there are")
-        return self
+_RANGE: Final = re.compile(rf"({NUMBER})\.\.({NUMBER})/({NUMBER})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +65,7 @@ def variants_of(
     numbers: dict[str, int] = {}
     for number, wanted in enumerate(asked, 1):
         values = [(name, written_as(value, fields[name])) for name, value in wanted]
-        first = numbers.setdefault(_identity(sorted((name, _identity(value)) for name, value in values)), number)
+        first = numbers.setdefault(identity_of(sorted((name, identity_of(value)) for name, value in values)), number)
         if first != number:
             problems.append(InvalidInput(f"variant {number}", _in_words(values), f"another one than variant {first}"))
             continue
@@ -307,7 +202,7 @@ class _Maker:
     ) -> TradingAccount | TradingStrategy | list[InvalidInput]:
         if not values:
             return given
-        key = _identity([given.kind, given.full_name, [[field.path, value] for field, value in values]])
+        key = identity_of([given.kind, given.full_name, [[field.path, value] for field, value in values]])
         if key not in self._parsed:
             try:
                 changed = document
@@ -351,17 +246,6 @@ def _refuse_overlaps(asked: Sequence[Sequence[tuple[str, Any]]], fields: dict[st
         for one, other in combinations(names, 2):
             if fields[one].overlaps(fields[other]):
                 raise InvalidInput("sweep", f"{one} and {other}", "fields of which none is another, or a part of it")
-
-
-def _identity(value: Any) -> str:
-    """Another text for another value; 1, true and "1" are three."""
-    match value:
-        case dict():
-            return "{" + ",".join(f"{key}:{_identity(each)}" for key, each in value.items()) + "}"
-        case list() | tuple():
-            return "[" + ",".join(map(_identity, value)) + "]"
-        case _:
-            return repr(value)
 
 
 def _in_words(values: Iterable[tuple[str, Any]]) -> str:
