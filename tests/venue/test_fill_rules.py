@@ -241,7 +241,13 @@ def test_optimistic_fills_a_selling_limit_when_it_is_touched_from_below():
 
 
 @pytest.mark.parametrize(
-    ("rule", "expected"), [(FillRule.PESSIMISTIC, 20_004), (FillRule.NEXT_PRINT, 20_002), (FillRule.OPTIMISTIC, 20_001)]
+    ("rule", "expected"),
+    [
+        (FillRule.PESSIMISTIC, 20_004),
+        (FillRule.NEXT_PRINT, 20_002),
+        (FillRule.OPTIMISTIC, 20_001),
+        (FillRule.NAUTILUS_1_231, 20_003),
+    ],
 )
 def test_only_the_pessimistic_rule_looks_at_a_fresh_aggressors_print(rule: FillRule, expected: int):
     paper = market(rule)
@@ -305,6 +311,46 @@ def test_prices_that_an_order_waits_for_are_within_its_reach(
     of: dict[str, Any] = {name: mirror(price, side) for name, price in kind.items()}
     bounds = sorted((mirror(low, side), mirror(high, side)))
     assert within_reach(order(side=side, **of), bounds[0], bounds[1]) is reached
+
+
+@BOTH
+def test_nautilus_fills_a_market_order_at_the_last_print_before_it_came_whoever_was_its_aggressor(side: Side):
+    paper = market(FillRule.NAUTILUS_1_231)
+    paper.submit(order(side=side, at=2, bracket=(4, 4)))
+    prints = mirrored(
+        tape([(1, 20_000, 1, BUY), (2, 19_998, 1, SELL), (2.5, 20_001, 1, BUY), (3, 20_002, 1, BUY)]), side
+    )
+    events = run(paper, prints, 4)
+    got = [(fill.client_id, fill.price, fill.time_ns) for fill in fills(events)]
+    assert got[0] == ("E1", mirror(19_998, side), ns(2.5))
+    assert [(client[0], price, time) for client, price, time in got[1:]] == [("L", mirror(20_002, side), ns(3))]
+
+
+@BOTH
+def test_nautilus_has_nothing_but_the_first_print_for_an_order_that_was_there_before_it(side: Side):
+    paper = market(FillRule.NAUTILUS_1_231)
+    paper.submit(order(side=side))
+    assert [fill.price for fill in fills(run(paper, tape([(1, 20_000)]), 2))] == [20_000]
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("kind", "rows", "expected"),
+    [
+        ({"stop": 20_004}, [(1, 20_005, 1, SELL), (2, 20_006, 1, BUY)], (20_006, 2)),
+        ({"stop": 20_004}, [(1, 20_004, 1, UNKNOWN)], (20_004, 1)),
+        ({"limit": 19_996}, [(1, 19_995, 1, BUY), (2, 19_996, 1, SELL)], (19_996, 2)),
+        ({"limit": 19_996}, [(1, 19_990, 1, UNKNOWN)], (19_996, 1)),
+    ],
+)
+def test_nautilus_answers_above_the_market_to_no_seller_and_below_it_to_no_buyer(
+    side: Side, kind: dict[str, int], rows: list[tuple[float, int, int, int]], expected: tuple[int, int]
+):
+    paper = market(FillRule.NAUTILUS_1_231)
+    of: dict[str, Any] = {name: mirror(price, side) for name, price in kind.items()}
+    paper.submit(order(side=side, **of))
+    got = [(fill.price, fill.time_ns) for fill in fills(run(paper, mirrored(tape([(0.5, 20_000), *rows]), side), 3))]
+    assert got == [(mirror(expected[0], side), ns(expected[1]))]
 
 
 def test_a_paper_account_is_pessimistic_with_a_tick_of_slippage_and_fifty_milliseconds():

@@ -34,11 +34,19 @@ class FillRule(StrEnum):
     OPTIMISTIC: the first eligible print, no slippage; a limit fills when touched.
     NEXT_PRINT: a market order fills at the first eligible print plus slippage, whoever was its aggressor; stops as
     PESSIMISTIC; a limit fills only when a print trades through it.
+    NAUTILUS_1_231: what NautilusTrader 1.231 does with prints alone, for comparisons with it. A market order fills at
+    the last print before the first eligible one; a stop fills at the print that triggers it, a limit at its price when
+    touched. What waits above the market answers to no print of a seller, what waits below it to none of a buyer. No
+    slippage.
     """
 
     PESSIMISTIC = "Pessimistic"
     OPTIMISTIC = "Optimistic"
     NEXT_PRINT = "NextPrint"
+    NAUTILUS_1_231 = "Nautilus1231"
+
+
+_WITHOUT_SLIPPAGE: Final = (FillRule.OPTIMISTIC, FillRule.NAUTILUS_1_231)
 
 
 def parse_fill_rule(text: str, field: str = "fillRule") -> FillRule:
@@ -151,7 +159,7 @@ def first_match(rules: FillRules, order: VenueOrder, rest: Rest, ticks: TickColu
         return len(ticks)
     if order.type is OrderType.MARKET:
         return start
-    hits = _reached(rules, order, rest.queued, ticks.price[start:end], ticks.size[start:end])
+    hits = _reached(rules, order, rest.queued, ticks.slice(start, end))
     row = int(hits.argmax())
     return start + row if hits[row] else len(ticks)
 
@@ -178,14 +186,16 @@ def _eligible(order: VenueOrder, rest: Rest, ticks: TickColumns) -> tuple[int, i
     return start, int(ticks.time_ns.searchsorted(order.valid_until_ns, "left"))
 
 
-def _reached(
-    rules: FillRules, order: VenueOrder, queued: int, price: NDArray[np.int64], size: NDArray[np.int64]
-) -> NDArray[np.bool_]:
+def _reached(rules: FillRules, order: VenueOrder, queued: int, ticks: TickColumns) -> NDArray[np.bool_]:
     """Which of these eligible prints a limit or stop order answers to."""
     buy = order.side is Side.BUY
-    trigger = trigger_of(order)
+    price, size, trigger = ticks.price, ticks.size, trigger_of(order)
     above: NDArray[np.bool_] = price >= trigger
     below: NDArray[np.bool_] = price <= trigger
+    if rules.rule is FillRule.NAUTILUS_1_231:
+        if rests_as_limit(order) != buy:
+            return above & (ticks.aggressor != Aggressor.SELL)
+        return below & (ticks.aggressor != Aggressor.BUY)
     if not rests_as_limit(order):
         return above if buy else below
     if rules.rule is FillRule.OPTIMISTIC:
@@ -222,11 +232,13 @@ def takes(order: VenueOrder, rest: Rest, before: Mark | None) -> bool:
     return unrested and order.side.sign * (last.price - trigger_of(order)) < 0
 
 
-def fill_price(rules: FillRules, order: VenueOrder, mark: Mark, *, taking: bool = False) -> int:
+def fill_price(
+    rules: FillRules, order: VenueOrder, mark: Mark, before: Mark | None = None, *, taking: bool = False
+) -> int:
     """Price in ticks of a fill at the print `mark.last`; of a stop-limit, where it fills as a stop.
 
-    `taking` says that a limit order fills before it rests, at the price of a market order or its own, if that is
-    better.
+    `before` is the mark before that print, None where it is the first. `taking` says that a limit order fills before it
+    rests, at the price of a market order or its own, if that is better.
     """
     limit = rests_as_limit(order)
     if limit and not taking:
@@ -239,7 +251,9 @@ def fill_price(rules: FillRules, order: VenueOrder, mark: Mark, *, taking: bool 
         quote = mark.buy if order.side is Side.BUY else mark.sell
         if quote is not None and mark.last.time_ns - quote.time_ns <= QUOTE_AGE_NS:
             price = worst(price, quote.price)
-    if rules.rule is not FillRule.OPTIMISTIC:
+    elif rules.rule is FillRule.NAUTILUS_1_231 and before is not None:
+        price = before.last.price
+    if rules.rule not in _WITHOUT_SLIPPAGE:
         price += order.side.sign * rules.slippage_ticks
     best = min if order.side is Side.BUY else max
     return best(price, trigger_of(order)) if limit else price

@@ -380,11 +380,11 @@ class PaperMarket:
                 if taking:
                     self._resting[client_id] = self._resting[client_id]._replace(took=mark.last.source_index)
                 if left:
-                    left -= self._fill(order, mark, min(order.remaining, left), taking=taking)
-            elif _beyond_limit(order, fill_price(self._rules, order, mark)):
+                    left -= self._fill(order, mark, seen, min(order.remaining, left), taking=taking)
+            elif _beyond_limit(order, fill_price(self._rules, order, mark, seen)):
                 self._record(replace(order, triggered=True))
             else:
-                self._fill(order, mark, order.remaining)
+                self._fill(order, mark, seen, order.remaining)
         self._trail(contract, tick, before)
 
     def _trail(self, contract: ContractId, tick: TickColumns, before: Mapping[ClientOrderId, Rest]) -> None:
@@ -395,8 +395,8 @@ class PaperMarket:
                 continue
             self._record(replace(order, stop_price=trailed(order, int(tick.price[0]))))
 
-    def _fill(self, order: VenueOrder, mark: Mark, quantity: int, *, taking: bool = False) -> int:
-        """Fill up to `quantity` at the mark's last print and return what was filled; `taking` as in `fill_price`.
+    def _fill(self, order: VenueOrder, mark: Mark, before: Mark | None, quantity: int, *, taking: bool = False) -> int:
+        """Fill up to `quantity` at the mark's last print and return what was filled; the rest as in `fill_price`.
 
         An entry's fill makes its legs; a leg's fill shrinks or cancels its twin.
         """
@@ -414,7 +414,7 @@ class PaperMarket:
             contract=order.contract,
             side=order.side,
             quantity=quantity,
-            price=fill_price(self._rules, order, mark, taking=taking),
+            price=fill_price(self._rules, order, mark, before, taking=taking),
             time_ns=mark.last.time_ns,
             source_index=mark.last.source_index,
             k=self._fills.get(order.client_id, 0) + 1,

@@ -19,7 +19,7 @@ VENUE_SERVICE = "venue"
 class PaperSection(SpecModel):
     """How the paper venue fills."""
 
-    fill_rule: Literal["Pessimistic", "Optimistic", "NextPrint"] = "Pessimistic"
+    fill_rule: Literal["Pessimistic", "Optimistic", "NextPrint", "Nautilus1231"] = "Pessimistic"
     """Which prints fill an order, and at which price."""
     slippage_ticks: Annotated[int, Field(ge=0, le=1000)] = 1
     """Ticks lost by market and stop orders."""
