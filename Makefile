@@ -100,13 +100,14 @@ image: ## build the image with docker, podman or buildah (IMAGE=name:tag, BASE=i
 
 .PHONY: bench
 bench: setup ## measure; bench/README.md says what and how
-	@for file in $(filter-out bench/_%,$(wildcard bench/*.py)); do \
+	@for file in $(filter-out bench/_% bench/nautilus.py,$(wildcard bench/*.py)); do \
 		$(STAGE) "$$file" $(PY) -m "bench.$$(basename "$$file" .py)" || exit 1; \
 	done
 
 .PHONY: bench-backtest
-bench-backtest: setup ## a year of ticks from the catalog on disk to the result, and its stages (DAYS=198 KEEP=folder)
+bench-backtest: setup ## a year of ticks from the catalog to the result, its stages, and NautilusTrader (DAYS=198 KEEP=folder PYTHON=path)
 	@$(PY) -m bench.backtest $(or $(DAYS),198) $(addprefix --keep ,$(KEEP))
+	@$(PY) -m bench.nautilus $(addprefix --python ,$(PYTHON))
 
 .PHONY: interleavings
 interleavings: setup ## hundreds of random lives under a failing operator and API server (LIVES=200 SEED=1)

@@ -193,9 +193,9 @@ def _reached(rules: FillRules, order: VenueOrder, queued: int, ticks: TickColumn
     above: NDArray[np.bool_] = price >= trigger
     below: NDArray[np.bool_] = price <= trigger
     if rules.rule is FillRule.NAUTILUS_1_231:
-        if rests_as_limit(order) != buy:
-            return above & (ticks.aggressor != Aggressor.SELL)
-        return below & (ticks.aggressor != Aggressor.BUY)
+        upwards = rests_as_limit(order) != buy
+        against: NDArray[np.bool_] = ticks.aggressor == (Aggressor.SELL if upwards else Aggressor.BUY)
+        return (above if upwards else below) & ~against
     if not rests_as_limit(order):
         return above if buy else below
     if rules.rule is FillRule.OPTIMISTIC:
