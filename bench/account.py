@@ -14,8 +14,9 @@ from time import process_time
 from typing import Final
 
 from leadline.backtest.days import backtest_days
-from leadline.backtest.engine import in_this_process, run_accounts
+from leadline.backtest.engine import run_accounts
 from leadline.backtest.feeds import prints_of
+from leadline.backtest.market import in_this_process
 from leadline.ingestion.feed import open_feed
 from leadline.ingestion.params import FeedParams, IngestionParams
 from leadline.model.manifest.manifests import load_manifests
@@ -39,7 +40,7 @@ def main() -> None:
     for _ in range(REPETITIONS):
         gc.collect()
         began = process_time()
-        runs = run_accounts([default_account("default")], strategies, prints, days, results, lambda *_: None)
+        runs = run_accounts([default_account("default")], strategies, days, results, lambda *_: None)
         best = min(best, process_time() - began)
         (records,) = (run.records for run in runs.values())
         found.add((tuple(records.decisions), tuple(records.fills)))

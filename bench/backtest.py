@@ -31,7 +31,7 @@ from typing import Any, Final
 import numpy as np
 import psutil
 
-from leadline.backtest import engine
+from leadline.backtest import market
 from leadline.backtest.account import AccountRun
 from leadline.backtest.catalog_prints import CatalogPrints
 from leadline.backtest.digest import RunningDigest
@@ -58,8 +58,11 @@ STAGE_DAYS: Final = 20
 """Days that are taken through the stages."""
 STAGES: Final[tuple[tuple[Any, str, str], ...]] = (
     (CatalogPrints, "read", "decode"),
-    (engine, "day_bars", "bars"),
-    (engine, "day_signals", "signals"),
+    (market, "day_bars", "bars"),
+    (market, "day_signals", "signals"),
+    (market, "line_of", "digest"),
+    (market, "bar_row", "digest"),
+    (market, "signal_row", "digest"),
     (RunningDigest, "bars", "digest"),
     (RunningDigest, "said", "digest"),
     (RunningDigest, "booked", "digest"),

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from leadline.backtest.gathered import EntryBar
+from leadline.backtest.market import EntryBar
 from leadline.backtest.results import (
     AccountResult,
     BacktestResult,

@@ -5,10 +5,10 @@ from datetime import date
 
 import pytest
 
-from leadline.backtest.account import TAPE
 from leadline.backtest.days import backtest_days
 from leadline.backtest.digest import RunningDigest
-from leadline.backtest.engine import DayWorker, ticks_of
+from leadline.backtest.market import DayWorker
+from leadline.backtest.names import TAPE
 from leadline.backtest.prints import Prints, PrintsInMemory, numbered_from
 from leadline.backtest.run import run_backtest
 from leadline.backtest.work import builder_of, series_of
@@ -52,9 +52,11 @@ def test_the_bars_of_days_are_those_of_the_whole_tape(bars: str):
 
     days = backtest_days(prints, [own], BEFORE_THE_ROLL, LAST_OF_JUNE)
     worker = DayWorker(prints, days, [own])
-    found = [bar for day in days.days for part in day.tapes for bar in bars_of(worker.bars(part)[series])]
+    found = [
+        bar for day in days.days for part in day.tapes for bar in bars_of(worker.bars(part, worker.ticks(part))[series])
+    ]
 
-    assert len(ticks_of(prints, days.days[0].tapes[0])) == days.days[0].tapes[0].prints
+    assert len(worker.ticks(days.days[0].tapes[0])) == days.days[0].tapes[0].prints
     assert [bar.key.text() for bar in found] == [bar.key.text() for bar in bars_of(builder.feed(batch))] != []
 
 
@@ -103,7 +105,7 @@ def test_a_month_of_which_no_day_is_traded_has_its_bars_all_the_same():
     later = [part for day in days.days for part in day.tapes if part.contract == SEPTEMBER]
 
     assert later
-    assert all(bars_of(told) for part in later for told in worker.bars(part).values())
+    assert all(bars_of(told) for part in later for told in worker.bars(part, worker.ticks(part)).values())
 
 
 def test_a_session_in_two_trading_days_of_its_market_is_refused():

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from leadline.backtest.equity import EquityLine, equity_line
 from leadline.backtest.figures import max_drawdown
-from leadline.backtest.gathered import Close
+from leadline.backtest.market import Close
 from leadline.model.ids import ClientOrderId, ContractId, DecisionId, FillId, Leg, StrategyId
 from leadline.model.orders import Fill, Order, OrderType, Side
 

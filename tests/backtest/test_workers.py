@@ -5,6 +5,9 @@ from pathlib import Path
 import pytest
 
 from leadline.analysis.strategies import StrategyFailed
+from leadline.backtest.documents import result_document
+from leadline.backtest.gathered import Gathered
+from leadline.backtest.results import result_of
 from leadline.backtest.run import run_backtest
 from leadline.backtest.workers import DayFailed, suitable_workers
 from tests.backtest.test_run import BEFORE_THE_ROLL, SESSIONS, account, simulated, strategy
@@ -28,13 +31,17 @@ def make(parameters, instrument):
 """
 
 
-def test_the_digest_does_not_depend_on_the_number_of_processes():
+def test_the_results_do_not_depend_on_the_number_of_processes():
     prints = simulated(BEFORE_THE_ROLL, SESSIONS, 3)
+    one, two = Gathered([strategy()]), Gathered([strategy()])
 
-    alone = run_backtest([account()], [strategy()], prints, BEFORE_THE_ROLL)
-    shared = run_backtest([account()], [strategy()], prints, BEFORE_THE_ROLL, workers=2)
+    alone = run_backtest([account()], [strategy()], prints, BEFORE_THE_ROLL, seen=one.seen)
+    shared = run_backtest([account()], [strategy()], prints, BEFORE_THE_ROLL, seen=two.seen, workers=2)
 
     assert shared.digest == alone.digest
+    documents = [result_document(result_of(outcome, seen)) for outcome, seen in ((alone, one), (shared, two))]
+    assert documents[0] == documents[1]
+    assert documents[0]["accounts"][0]["trades"]
     assert suitable_workers(prints) == 1
 
 

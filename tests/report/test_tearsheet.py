@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from leadline.backtest.gathered import EntryBar
+from leadline.backtest.market import EntryBar
 from leadline.backtest.results import AccountResult, Cause
 from leadline.model.bars import FootprintRows
 from leadline.report import tearsheet

@@ -8,10 +8,11 @@ from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Protocol
 
 import orjson
 
+from leadline.backtest.names import ANALYSIS, TAPE
 from leadline.execution.adapters.kill_switch import KillSwitch
 from leadline.execution.adapters.memory_journal import MemoryJournal
 from leadline.execution.adapters.memory_store import MemoryDatabase, MemoryStore
@@ -26,7 +27,7 @@ from leadline.execution.venues.connect import Connection
 from leadline.execution.venues.paper.direct import DirectVenue
 from leadline.execution.venues.paper.venue import PaperVenue
 from leadline.model.errors import LeadlineError
-from leadline.model.ids import ContractId, RunId, StrategyId
+from leadline.model.ids import ContractId, StrategyId
 from leadline.model.loop_phase import LoopPhase
 from leadline.model.manifest.specs import TradingAccount, TradingStrategy
 from leadline.model.manifest.venues import Capability
@@ -36,11 +37,6 @@ from leadline.risk.decide import decide
 from leadline.risk.view import DecisionInputs, RiskDecision
 from leadline.venue.fill_rules import FillRules, parse_fill_rule
 from leadline.venue.matching import PaperMarket
-
-TAPE: Final = RunId("tape")
-"""The name of the tape in a book that is in memory alone."""
-ANALYSIS: Final = "backtest"
-"""The name of the one analysis that speaks in a backtest."""
 
 
 class Halted(LeadlineError):
@@ -94,7 +90,7 @@ class PaperTape:
     def go_on(self, prints: Mapping[ContractId, TickColumns], end_ns: int, *, final: bool) -> None:
         """See `Tape`."""
         tapes = {contract: _joined(self._venue.unmatched(contract), ticks) for contract, ticks in prints.items()}
-        others = {name: self._venue.unmatched(name) for name in self._venue.contracts if name not in prints}
+        others = {name: _own(self._venue.unmatched(name)) for name in self._venue.contracts if name not in prints}
         self._venue.go_on({**others, **tapes}, end_ns, final=final)
 
 
@@ -193,9 +189,9 @@ class AccountRun:
         """Go as far as the tapes and the strategies' words reach.
 
         prints: more of the tapes by contract, numbered on from those before; all of them are complete up to `end_ns`,
-        and end there where `final`. said: what each strategy says of them; more of what is known by `end_ns` does not
-        come. Raises Halted, and RefusedMessage for words
-        that no account would listen to.
+        and end there where `final`. They are looked at until the next ones come. said: what each strategy says of them;
+        more of what is known by `end_ns` does not come. Raises Halted, and RefusedMessage for words that no account
+        would listen to.
         """
         if not self._strategies:
             return  # it trades nothing, and waits for nobody
@@ -230,6 +226,12 @@ def _push(queue: SignalQueue, messages: Sequence[SignalMessage], end_ns: int) ->
             return list(messages[place:])
         queue.push(replace(message, progress_ns=min(message.progress_ns, end_ns + 1), final=False))
     return []
+
+
+def _own(ticks: TickColumns) -> TickColumns:
+    """The same prints in columns of their own: those that they came in hold another day soon."""
+    columns = (ticks.time_ns.copy(), ticks.price.copy(), ticks.size.copy(), ticks.aggressor.copy())
+    return TickColumns(*columns, ticks.first_index)
 
 
 def _joined(before: TickColumns, after: TickColumns) -> TickColumns:

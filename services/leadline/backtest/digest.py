@@ -2,17 +2,15 @@
 
 import hashlib
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
 from leadline.execution.core.records import AccountRecords
-from leadline.model.bars import BarMessage
 from leadline.model.ids import AccountId, StrategyId
 from leadline.model.orders import Order
-from leadline.model.signals import SignalMessage
-from leadline.views.digest import Line, Owners, line_of
-from leadline.views.digest_values import bar_row, decision_row, fill_row, order_row, signal_row
+from leadline.views.digest import Line, Owners, line_of, owned
+from leadline.views.digest_values import decision_row, fill_row, order_row
 
 
 class RunningDigest:
@@ -26,19 +24,21 @@ class RunningDigest:
         self._expected = set(strategies)
         self._pairs: set[tuple[AccountId, StrategyId]] = set()
         self._rows: list[tuple[str, dict[str, Any]]] = []
+        self._said: list[tuple[AccountId, StrategyId, Sequence[Line]]] = []
         self._lines: list[Line] = []
         self._seen: dict[AccountId, tuple[int, int]] = {}
         self._orders: dict[AccountId, int] = {}
         self._working: dict[tuple[AccountId, str], Order] = {}
         self._hash = hashlib.sha256()
 
-    def bars(self, messages: Iterable[BarMessage]) -> None:
-        """Take in the bars of a day."""
-        self._rows += [("bar", bar_row(each.bar)) for each in messages if each.bar is not None]
+    def bars(self, lines: Iterable[Line]) -> None:
+        """Take in the lines of a day's bars."""
+        self._lines += lines
 
-    def said(self, account: AccountId, strategy: StrategyId, messages: Iterable[SignalMessage]) -> None:
-        """Take in what a strategy says on a day."""
-        self._rows += [("signal", signal_row(account, strategy, each.bar)) for each in messages if each.bar is not None]
+    def said(self, account: AccountId, strategy: StrategyId, lines: Sequence[Line]) -> None:
+        """Take in the lines of what a strategy says on a day; they are nobody's as they come."""
+        if lines:
+            self._said.append((account, strategy, lines))
 
     def booked(self, account: AccountId, records: AccountRecords) -> None:
         """Take in what an account has decided and what has filled since it was asked last."""
@@ -61,7 +61,7 @@ class RunningDigest:
 
     def complete(self, until_ns: int) -> None:
         """Everything up to an instant has been taken in."""
-        self._pairs |= {(row["account"], row["strategy"]) for _, row in self._rows if row["strategy"]}
+        self._note_owners()
         if self._pairs >= self._expected:
             earliest = min((order.decided_at_ns for order in self._working.values()), default=until_ns + 1)
             self._hash_before(min(until_ns + 1, earliest))
@@ -72,15 +72,23 @@ class RunningDigest:
             ("order", order_row(account, order, _bar_key(records[account], order)))
             for (account, _), order in self._working.items()
         ]
-        self._pairs |= {(row["account"], row["strategy"]) for _, row in self._rows if row["strategy"]}
+        self._note_owners()
         self._hash_before(None)
         return self._hash.hexdigest()
+
+    def _note_owners(self) -> None:
+        self._pairs |= {(row["account"], row["strategy"]) for _, row in self._rows if row["strategy"]}
+        self._pairs |= {(account, strategy) for account, strategy, _ in self._said}
 
     def _hash_before(self, end_ns: int | None) -> None:
         """Hash the lines of instants before one; None: all of them."""
         owners = Owners.of(self._pairs)
         self._lines += [line_of(kind, row, owners) for kind, row in self._rows]
+        self._lines += [
+            owned(line, *owners.place(account, strategy)) for account, strategy, lines in self._said for line in lines
+        ]
         self._rows.clear()
+        self._said.clear()
         self._lines.sort()
         count = len(self._lines) if end_ns is None else bisect_left(self._lines, end_ns, key=lambda line: line[0][0])
         for _, text, _ in self._lines[:count]:

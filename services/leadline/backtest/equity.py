@@ -6,7 +6,7 @@ from datetime import date
 from decimal import Decimal
 
 from leadline.backtest.figures import Interval
-from leadline.backtest.gathered import Close
+from leadline.backtest.market import Close
 from leadline.execution.core.positions import apply_fill, open_result
 from leadline.model.ids import StrategyId
 from leadline.model.orders import Fill, Order, Position

@@ -19,7 +19,8 @@ from leadline.backtest.figures import (
     sortino,
     win_rate,
 )
-from leadline.backtest.gathered import EntryBar, Gathered, TierDay
+from leadline.backtest.gathered import Gathered, TierDay
+from leadline.backtest.market import EntryBar
 from leadline.backtest.run import Outcome
 from leadline.model.ids import AccountId, StrategyId
 from leadline.model.manifest.specs import TradingStrategy, calendar_of_spec, session_of

@@ -6,7 +6,8 @@ from datetime import date
 
 from leadline.backtest.days import BacktestDays, backtest_days
 from leadline.backtest.digest import RunningDigest
-from leadline.backtest.engine import Accounts, DayResult, in_this_process, run_accounts
+from leadline.backtest.engine import Accounts, run_accounts
+from leadline.backtest.market import DayResult, in_this_process
 from leadline.backtest.prints import Prints
 from leadline.backtest.workers import in_processes
 from leadline.model.manifest.specs import TradingAccount, TradingStrategy
@@ -43,11 +44,9 @@ def run_backtest(
     digest = RunningDigest((account, strategy) for strategy, account in owners.items())
 
     def note(result: DayResult, runs: Accounts) -> None:
-        for bars in result.bars.values():
-            for messages in bars.values():
-                digest.bars(messages)
+        digest.bars(result.lines)
         for strategy, words in result.said.items():
-            digest.said(owners[strategy], strategy, words)
+            digest.said(owners[strategy], strategy, words.lines)
         for account, run in runs.items():
             digest.booked(account, run.records)
         digest.complete(result.day.end_ns)
@@ -56,5 +55,5 @@ def run_backtest(
     results = (
         in_processes(prints, days, strategies, workers) if workers > 1 else in_this_process(prints, days, strategies)
     )
-    runs = run_accounts(accounts, strategies, prints, days, results, note)
+    runs = run_accounts(accounts, strategies, days, results, note)
     return Outcome(days, runs, digest.finish({name: run.records for name, run in runs.items()}))

@@ -15,7 +15,7 @@ from leadline.aggregation.builder import BarBuilder
 from leadline.analysis.assemble import strategy_fold
 from leadline.analysis.merge import merged
 from leadline.analysis.publication import Publication
-from leadline.backtest.account import ANALYSIS, TAPE
+from leadline.backtest.names import ANALYSIS, TAPE
 from leadline.model.bars import BarMessage
 from leadline.model.durations import BarSpec
 from leadline.model.ids import ContractId

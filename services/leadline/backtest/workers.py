@@ -1,6 +1,7 @@
 """The market side of a backtest in several processes: each takes days in turns, and they tell each other their bars.
 
-What comes out is what one process makes, in the same order: a day stands alone but for the bars of its history.
+What comes out is what one process makes, in the same order: a day stands alone but for the bars of its history. While
+the accounts go on in the process that asked, the others work ahead.
 """
 
 import multiprocessing
@@ -8,16 +9,18 @@ import os
 import pickle
 import signal
 import traceback
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date
 from multiprocessing.context import SpawnProcess
 from queue import Empty
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 from leadline.backtest.days import BacktestDay, BacktestDays
-from leadline.backtest.engine import DayResult, DayWorker
+from leadline.backtest.market import DayResult, DayWorker
+from leadline.backtest.packed import packed, unpacked
 from leadline.backtest.prints import Prints
+from leadline.backtest.shared import SharedDays
 from leadline.backtest.work import Bars
 from leadline.model.errors import LeadlineError
 from leadline.model.ids import ContractId
@@ -29,8 +32,6 @@ AHEAD: Final = 3
 _LOOK_SECONDS: Final = 1.0
 
 _FEWEST_PRINTS: Final = 5_000_000
-
-BarsByContract: TypeAlias = dict[ContractId, Bars]
 
 
 def suitable_workers(prints: Prints) -> int:
@@ -51,15 +52,23 @@ class _Job:
     days: BacktestDays
     strategies: tuple[TradingStrategy, ...]
     own: OwnMarkets
+    shared: SharedDays
+
+
+@dataclass(frozen=True, slots=True)
+class _BarsOfDay:
+    """The bars of a day, by its place, packed by contract: what a process tells the others."""
+
+    place: int
+    bars: Mapping[ContractId, bytes]
 
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
-    """A process's word on a day, by its place: its bars, or what strategies say, pickled; or why it failed."""
+    """A process's word on a day, by its place: its result without the prints, pickled, or why it failed."""
 
     place: int
-    bars: bytes | None = None
-    said: bytes | None = None
+    result: bytes = b""
     failed: str = ""
 
 
@@ -70,12 +79,19 @@ def in_processes(
     context = multiprocessing.get_context("spawn")
     answers: Any = context.Queue()
     tasks: list[Any] = [context.Queue() for _ in range(workers)]
-    job = _Job(prints, days, tuple(strategies), in_force())
-    processes = [context.Process(target=_work, args=(job, queue, answers), daemon=True) for queue in tasks]
+    # A day's prints are looked at until the next day has come.
+    shared = SharedDays(context, [each.tapes for each in days.traded], AHEAD * workers + 1)
+    job = _Job(prints, days, tuple(strategies), in_force(), shared)
+    processes = [
+        context.Process(target=_work, args=(job, tasks, number, answers), daemon=True) for number in range(workers)
+    ]
     for process in processes:
         process.start()
     try:
-        yield from _in_order(days, tasks, answers, processes)
+        for place, answer in enumerate(_in_order(len(days.days), tasks, answers, processes)):
+            day = days.days[place]
+            ticks = shared.of(place, day.tapes) if day.day >= days.plan.trade_from else {}
+            yield replace(pickle.loads(answer), ticks=ticks)  # noqa: S301 - of a process of our own
     finally:
         for process in processes:
             process.terminate()
@@ -83,33 +99,21 @@ def in_processes(
             process.join()
 
 
-def _in_order(
-    days: BacktestDays, tasks: Sequence[Any], answers: Any, processes: Sequence[SpawnProcess]
-) -> Iterator[DayResult]:
-    """Hand the days out in turns, no further than `AHEAD`, and give each result in its order."""
-    bars: dict[int, bytes] = {}
-    said: dict[int, bytes] = {}
-    failed: dict[int, str] = {}
+def _in_order(days: int, tasks: Sequence[Any], answers: Any, processes: Sequence[SpawnProcess]) -> Iterator[bytes]:
+    """Hand the days out in turns, no further than `AHEAD`, and give what was made of each in its order."""
+    found: dict[int, _Answer] = {}
     given = 0
-    for place, day in enumerate(days.days):
-        while place not in said:
-            while given < min(len(days.days), place + AHEAD * len(tasks)):
-                tasks[given % len(tasks)].put(given)
-                given += 1
-            if place in failed:
-                raise DayFailed(failed[place])
-            answer = _next(answers, processes)
-            if answer.failed:
-                failed.setdefault(answer.place, answer.failed)  # what follows from it is of no interest
-            elif answer.bars is not None:
-                bars[answer.place] = answer.bars
-                for number, queue in enumerate(tasks):
-                    if number != answer.place % len(tasks):
-                        queue.put(answer)
-            else:
-                assert answer.said is not None
-                said[answer.place] = answer.said
-        yield DayResult(day, pickle.loads(bars.pop(place)), pickle.loads(said.pop(place)))  # noqa: S301 - our own
+    for place in range(days):
+        while given < min(days, place + AHEAD * len(tasks)):
+            tasks[given % len(tasks)].put(given)
+            given += 1
+        while place not in found:
+            told = _next(answers, processes)
+            found.setdefault(told.place, told)  # what follows from a fault is of no interest
+        answer = found.pop(place)
+        if answer.failed:
+            raise DayFailed(answer.failed)
+        yield answer.result
 
 
 def _next(answers: Any, processes: Sequence[SpawnProcess]) -> _Answer:
@@ -124,65 +128,73 @@ def _next(answers: Any, processes: Sequence[SpawnProcess]) -> _Answer:
             return answer
 
 
-def _work(job: _Job, tasks: Any, answers: Any) -> None:
+def _work(job: _Job, tasks: Sequence[Any], number: int, answers: Any) -> None:
     """A process: days as they are given out, each as soon as the bars of its history are there."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the one that started this ends it
     put_in_force(job.own)
-    process = _Process(job, answers)
+    process = _Process(job, [queue for other, queue in enumerate(tasks) if other != number], answers)
     while True:
-        process.take(tasks.get())
+        process.take(tasks[number].get())
 
 
 class _Process:
     """The days of one process: those that wait for the bars of others, and the bars that are still needed."""
 
-    def __init__(self, job: _Job, answers: Any) -> None:
+    def __init__(self, job: _Job, others: Sequence[Any], answers: Any) -> None:
         self._days = job.days.days
+        self._trade_from = job.days.plan.trade_from
+        self._shared = job.shared
         self._worker = DayWorker(job.prints, job.days, job.strategies)
+        self._others = others
         self._answers = answers
         self._bars: dict[tuple[ContractId, date], Bars] = {}
         self._waiting: list[int] = []
         self._last_use = {key: place for place, day in enumerate(self._days) for key in day.done}
         self._finished = -1
 
-    def take(self, task: "int | _Answer") -> None:
+    def take(self, task: "int | _BarsOfDay") -> None:
         """Take a day in, or the bars of another process, and say what can be said by it."""
-        if isinstance(task, _Answer):
-            assert task.bars is not None
-            self._keep(task.place, pickle.loads(task.bars))  # noqa: S301 - of a process of our own
+        if isinstance(task, _BarsOfDay):
+            self._keep(task.place, {contract: unpacked(contract, data) for contract, data in task.bars.items()})
         else:
             self._waiting.append(task)
             self._make_bars(task)
         while self._waiting and self._is_ready(self._days[self._waiting[0]]):
             self._finished = self._waiting.pop(0)
-            self._speak(self._finished)
+            self._finish(self._finished)
             self._bars = {key: bars for key, bars in self._bars.items() if self._last_use[key] > self._finished}
 
-    def _keep(self, place: int, bars: BarsByContract) -> None:
+    def _keep(self, place: int, bars: Mapping[ContractId, Bars]) -> None:
         found = {(contract, self._days[place].day): each for contract, each in bars.items()}
         self._bars.update({key: each for key, each in found.items() if self._last_use[key] > self._finished})
 
     def _make_bars(self, place: int) -> None:
-        tapes = self._days[place].tapes
+        day = self._days[place]
+        bars: dict[ContractId, Bars]
         try:
-            found: BarsByContract = {part.contract: self._worker.bars(part) for part in tapes}
+            ticks = {part.contract: self._worker.ticks(part) for part in day.tapes}
+            bars = {part.contract: self._worker.bars(part, ticks[part.contract]) for part in day.tapes}
+            if day.day >= self._trade_from:
+                self._shared.put(place, day.tapes, ticks)
         except Exception as error:  # noqa: BLE001 - it is told where the day's turn is
             self._answers.put(_Answer(place, failed=_words(error)))
-            found = {part.contract: {} for part in tapes}
-        self._keep(place, found)
-        self._answers.put(_Answer(place, bars=pickle.dumps(found, protocol=5)))
+            bars = {part.contract: {} for part in day.tapes}
+        self._keep(place, bars)
+        told = _BarsOfDay(place, {contract: packed(each) for contract, each in bars.items()})
+        for queue in self._others:
+            queue.put(told)
 
     def _is_ready(self, day: BacktestDay) -> bool:
         needed = ((each.contract, before) for each in day.spoken for before in (*each.history, day.day))
         return all(key in self._bars for key in needed)
 
-    def _speak(self, place: int) -> None:
+    def _finish(self, place: int) -> None:
         try:
-            said = {each.strategy: self._worker.signals(each, self._bars) for each in self._days[place].spoken}
+            result = pickle.dumps(self._worker.result(self._days[place], {}, self._bars), protocol=5)
         except Exception as error:  # noqa: BLE001 - as above
             self._answers.put(_Answer(place, failed=_words(error)))
         else:
-            self._answers.put(_Answer(place, said=pickle.dumps(said, protocol=5)))
+            self._answers.put(_Answer(place, result))
 
 
 def _words(error: Exception) -> str:

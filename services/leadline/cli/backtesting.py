@@ -6,8 +6,9 @@ from pathlib import Path
 from time import perf_counter
 
 from leadline.backtest.documents import result_document
-from leadline.backtest.engine import Accounts, DayResult
+from leadline.backtest.engine import Accounts
 from leadline.backtest.gathered import Gathered
+from leadline.backtest.market import DayResult
 from leadline.backtest.results import result_of
 from leadline.backtest.run import run_backtest
 from leadline.backtest.workers import suitable_workers

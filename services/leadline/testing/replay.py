@@ -11,7 +11,8 @@ from tempfile import TemporaryDirectory
 from leadline.analysis.merge import merged
 from leadline.analysis.months import month_folds
 from leadline.analysis.publication import Publication
-from leadline.backtest.account import ANALYSIS, TAPE, AccountRun, Halted
+from leadline.backtest.account import AccountRun, Halted
+from leadline.backtest.names import ANALYSIS, TAPE
 from leadline.backtest.work import Series, builder_of, series_of
 from leadline.execution.loop.ports import Orders
 from leadline.execution.venues.connect import Connection

@@ -105,6 +105,17 @@ def line_of(kind: str, row: Mapping[str, Any], owners: Owners) -> Line:
     return (row["at"], KINDS.index(kind), account, strategy, *bar, row["leg"], number), text, kind
 
 
+def owned(line: Line, account: int, strategy: int) -> Line:
+    """A line of a signal that was made for nobody, as that of an account and a strategy by their numbers.
+
+    They are the first and the last field of such a line.
+    """
+    (at, kind, _, _, *rest), text, name = line
+    assert name == "signal"
+    inner = text[len(_NO_ACCOUNT) : -len(_NO_STRATEGY)]
+    return (at, kind, account, strategy, *rest), b'{"account":%d%b"strategy":%d}' % (account, inner, strategy), name
+
+
 def _asked(proposal: Mapping[str, Any]) -> dict[str, Any]:
     """The field of a line for a proposal that asks for more than an entry at the manifest's terms."""
     terms = {name: proposal[name] for name in ("entry", "bracket", "quantity") if proposal[name] is not None}
@@ -117,6 +128,8 @@ def _asked(proposal: Mapping[str, Any]) -> dict[str, Any]:
 
 
 _CANONICAL: Final = orjson.OPT_SORT_KEYS
+_NO_ACCOUNT: Final = b'{"account":-1'
+_NO_STRATEGY: Final = b'"strategy":-1}'
 
 
 def _plain(name: str, value: Any) -> Any:
