@@ -28,7 +28,7 @@ ROOT = Path(__file__).resolve().parents[2]
 MES = ROOT / "examples" / "mes-orderflow.yaml"
 COMMANDS = ["up", "plan", "status", "orders", "positions", "signals", "halt", "resume", "release", "flatten", "report",
             "digest", "service", "health", "db migrate", "db roles", "bus migrate", "bus users", "server nats",
-            "server postgres", "nodes", "venues", "data import", "data record", "data list",
+            "server postgres", "nodes", "venues", "data import", "data record", "data fetch", "data spend", "data list",
             "data verify", "data export", "data remove", "operator guard-uninstall",
             "operator guard-upgrade", "backtest"]  # fmt: skip
 SHOW_TIMES = ["up", "status", "orders", "signals", "halt", "resume", "flatten", "report"]

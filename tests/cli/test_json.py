@@ -101,7 +101,7 @@ def _messages() -> dict[str, Any]:
 
 
 # Their documents are dicts in the command's own module: numbers, names and flags, no values of the book.
-DATA: Final = {f"data {name}" for name in ("import", "list", "verify", "export", "record", "remove")}
+DATA: Final = {f"data {name}" for name in ("import", "fetch", "spend", "list", "verify", "export", "record", "remove")}
 PLAIN: Final = {"digest", "health", "flatten", "release", "db migrate", "bus migrate", *DATA}
 
 

@@ -105,6 +105,95 @@ def record_run(
     run_record(data_dir, tape, catalog, output, replace=replace)
 
 
+@app.command(
+    "fetch",
+    short_help="Buy trades of Databento into the catalog.",
+    epilog="Example: leadline data fetch ES MES --from 2025-01-13 --to 2025-01-17 --dry-run, "
+    "then the same with --budget 10.00; -f examples/mes-orderflow.yaml in place of ES MES",
+)
+def fetch_days(
+    catalog: CatalogOption,
+    from_day: Annotated[str, typer.Option("--from", metavar="DATE", help="First trading day, YYYY-MM-DD.")],
+    to_day: Annotated[str, typer.Option("--to", metavar="DATE", help="Last trading day, included.")],
+    symbols: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="INSTRUMENTS",
+            help="Roots such as ES, which mean the lead month of each day, or contracts such as GCZ2013.",
+        ),
+    ] = None,
+    manifests: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--file",
+            "-f",
+            metavar="FILE",
+            help="Instead: what the strategies of these documents read and trade, with their history before --from.",
+            exists=True,
+            dir_okay=False,
+        ),
+    ] = None,
+    session: Annotated[
+        str | None,
+        typer.Option(
+            "--session",
+            metavar="NAME",
+            help="A session of the instruments, such as rth.",
+            show_default="the whole trading day",
+        ),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the cost of each day, and buy nothing.")] = False,
+    budget: Annotated[
+        str | None,
+        typer.Option(
+            "--budget",
+            metavar="USD",
+            help="Buy when all of it costs at most so much, and nothing when it costs more.",
+            show_default="ask at the terminal",
+        ),
+    ] = None,
+    key_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--key-file",
+            metavar="FILE",
+            help="A file with the key of Databento's, and nothing else.",
+            show_default="the environment variable DATABENTO_API_KEY",
+        ),
+    ] = None,
+    max_kept_out: MaxKeptOutOption = 1.0,
+    instruments: InstrumentsOption = None,
+    url: Annotated[
+        str,
+        typer.Option("--url", metavar="URL", help="Where Databento answers.", envvar="LEADLINE_DATABENTO_URL"),
+    ] = "https://hist.databento.com",
+    output: OutputOption = Output.TEXT,
+) -> None:
+    """Buy trades of CME Group's futures of Databento, and put them into the catalog. The cost is said before.
+
+    Days that are there, or were bought before, are not bought again, and neither are days on which the market is
+    closed. A day is taken when it arrived whole, with as many trades as Databento counts. Each purchase is
+    written down in the catalog: `leadline data spend` lists them.
+    """
+    from leadline.cli.data_fetch import FetchOptions, run_fetch
+
+    options = FetchOptions(
+        symbols or (), manifests or (), from_day, to_day, session, budget, dry_run, key_file, url, max_kept_out
+    )
+    run_fetch(options, catalog, instruments or (), output)
+
+
+@app.command("spend", short_help="List the days that were bought.", epilog="Example: leadline data spend --output json")
+def list_spend(catalog: CatalogOption, output: OutputOption = Output.TEXT) -> None:
+    """List the days that were bought into the catalog, and their cost.
+
+    A day that did not arrive whole is listed with what it was to cost: Databento may have counted a part of it.
+    """
+    from leadline.cli.data_spend import print_spend
+
+    print_spend(catalog, output)
+
+
 @app.command("list", short_help="List the days of the catalog.", epilog="Example: leadline data list ESH2025")
 def list_days(
     catalog: CatalogOption,

@@ -1,0 +1,1 @@
+"""Trades that are bought of Databento: requests, the service, and the purchases."""
