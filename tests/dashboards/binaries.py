@@ -36,6 +36,7 @@ def bring(folder: Path = FOLDER) -> str:
         packages = list(Path(place).glob("*.deb"))
         if refused or not packages:
             return f"the package {PACKAGE} cannot be had: {refused}"
+        folder.mkdir(parents=True, exist_ok=True)  # dpkg-deb makes the last folder of a path and no other
         return _run("dpkg-deb", "--extract", str(packages[0]), str(folder), cwd=place)
 
 

@@ -30,7 +30,7 @@ def apt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_they_are_taken_out_of_the_package_and_nothing_is_installed(apt: Path, tmp_path: Path):
-    folder = tmp_path / "build"
+    folder = tmp_path / "clone" / "build" / "prometheus"
     content = tmp_path / "content"
     (content / "DEBIAN").mkdir(parents=True)
     (content / "DEBIAN" / "control").write_text(
