@@ -1,6 +1,7 @@
 """The catalog keeps days of prints: they come back as they were; a file that is not whole is an error that names it."""
 
 import random
+import tempfile
 from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -15,6 +16,7 @@ from hypothesis import given
 from leadline.catalog import parquet
 from leadline.catalog.catalog import Catalog
 from leadline.catalog.entry import content_hash, describe
+from leadline.catalog.joining import relation_of
 from leadline.catalog.parquet import ROW_GROUP_PRINTS, DayFile, encode
 from leadline.model.errors import InvalidInput, Unknown
 from leadline.model.ids import ContractId
@@ -28,7 +30,7 @@ def test_a_day_comes_back_as_it_was(tmp_path: Path):
     ticks = prints(2_000)
     catalog = Catalog(tmp_path / "catalog")
     stored = catalog.write(CONTRACT, DAY, ticks, source="es.csv", kept_out={"zero_size": 2}, outside=3)
-    assert stored.fresh
+    assert stored.became == "written"
     assert equal(catalog.read(CONTRACT, DAY), ticks)
     assert equal(catalog.read(CONTRACT, DAY, verified=True), ticks)
     assert catalog.contracts() == (CONTRACT,)
@@ -124,18 +126,70 @@ def test_the_same_prints_again_change_nothing(tmp_path: Path):
     catalog = filled(tmp_path)
     before = catalog.path(CONTRACT, DAY).stat()
     again = catalog.write(CONTRACT, DAY, prints(500), source="another file")
-    assert not again.fresh
+    assert again.became == "there already"
     assert again.entry.source == "a test"
     assert catalog.path(CONTRACT, DAY).stat().st_ino == before.st_ino
 
 
 def test_other_prints_of_a_day_that_is_there_are_refused_unless_they_replace_it(tmp_path: Path):
-    catalog, other = filled(tmp_path), prints(400, seed=2)
-    with pytest.raises(InvalidInput, match=r"got '400 prints, content .*', expected the 500 prints that are there"):
+    catalog, other = filled(tmp_path), prints(500, seed=2)
+    with pytest.raises(InvalidInput, match=r"got '500 prints, content .*', expected the 500 prints .*; --replace puts"):
         catalog.write(CONTRACT, DAY, other)
     assert equal(catalog.read(CONTRACT, DAY), prints(500))
-    assert catalog.write(CONTRACT, DAY, other, replace=True).fresh
+    assert catalog.write(CONTRACT, DAY, other, replace=True).became == "replaced"
     assert equal(catalog.read(CONTRACT, DAY), other)
+
+
+def test_fewer_prints_take_the_place_of_no_day(tmp_path: Path):
+    catalog = filled(tmp_path)
+    for replace in (False, True):
+        with pytest.raises(InvalidInput, match=r"these are fewer: `leadline data remove ESH2025 --from 2025-01-13"):
+            catalog.write(CONTRACT, DAY, prints(499, seed=2), replace=replace)
+    assert equal(catalog.read(CONTRACT, DAY), prints(500))
+
+
+@given(st.data())
+def test_parts_of_a_day_become_the_day_in_whatever_order_they_come(data: st.DataObject):
+    whole = prints(60, seed=data.draw(st.integers(0, 3)))
+    instants = sorted({int(each) for each in whole.time_ns} - {int(whole.time_ns[0])})
+    cut = int(whole.time_ns.searchsorted(data.draw(st.sampled_from(instants))))
+    parts = data.draw(st.permutations([fresh(whole, 0, cut), fresh(whole, cut, 60)]))
+    with tempfile.TemporaryDirectory() as folder:
+        catalog = Catalog(Path(folder))
+        assert [catalog.write(CONTRACT, DAY, part, source=f"{len(part)}").became for part in parts] == [
+            "written",
+            "joined",
+        ]
+        assert equal(catalog.read(CONTRACT, DAY, verified=True), whole)
+        assert catalog.day(CONTRACT, DAY).source == f"{len(parts[0])}, {len(parts[1])}"
+
+
+@given(st.data())
+def test_a_run_of_prints_of_a_day_is_part_of_it_and_no_other_prints_are(data: st.DataObject):
+    whole = prints(60, seed=data.draw(st.integers(0, 3)))
+    begins = data.draw(st.integers(0, 59))
+    ends = data.draw(st.integers(begins + 1, 60))
+    part = fresh(whole, begins, ends)
+    assert relation_of(whole, part) == "within"
+    assert relation_of(part, whole) == ("within" if len(part) == 60 else "around")
+    other = changed(part, data.draw(st.integers(1, 3)), 77)
+    assert relation_of(whole, other) == "other"
+    assert relation_of(other, whole) == "other"
+
+
+def test_the_whole_day_takes_the_place_of_its_part(tmp_path: Path):
+    catalog = Catalog(tmp_path)
+    catalog.write(CONTRACT, DAY, fresh(prints(500), 0, 100), kept_out={"off_grid": 1})
+    assert catalog.write(CONTRACT, DAY, prints(500), kept_out={"off_grid": 2}).became == "completed"
+    assert catalog.day(CONTRACT, DAY).kept_out == {"off_grid": 2}
+    assert catalog.write(CONTRACT, DAY, fresh(prints(500), 100, 300)).became == "there already"
+    assert equal(catalog.read(CONTRACT, DAY), prints(500))
+
+
+def fresh(ticks: TickColumns, begins: int, ends: int) -> TickColumns:
+    """A part of prints, as another file has it."""
+    time_ns, price, size, aggressor = (column[begins:ends] for column in columns(ticks))
+    return TickColumns(time_ns, price, size, aggressor)
 
 
 def test_a_damaged_day_is_replaced_by_that_word_alone(tmp_path: Path):
@@ -143,7 +197,19 @@ def test_a_damaged_day_is_replaced_by_that_word_alone(tmp_path: Path):
     put(catalog, b"nothing of Parquet")
     with pytest.raises(InvalidInput, match="no end of a Parquet file"):
         catalog.write(CONTRACT, DAY, prints(500))
-    catalog.write(CONTRACT, DAY, prints(500), replace=True)
+    catalog.write(CONTRACT, DAY, prints(400), replace=True)
+    assert equal(catalog.read(CONTRACT, DAY, verified=True), prints(400))
+
+
+def test_a_day_with_a_damaged_body_is_not_there_already(tmp_path: Path):
+    catalog = filled(tmp_path)
+    path = catalog.path(CONTRACT, DAY)
+    content = bytearray(path.read_bytes())
+    content[50] ^= 1
+    put(catalog, bytes(content))
+    with pytest.raises(InvalidInput, match="import that day again with --replace"):
+        catalog.write(CONTRACT, DAY, prints(500))
+    assert catalog.write(CONTRACT, DAY, prints(500), replace=True).became == "replaced"
     assert equal(catalog.read(CONTRACT, DAY, verified=True), prints(500))
 
 

@@ -54,18 +54,57 @@ def test_prints_go_in_and_are_listed(tmp_path: Path, folder: Path, capsys: pytes
 def test_a_day_that_is_there_is_skipped_and_one_with_other_prints_needs_a_word(
     tmp_path: Path, folder: Path, capsys: pytest.CaptureFixture[str]
 ):
-    whole, part = text_file(tmp_path, "whole.csv.gz"), text_file(tmp_path, "part.csv", 400)
+    whole, other = text_file(tmp_path, "whole.csv.gz"), tmp_path / "other.csv"
+    other.write_bytes(HEADER.encode() + lines_of(prints(500, seed=2), CONTRACT))
     words = ["import", "--contract", CONTRACT]
     assert data(folder, *words, whole) == 0
     assert f"{CONTRACT} 2025-01-13: 500 prints, written" in capsys.readouterr().err
     assert data(folder, *words, whole) == 0
     assert f"{CONTRACT} 2025-01-13: 500 prints, there already" in capsys.readouterr().err
-    assert data(folder, *words, part) == 2
+    assert data(folder, *words, other) == 2
     assert "expected the 500 prints that are there" in capsys.readouterr().err
     assert equal(Catalog(folder).read(CONTRACT, DAY), prints(500))
-    assert data(folder, *words, part, "--replace") == 0
-    assert "400 prints, replaced" in capsys.readouterr().err
-    assert Catalog(folder).day(CONTRACT, DAY).prints == 400
+    assert data(folder, *words, other, "--replace") == 0
+    assert "500 prints, replaced" in capsys.readouterr().err
+    assert equal(Catalog(folder).read(CONTRACT, DAY), prints(500, seed=2))
+
+
+def test_files_that_were_cut_inside_a_day_make_it_one_after_the_other(
+    tmp_path: Path, folder: Path, capsys: pytest.CaptureFixture[str]
+):
+    lines = text_file(tmp_path).read_text().splitlines(keepends=True)
+    files = [tmp_path / "evening.csv", tmp_path / "day.csv"]
+    for file, part in zip(files, (lines[1:101], lines[101:]), strict=True):
+        file.write_text("".join([HEADER, *part]))
+    assert data(folder, "import", f"{CONTRACT}={files[0]}") == 0
+    said = capsys.readouterr()
+    assert "ESH2025 2025-01-13: a part of the day, from 2025-01-12 23:" in said.err
+    assert "the market is open from 2025-01-12 23:00:00 UTC to 2025-01-13 22:00:00 UTC" in said.err
+    assert "a part" in said.out
+    assert data(folder, "import", f"{CONTRACT}={files[1]}", "-o", "json") == 0
+    said = capsys.readouterr()
+    assert json.loads(said.out)["days"][0]["became"] == "joined"
+    assert json.loads(said.out)["days"][0]["covers"] == ["rth", "globex"]
+    assert "a part of the day" not in said.err
+    assert equal(Catalog(folder).read(CONTRACT, DAY), prints(500))
+
+
+def test_a_damaged_day_hides_no_other_in_the_list(folder: Path, capsys: pytest.CaptureFixture[str]):
+    catalog = filled(folder)
+    catalog.write(CONTRACT, DAY.replace(day=14), prints(50, day=DAY.replace(day=14)))
+    path = catalog.path(CONTRACT, DAY)
+    path.write_bytes(path.read_bytes()[:-1])
+    assert data(folder, "list") == 1
+    said = capsys.readouterr()
+    assert "2025-01-14" in said.out
+    assert "2025-01-13.parquet: got 'no end of a Parquet file" in said.err
+    assert "import that day again with --replace" in said.err
+    assert data(folder, "list", "-o", "json") == 1
+    found = document(capsys)
+    assert ([each["day"] for each in found["days"]], [each["day"] for each in found["faults"]]) == (
+        ["2025-01-14"],
+        ["2025-01-13"],
+    )
 
 
 def test_an_import_that_was_interrupted_goes_on(tmp_path: Path, folder: Path, capsys: pytest.CaptureFixture[str]):

@@ -20,5 +20,6 @@ TARGETS: Final[Mapping[str, Target]] = {
     "push": calls.push,
     "catalog": catalogs.damaged,
     "catalog-forged": catalogs.forged,
+    "catalog-misplaced": catalogs.misplaced,
     "databento": catalogs.databento,
 }

@@ -112,7 +112,7 @@ def test_the_content_is_that_of_the_days_that_are_played_and_of_no_others(week: 
     two = kept(tmp_path / "two", (file, MES))
     assert of_catalog(two).content == of_catalog(week).content
     assert of_catalog(week, 2).content != of_catalog(week).content
-    other = part_of(MES, date(2025, 6, 10), 299)
+    other = simulate_day(MES, date(2025, 6, 10), 2).slice(0, 300)
     two.write(MES, date(2025, 6, 10), other, replace=True)
     assert of_catalog(two).content != of_catalog(week).content
 

@@ -6,14 +6,16 @@ is checked: a damaged or strange file is an error that names it, never a shorter
 
 import fcntl
 import os
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal, TypeAlias
 
 from leadline.catalog.entry import DayEntry, check_day, check_order, content_hash, describe, from_words, to_words
+from leadline.catalog.joining import joined, relation_of
 from leadline.catalog.parquet import DayFile, encode, footer_bytes
 from leadline.model.errors import InvalidInput, Unknown
 from leadline.model.ids import ContractId
@@ -27,12 +29,17 @@ _TAIL_BYTES: Final = 1 << 15
 _LOCK: Final = ".lock"
 
 
+Became: TypeAlias = Literal["written", "there already", "joined", "completed", "replaced"]
+"""The outcome for prints that were to be written. there already: nothing was. joined: to another part of the day.
+completed: in place of a part of them. replaced: in place of others."""
+
+
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """A day that was to be written. fresh: it was; else the same prints were there already, and nothing was."""
+    """A day that was to be written, as it is there now."""
 
     entry: DayEntry
-    fresh: bool
+    became: Became
 
 
 class Catalog:
@@ -123,25 +130,52 @@ class Catalog:
     ) -> Stored:
         """Put a day's prints in, on the disk when this returns. source, kept_out, outside: see `DayEntry`.
 
-        Where the same prints are there already, their file stays. replace: other ones may take the place of those that
-        are there, damaged or not. Raises InvalidInput where they may not, and for prints that are none of that day.
+        Where they are there already, the file stays. A part of the day that ends before the other begins is joined to
+        it. replace: other prints, and not fewer, may take the place of those that are there; any of a damaged file's.
+        Raises InvalidInput where they may not, and for prints that are none of that day.
         """
         entry = describe(contract, day, ticks, source=source, kept_out=kept_out, outside=outside)
         path = self.path(contract, day)
         self._make(path.parent)
         with self._locked():
+            became: Became = "written"
             if path.exists():
-                known = self._known(contract, day, replace=replace)
-                if known is not None and known.content_hash == entry.content_hash:
-                    return Stored(known, fresh=False)
-                if known is not None and not replace:
-                    found = f"{entry.prints:,} prints, content {entry.content_hash[:12]}"
-                    there = f"the {known.prints:,} prints that are there, content {known.content_hash[:12]}"
-                    raise InvalidInput(str(path), found, f"{there}; --replace puts others in their place")
-            content = encode(ticks, to_words(entry))
-            write_whole(path, content)
+                ticks, entry, became = self._beside(ticks, entry, replace=replace)
+                if became == "there already":
+                    return Stored(entry, became)
+            write_whole(path, encode(ticks, to_words(entry)))
             sync_directory(path.parent)
-        return Stored(self._entry(contract, day), fresh=True)
+        return Stored(self._entry(contract, day), became)
+
+    def _beside(self, ticks: TickColumns, entry: DayEntry, *, replace: bool) -> tuple[TickColumns, DayEntry, Became]:
+        """The prints that a day has when these have come in beside those that are there, and what became of them."""
+        try:
+            known, there = self._entry(entry.contract, entry.day), self.read(entry.contract, entry.day)
+        except InvalidInput:
+            if replace:
+                return ticks, entry, "replaced"
+            raise
+        match relation_of(there, ticks):
+            case "within":
+                return there, known, "there already"
+            case "around":
+                return ticks, entry, "completed"
+            case "apart":
+                whole = joined(there, ticks)
+                counts = Counter(known.kept_out) + Counter(entry.kept_out)
+                sources = ", ".join(each for each in (known.source, entry.source) if each)
+                outside = known.outside + entry.outside
+                found = describe(known.contract, known.day, whole, source=sources, kept_out=counts, outside=outside)
+                return whole, found, "joined"
+        if replace and entry.prints >= known.prints:
+            return ticks, entry, "replaced"
+        path = self.path(known.contract, known.day)
+        more = "--replace puts others in their place"
+        if entry.prints < known.prints:
+            days = f"--from {known.day} --to {known.day}"
+            more = f"these are fewer: `leadline data remove {known.contract} {days}` first, if they are the day"
+        wanted = f"the {known.prints:,} prints that are there, content {known.content_hash[:12]}; {more}"
+        raise InvalidInput(str(path), f"{entry.prints:,} prints, content {entry.content_hash[:12]}", wanted)
 
     def remove(self, contract: ContractId, day: date) -> None:
         """Take a day out. Its file may be damaged."""
@@ -149,15 +183,6 @@ class Catalog:
         with self._locked():
             self.path(contract, day).unlink()
             sync_directory(self.root / contract)
-
-    def _known(self, contract: ContractId, day: date, *, replace: bool) -> DayEntry | None:
-        """The day that is there; None for a damaged one that may be replaced."""
-        try:
-            return self._entry(contract, day)
-        except InvalidInput:
-            if replace:
-                return None
-            raise
 
     def _open(self, contract: ContractId, day: date) -> tuple[DayFile, DayEntry]:
         """A day's file, whole, and its entry."""

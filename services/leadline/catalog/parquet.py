@@ -27,7 +27,7 @@ _ENDING: Final = 4 + len(_MAGIC)
 _ZEROS: Final = b"0" * 64
 _TEXT: Final = 0x18
 _SEALS: Final = ("body", "footer")
-_WHOLE: Final = "a whole file as the catalog wrote it: import that day again, or bring the file back"
+_WHOLE: Final = "a whole file as the catalog wrote it: import that day again with --replace, or bring the file back"
 _LEVEL: Final = 1
 
 

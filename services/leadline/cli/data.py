@@ -2,7 +2,7 @@
 
 import gzip
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date
 from decimal import Decimal
@@ -12,6 +12,7 @@ from typing import Any, BinaryIO, Final
 import numpy as np
 
 from leadline.catalog.catalog import Catalog
+from leadline.catalog.coverage import covered_sessions
 from leadline.catalog.entry import DayEntry
 from leadline.cli.options import Output
 from leadline.cli.output import complain, print_json, print_table
@@ -28,8 +29,9 @@ from leadline.report.printable import printable
 from leadline.runtime.files import sync_directory
 
 Range = tuple[str | None, str | None]
+_SELDOM: Final = ("kept out", "outside")
 
-_COLUMNS: Final = ("contract", "day", "prints", "volume", "first print", "last print", "kept out", "outside", "bytes")
+_COLUMNS: Final = ("contract", "day", "prints", "volume", "first print", "last print", "covers", *_SELDOM, "bytes")
 
 
 def opened(folder: Path, instruments: Sequence[Path]) -> Catalog:
@@ -38,13 +40,14 @@ def opened(folder: Path, instruments: Sequence[Path]) -> Catalog:
     return Catalog(placed_at(folder))
 
 
-def print_days(folder: Path, contract: str | None, between: Range, instruments: Sequence[Path], output: Output) -> None:
-    """The days as a table or as one document."""
+def print_days(folder: Path, contract: str | None, between: Range, instruments: Sequence[Path], output: Output) -> int:
+    """The days as a table or as one document. Returns the exit code: 1 when a day has no head that can be read."""
     catalog = opened(folder, instruments)
-    entries = [catalog.day(name, day) for name, day in days_of(catalog, contract, between)]
+    entries, faults = _looked_at(days_of(catalog, contract, between), catalog.day)
     if output is Output.JSON:
-        print_json({"catalog": str(catalog.root), "days": [document_of(entry) for entry in entries]})
-        return
+        days = [document_of(entry) for entry in entries]
+        print_json({"catalog": str(catalog.root), "days": days, "faults": faults})
+        return 1 if faults else 0
     rows = [
         (
             entry.contract,
@@ -53,27 +56,27 @@ def print_days(folder: Path, contract: str | None, between: Range, instruments: 
             f"{entry.volume:,}",
             day_and_time(entry.first_ns),
             day_and_time(entry.last_ns),
+            covers_text(entry),
             counts_text(entry.kept_out),
             f"{entry.outside:,}" if entry.outside else "",
             f"{entry.bytes:,}",
         )
         for entry in entries
     ]
-    empty = f"{catalog.root} has no days: `leadline data import` puts some in"
-    print_table(str(catalog.root), _COLUMNS, rows, empty, only_where_filled=("kept out", "outside"))
+    empty = f"{catalog.root} has no days: `leadline data import` puts some in, `leadline data fetch` buys some"
+    print_table(str(catalog.root), _COLUMNS, rows, "no sound day" if faults else empty, only_where_filled=_SELDOM)
+    return _complained(faults)
 
 
 def verify(folder: Path, contract: str | None, between: Range, instruments: Sequence[Path], output: Output) -> int:
     """Look at every print of the days. Returns the exit code: 1 when a day is not sound, each of which is named."""
     catalog = opened(folder, instruments)
-    sound: list[DayEntry] = []
-    faults: list[dict[str, str]] = []
-    for name, day in days_of(catalog, contract, between):
-        try:
-            catalog.read(name, day, verified=True)
-            sound.append(catalog.day(name, day))
-        except (LeadlineError, OSError) as error:
-            faults.append({"contract": name, "day": day.isoformat(), "fault": error_text(error)})
+
+    def whole(name: ContractId, day: date) -> DayEntry:
+        catalog.read(name, day, verified=True)
+        return catalog.day(name, day)
+
+    sound, faults = _looked_at(days_of(catalog, contract, between), whole)
     if output is Output.JSON:
         print_json({"catalog": str(catalog.root), "sound": [document_of(each) for each in sound], "faults": faults})
         return 1 if faults else 0
@@ -84,6 +87,24 @@ def verify(folder: Path, contract: str | None, between: Range, instruments: Sequ
         rows.append((name, len(mine), mine[0].day, mine[-1].day, f"{prints:,}", f"{size:,}"))
     columns = ("contract", "sound days", "first", "last", "prints", "bytes")
     print_table(str(catalog.root), columns, rows, f"{catalog.root} has no sound day")
+    return _complained(faults)
+
+
+def _looked_at(
+    days: Sequence[tuple[ContractId, date]], look: Callable[[ContractId, date], DayEntry]
+) -> tuple[list[DayEntry], list[dict[str, str]]]:
+    """The entries of the days that are sound, and of each other day the fault."""
+    sound: list[DayEntry] = []
+    faults: list[dict[str, str]] = []
+    for name, day in days:
+        try:
+            sound.append(look(name, day))
+        except (LeadlineError, OSError) as error:
+            faults.append({"contract": name, "day": day.isoformat(), "fault": error_text(error)})
+    return sound, faults
+
+
+def _complained(faults: Sequence[dict[str, str]]) -> int:
     for fault in faults:
         complain(fault["fault"])
     return 1 if faults else 0
@@ -161,8 +182,14 @@ def document_of(entry: DayEntry) -> dict[str, Any]:
         "source": entry.source,
         "kept_out": dict(entry.kept_out),
         "outside": entry.outside,
+        "covers": list(covered_sessions(entry)),
         "bytes": entry.bytes,
     }
+
+
+def covers_text(entry: DayEntry) -> str:
+    """The sessions that a day's prints reach over, in words."""
+    return ", ".join(covered_sessions(entry)) or "a part"
 
 
 def counts_text(counts: Any) -> str:

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from leadline.catalog.catalog import Catalog
+from leadline.catalog.coverage import covered_sessions, session_window
 from leadline.catalog.entry import DayEntry
-from leadline.cli.data import counts_text, document_of, opened, progress
+from leadline.cli.data import counts_text, covers_text, document_of, opened, progress
 from leadline.cli.options import Output
 from leadline.cli.output import announce_reading, print_json, print_table
 from leadline.ingestion.file_names import is_dbn
@@ -16,8 +17,9 @@ from leadline.ingestion.importing import CsvPrints, ImportedDay, Prints
 from leadline.local.data_dir import placed_at
 from leadline.model.counted import counted
 from leadline.model.errors import InvalidInput
+from leadline.report.clock import moment
 
-_COLUMNS: Final = ("contract", "day", "prints", "volume", "kept out", "outside", "state")
+_COLUMNS: Final = ("contract", "day", "prints", "volume", "covers", "kept out", "outside", "state")
 
 
 @dataclass(slots=True)
@@ -98,7 +100,6 @@ def _prints(named: Sequence[tuple[Path, str]], contracts: Sequence[str], percent
 
 def put(catalog: Catalog, day: ImportedDay, *, replace: bool) -> tuple[DayEntry, str]:
     """Put a day in. Returns its entry and what became of it."""
-    there = catalog.has(day.contract, day.day)
     stored = catalog.write(
         day.contract,
         day.day,
@@ -108,9 +109,17 @@ def put(catalog: Catalog, day: ImportedDay, *, replace: bool) -> tuple[DayEntry,
         outside=day.outside,
         replace=replace,
     )
-    became = "there already" if not stored.fresh else "replaced" if there else "written"
-    progress(f"{day.contract} {day.day}: {counted(len(day.ticks), 'print')}, {became}")
-    return stored.entry, became
+    progress(f"{day.contract} {day.day}: {counted(len(day.ticks), 'print')}, {stored.became}")
+    if stored.became != "there already" and not covered_sessions(stored.entry):
+        progress(f"{day.contract} {day.day}: {part_text(stored.entry)}")
+    return stored.entry, stored.became
+
+
+def part_text(entry: DayEntry) -> str:
+    """How far the prints of a day reach that has no session from end to end."""
+    window = session_window(entry.contract, entry.day)
+    found = f"a part of the day, from {moment(entry.first_ns)} to {moment(entry.last_ns)}"
+    return found if window is None else f"{found}; the market is open from {moment(window[0])} to {moment(window[1])}"
 
 
 def say(catalog: Catalog, done: Done, output: Output) -> None:
@@ -133,6 +142,7 @@ def say(catalog: Catalog, done: Done, output: Output) -> None:
             entry.day,
             f"{entry.prints:,}",
             f"{entry.volume:,}",
+            covers_text(entry),
             counts_text(entry.kept_out),
             f"{entry.outside:,}" if entry.outside else "",
             became,

@@ -1,7 +1,7 @@
 """`leadline data ...`: the catalog of prints on this machine."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -27,6 +27,9 @@ ToOption = Annotated[
     str | None,
     typer.Option("--to", metavar="DATE", help="Last trading day, YYYY-MM-DD.", show_default="the last there is"),
 ]
+
+
+_REPLACE: Final = "Put these prints in the place of others, if they are not fewer, and of a damaged day's."
 
 
 @app.callback()
@@ -58,7 +61,11 @@ def import_files(
         ),
     ] = None,
     replace: Annotated[
-        bool, typer.Option("--replace", help="Put these prints in the place of days that are there with others.")
+        bool,
+        typer.Option(
+            "--replace",
+            help="Put these prints in the place of other ones, of which there are not more, or of a damaged day's.",
+        ),
     ] = False,
     max_kept_out: MaxKeptOutOption = 1.0,
     instruments: InstrumentsOption = None,
@@ -66,8 +73,8 @@ def import_files(
 ) -> None:
     """Put prints into the catalog, one file per contract and trading day, as a feed of these files would accept them.
 
-    All files are read before the first day is written. Give all files of a day at once: a day is written as a whole.
-    Days that are there already with the same prints are skipped, so an import that was interrupted goes on.
+    All files are read before the first day is written. Days that are there already with the same prints are skipped, so
+    an import that was interrupted goes on. A part of a day is said to be one; the other part is joined to it.
     """
     from leadline.cli.data_import import run_import
 
@@ -92,7 +99,11 @@ def record_run(
     catalog: CatalogOption,
     tape: TapeOption = None,
     replace: Annotated[
-        bool, typer.Option("--replace", help="Put these prints in the place of days that are there with others.")
+        bool,
+        typer.Option(
+            "--replace",
+            help="Put these prints in the place of other ones, of which there are not more, or of a damaged day's.",
+        ),
     ] = False,
     output: OutputOption = Output.TEXT,
 ) -> None:
@@ -203,13 +214,14 @@ def list_days(
     instruments: InstrumentsOption = None,
     output: OutputOption = Output.TEXT,
 ) -> None:
-    """List the days: prints, volume in size steps, first and last print, faulty prints that were kept out, bytes.
+    """List the days: prints, volume in size steps, first and last print, sessions that they reach over, bytes.
 
-    Only the end of each file is read.
+    Only the end of each file is read. A day that cannot be read is named, and the exit code is 1.
     """
     from leadline.cli.data import print_days
 
-    print_days(catalog, contract, (from_day, to_day), instruments or (), output)
+    code = print_days(catalog, contract, (from_day, to_day), instruments or (), output)
+    raise typer.Exit(code)
 
 
 @app.command("verify", short_help="Read all days and check them.", epilog="Example: leadline data verify ESH2025")
