@@ -113,7 +113,8 @@ def measure(folder: Path, last: date, workers: int) -> Measured:
     """One `leadline backtest` of all days of a catalog up to one."""
     leadline = Path(sys.executable).with_name("leadline")
     feed = ("--feed", "catalog", "--catalog", str(folder), "--from", str(FIRST), "--to", str(last))
-    command = (leadline, "backtest", "-f", str(MANIFESTS), *feed, "--workers", str(workers), "-o", "json")
+    kept = ("--data-dir", str(folder.with_name("data")))
+    command = (leadline, "backtest", "-f", str(MANIFESTS), *feed, *kept, "--workers", str(workers), "-o", "json")
     before, began, most = processors(), perf_counter(), 0.0
     with tempfile.TemporaryFile("w+") as output, subprocess.Popen(command, stdout=output) as process:
         while process.poll() is None:

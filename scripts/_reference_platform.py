@@ -38,7 +38,13 @@ def commands() -> str:
 
 def _command(name: str, command: Any) -> str:
     if hasattr(command, "commands"):
-        return "".join(_command(f"{name} {inner}", found) for inner, found in command.commands.items())
+        # A group may be a command itself, where none of its own is named.
+        own = _described(name, command) if command.invoke_without_command else ""
+        return own + "".join(_command(f"{name} {inner}", found) for inner, found in command.commands.items())
+    return _described(name, command)
+
+
+def _described(name: str, command: Any) -> str:
     arguments = [parameter for parameter in command.params if parameter.param_type_name == "argument"]
     options = [parameter for parameter in command.params if parameter.param_type_name == "option"]
     shown = "".join(f" {argument.name.upper()}" for argument in arguments)

@@ -43,6 +43,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items.sort(key=lambda item: ranks.get(group_of(item.nodeid), len(ranks)))
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _data_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Keep what commands write where nobody names a folder out of the folders of whoever runs the tests."""
+    os.environ["XDG_DATA_HOME"] = str(tmp_path_factory.mktemp("data"))
+
+
 @pytest.fixture(autouse=True)
 def _log_of_its_own() -> Generator[None, None, None]:
     """Take back how a test has set the log up: a command in its process does that, for warnings alone."""

@@ -3,15 +3,17 @@
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from leadline.backtest.causes import cause_of
+from leadline.backtest.identity import Code, Data, DataDay, Identity, manifests_document
 from leadline.backtest.market import EntryBar
 from leadline.backtest.results import (
     AccountResult,
     BacktestResult,
-    Cause,
     DayLine,
     Figures,
     Group,
@@ -19,6 +21,8 @@ from leadline.backtest.results import (
 )
 from leadline.model.bars import Bar, FootprintRows
 from leadline.model.ids import AccountId, ContractId, DecisionId
+from leadline.model.manifest.own_markets import OwnMarkets
+from leadline.model.manifest.specs import TradingAccount, TradingStrategy, load_manifests
 from leadline.model.orders import Side
 from leadline.model.proposals import Action, Decision, Direction, Proposal
 from leadline.model.signals import Pattern, Signal
@@ -85,6 +89,23 @@ DECIDED = Decision(
     regime="RANGING",
     arithmetic=(("size", "2"),),
 )
+_MANIFESTS = load_manifests(Path(__file__).parents[2] / "examples" / "mes-orderflow.yaml")
+IDENTITY = Identity(
+    Code("0.1.0", "s" * 32),
+    manifests_document(
+        [each for each in _MANIFESTS if isinstance(each, TradingAccount)],
+        [each for each in _MANIFESTS if isinstance(each, TradingStrategy)],
+        MONDAY,
+        TUESDAY,
+        OwnMarkets(),
+    ),
+    Data(
+        "sim",
+        {"seed": 1},
+        (DataDay("MESM2025", MONDAY, 6_000, "a" * 64), DataDay("MESM2025", TUESDAY, 6_345, "b" * 64)),
+        {"MESM2025": ns(23_400)},
+    ),
+)
 FIGURES = Figures(
     session_days=2,
     win_days=1,
@@ -117,7 +138,7 @@ def account_result(**changes: Any) -> AccountResult:
         figures=FIGURES,
         days=(DayLine(MONDAY, 0, D(0), D("10000.00")), DayLine(TUESDAY, 2, D("26.25"), D("10026.25"))),
         trades=(replace(WON, decision_id=DecisionId("d1")), LOST),
-        causes=(Cause(DECIDED, EntryBar(CLOSED, SAID)), Cause(None, None)),
+        causes=(cause_of(DECIDED, EntryBar(CLOSED, SAID)), cause_of(None, None)),
         by_pattern=(won, lost),
         by_regime=(Group("RANGING", 2, 1, D("26.25"), D("1.9130")),),
         by_hour=(Group("09:00", 2, 1, D("26.25"), D("1.9130")),),
@@ -137,4 +158,5 @@ def account_result(**changes: Any) -> AccountResult:
 
 def backtest_result(*accounts: AccountResult) -> BacktestResult:
     """A backtest of these accounts, or of one."""
-    return BacktestResult(MONDAY, TUESDAY, 2, 12_345, "d" * 64, accounts or (account_result(),))
+    found = accounts or (account_result(),)
+    return BacktestResult(MONDAY, TUESDAY, 2, 12_345, "d" * 64, found, identity=IDENTITY)

@@ -30,7 +30,8 @@ COMMANDS = ["up", "plan", "status", "orders", "positions", "signals", "halt", "r
             "digest", "service", "health", "db migrate", "db roles", "bus migrate", "bus users", "server nats",
             "server postgres", "nodes", "venues", "data import", "data record", "data fetch", "data spend", "data list",
             "data verify", "data export", "data remove", "operator guard-uninstall",
-            "operator guard-upgrade", "backtest"]  # fmt: skip
+            "operator guard-upgrade", "backtest", "backtest list", "backtest show", "backtest compare",
+            "backtest remove"]  # fmt: skip
 SHOW_TIMES = ["up", "status", "orders", "signals", "halt", "resume", "flatten", "report"]
 # A log of JSON lines, that of the server which they become, SQL, JSON only, and a yes or no.
 ONE_FORM = {
@@ -72,7 +73,8 @@ def test_these_are_all_the_commands():
         commands = getattr(group, "commands", None)
         if commands is None:
             return [before.strip()]
-        return [name for key, item in commands.items() for name in names(item, f"{before} {key}")]
+        own = [before.strip()] if getattr(group, "invoke_without_command", False) and before else []
+        return own + [name for key, item in commands.items() for name in names(item, f"{before} {key}")]
 
     assert sorted(names(typer.main.get_command(app))) == sorted(COMMANDS)
 

@@ -14,7 +14,8 @@ import typer.main
 import leadline.cli
 from leadline.aggregation.v1 import aggregation_pb2
 from leadline.analysis.v1 import analysis_pb2
-from leadline.backtest.documents import result_document
+from leadline.backtest.comparison import compared
+from leadline.backtest.documents import result_document, summary_document
 from leadline.cli.acting import _resumed_document
 from leadline.cli.main import app, run
 from leadline.execution.v1 import execution_pb2
@@ -30,7 +31,7 @@ from leadline.views import documents
 from leadline.views.convert import account_view, feed_view, order_view, position_view, series_view, signalled_bar
 from leadline.views.market import StatusView
 from leadline.views.signals import decision_view
-from tests.backtest.builders import backtest_result
+from tests.backtest.builders import IDENTITY, backtest_result
 from tests.cli.builders import bar_signals, proposal, signal
 from tests.report.builders import COVERED, HALTS, KEPT_OUT, UNEASY, report
 from tests.views.builders import filled
@@ -49,10 +50,10 @@ OUR_WORDS: Final = {each.value for words in OUR_ENUMS for each in words}
 MANIFESTS: Final = {("plan", "accounts"), ("plan", "strategies"), ("plan", "workloads", "settings"),
                     ("venues", "venues", "defaults")}  # fmt: skip
 # A command writes its own document in these modules.
-WRITERS: Final = ("acting", "health", "reporting", "schema", "up")
+WRITERS: Final = ("acting", "health", "kept_backtests", "reporting", "schema", "up")
 # The keys of these are names: of contracts, reasons, workloads, strategies.
 NAMED: Final = {"quarantined", "health", "closes", "refused", "not_filled", "misdated", "substitutes",
-                "calls", "scores", "inputs"}  # fmt: skip
+                "calls", "scores", "inputs", "size", "evidence"}  # fmt: skip
 
 
 def _printed(capsys: pytest.CaptureFixture[str], *words: str) -> Any:
@@ -85,6 +86,7 @@ def _messages() -> dict[str, Any]:
     facts |= {"contract": "MESM2025", "type": "STOP", "price": 24_002}
     resumed = execution_pb2.ResumeResponse(by="ann", cleared=[halt], halts=[halt])
     reported = documents.report(report(**{**UNEASY, "halts": HALTS, "coverage": COVERED, "kept_out": KEPT_OUT}))
+    summaries = [summary_document(each) for each in backtest_result().accounts]
     return {
         "status": documents.status(status),
         "orders": documents.by_account({"desk/a": [order_view(order)]}),
@@ -96,13 +98,16 @@ def _messages() -> dict[str, Any]:
         "halt": {"halt": _resumed_document(resumed)["halts"][0]},
         "report": [reported],
         "backtest": result_document(backtest_result()),
+        "backtest compare": documents.document(compared(IDENTITY, IDENTITY, summaries, summaries)),
         "up": {"tape": "t", "html": "r.html", "reports": [reported]},
     }
 
 
 # Their documents are dicts in the command's own module: numbers, names and flags, no values of the book.
 DATA: Final = {f"data {name}" for name in ("import", "fetch", "spend", "list", "verify", "export", "record", "remove")}
-PLAIN: Final = {"digest", "health", "flatten", "release", "db migrate", "bus migrate", *DATA}
+# These print what another one has written, or name it.
+KEPT: Final = {"backtest list", "backtest show", "backtest remove"}
+PLAIN: Final = {*KEPT, "digest", "health", "flatten", "release", "db migrate", "bus migrate", *DATA}
 
 
 @pytest.fixture
@@ -114,9 +119,8 @@ def printed(capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
 
 def _commands(group: Any, before: str = "") -> Iterator[str]:
     for name, command in group.commands.items():
-        if hasattr(command, "commands"):
-            yield from _commands(command, f"{before}{name} ")
-        elif any("--output" in parameter.opts for parameter in command.params):
+        yield from _commands(command, f"{before}{name} ") if hasattr(command, "commands") else ()
+        if any("--output" in parameter.opts for parameter in command.params):
             yield before + name
 
 

@@ -15,7 +15,7 @@ from tests.backtest.builders import FIGURES, D, account_result, backtest_result
 
 def text(*accounts: AccountResult, width: int = 120) -> str:
     console = Console(file=StringIO(), width=width, markup=False, emoji=False)
-    render_backtest(backtest_result(*accounts), 1.25, console)
+    render_backtest(backtest_result(*accounts), console, 1.25)
     assert isinstance(console.file, StringIO)
     return "\n".join(" ".join(line.split()) for line in console.file.getvalue().splitlines())
 
@@ -74,6 +74,6 @@ def test_a_terminal_obeys_nothing_that_others_wrote():
 
 def test_it_fits_a_narrow_terminal():
     console = Console(file=StringIO(), width=60, markup=False, emoji=False)
-    render_backtest(backtest_result(), 1.25, console)
+    render_backtest(backtest_result(), console, 1.25)
     assert isinstance(console.file, StringIO)
     assert max(len(line) for line in console.file.getvalue().splitlines()) <= 60

@@ -1,5 +1,6 @@
 """The page of a backtest: complete, valid, bounded, and closed to the texts that stand in it."""
 
+from collections.abc import Collection
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -7,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from leadline.backtest.causes import cause_of
 from leadline.backtest.market import EntryBar
-from leadline.backtest.results import AccountResult, Cause
-from leadline.model.bars import FootprintRows
+from leadline.backtest.results import AccountResult
+from leadline.model.bars import Bar, FootprintRows
 from leadline.report import tearsheet
 from leadline.report.footprint import MOST_ROWS, footprint
 from leadline.report.svg import Point, bars, thinned
@@ -17,6 +19,12 @@ from leadline.report.tearsheet import write_tearsheet
 from tests.backtest.builders import CLOSED, DECIDED, SAID, account_result, backtest_result
 from tests.report.builders import WON
 from tests.report.test_html import Page
+
+
+def drawn_bar(bar: Bar, marked: Collection[int]) -> str:
+    found = cause_of(None, EntryBar(bar, SAID)).footprint
+    assert found is not None
+    return footprint(found, marked)
 
 
 def page(folder: Path, *accounts: AccountResult) -> Page:
@@ -66,7 +74,7 @@ def test_texts_of_others_are_texts(tmp_path: Path):
     found = page(
         tmp_path,
         account_result(
-            trades=(trade,), causes=(Cause(decided, entry),), refused=((evil, 1),), currency=evil, zones=(evil,)
+            trades=(trade,), causes=(cause_of(decided, entry),), refused=((evil, 1),), currency=evil, zones=(evil,)
         ),
     )
     assert "script" not in found.tags
@@ -82,7 +90,7 @@ def test_a_day_without_a_trade_has_a_page(tmp_path: Path):
 def test_of_many_trades_the_newest_are_drawn_and_the_page_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(tearsheet, "MOST_FOOTPRINTS", 2)
     monkeypatch.setattr(tearsheet, "MOST_TRADES", 5)
-    cause = Cause(DECIDED, EntryBar(CLOSED, SAID))
+    cause = cause_of(DECIDED, EntryBar(CLOSED, SAID))
     trades = tuple(replace(WON, entry_ns=WON.entry_ns + number * 10**9) for number in range(7))
     found = page(tmp_path, account_result(trades=trades, causes=(cause,) * 7))
     assert found.tags.count("details") == 2
@@ -111,7 +119,7 @@ def test_bars_hang_from_zero():
 
 
 def test_a_footprint_has_a_row_for_each_price_the_highest_first():
-    drawn = footprint(CLOSED, {20_000})
+    drawn = drawn_bar(CLOSED, {20_000})
     assert [drawn.index(price) for price in ("5000.50", "5000.25", "5000.00")] == sorted(
         drawn.index(price) for price in ("5000.50", "5000.25", "5000.00")
     )
@@ -122,6 +130,6 @@ def test_a_footprint_has_a_row_for_each_price_the_highest_first():
 def test_of_a_tall_bar_the_rows_around_its_point_of_control_are_drawn():
     numbers = np.arange(MOST_ROWS + 40)
     rows = FootprintRows(20_000 + numbers, *([numbers] * 6))
-    drawn = footprint(replace(CLOSED, rows=rows, poc=20_000), ())
+    drawn = drawn_bar(replace(CLOSED, rows=rows, poc=20_000), ())
     assert drawn.count("class=v") == 2 * MOST_ROWS
     assert "5000.00" in drawn

@@ -18,10 +18,17 @@ from leadline.model.manifest.specs import (
     thresholds_of,
 )
 from leadline.nodes.base import Detector, NodeContext
-from leadline.nodes.registry import detector_types
+from leadline.nodes.registry import detector_types, filter_types
 
 _METHODS: Final = ("warm", "on_bar")
 _SERIES_METHODS: Final = ("warm_series", "on_series")
+
+
+def modules_of(spec: StrategySpec) -> frozenset[str]:
+    """The modules that the code of a strategy and of its nodes comes from."""
+    kinds = (*detector_types(), *filter_types())
+    own = () if spec.strategy.entry_point is None else (spec.strategy.entry_point.partition(":")[0],)
+    return frozenset([*own, *(kind.__module__ for kind in kinds)])
 
 
 def detectors_of(spec: StrategySpec) -> tuple[Detector[Any, Any], ...]:

@@ -21,11 +21,13 @@ class CatalogPrints:
     def __init__(self, root: Path, instruments: Sequence[str], as_of: date) -> None:
         self.contracts = tuple(map(ContractId, CatalogSource(root, instruments, as_of).contracts))
         self._catalog = Catalog(root)
+        entries = {contract: self._catalog.days(contract) for contract in self.contracts}
         self._days = {
-            contract: tuple(
-                DayOfPrints(each.day, each.prints, each.first_ns, each.last_ns) for each in self._catalog.days(contract)
-            )
-            for contract in self.contracts
+            contract: tuple(DayOfPrints(each.day, each.prints, each.first_ns, each.last_ns) for each in days)
+            for contract, days in entries.items()
+        }
+        self._contents = {
+            contract: {each.day: each.content_hash for each in days} for contract, days in entries.items()
         }
 
     def days(self, contract: ContractId) -> Sequence[DayOfPrints]:
@@ -35,6 +37,10 @@ class CatalogPrints:
     def read(self, contract: ContractId, day: date) -> TickColumns:
         """See `Prints`."""
         return self._catalog.read(contract, day)
+
+    def content(self, contract: ContractId, day: date) -> str:
+        """See `Prints`: as the day's file says it, every byte of which is checked when it is read."""
+        return self._contents[contract][day]
 
     def ends_ns(self, contract: ContractId, last_day: date) -> int:
         """See `Prints`: a day that was recorded does not say whether it was cut off."""

@@ -8,6 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
+from leadline.catalog.entry import content_hash
 from leadline.ingestion.days import TradingDays, day_of
 from leadline.ingestion.months import market_of
 from leadline.ingestion.sources import CODA_NS
@@ -43,6 +44,9 @@ class Prints(Protocol):
         Raises OSError for a file that cannot be read.
         """
 
+    def content(self, contract: ContractId, day: date) -> str:
+        """The hash of the prints of one of these days, as `leadline.catalog.entry.content_hash` makes it."""
+
     def ends_ns(self, contract: ContractId, last_day: date) -> int:
         """A tape that ends with this day has nothing more before this; 0 where nobody knows."""
 
@@ -75,6 +79,10 @@ class PrintsInMemory:
     def read(self, contract: ContractId, day: date) -> TickColumns:
         """See `Prints`."""
         return self._days[contract][day]
+
+    def content(self, contract: ContractId, day: date) -> str:
+        """See `Prints`."""
+        return content_hash(contract, day, self._days[contract][day])
 
     def ends_ns(self, contract: ContractId, last_day: date) -> int:
         """See `Prints`."""

@@ -8,6 +8,7 @@ from decimal import Decimal
 from itertools import pairwise
 
 from leadline.backtest.account import AccountRun
+from leadline.backtest.causes import Cause, cause_of
 from leadline.backtest.equity import EquityLine, equity_line
 from leadline.backtest.figures import (
     Interval,
@@ -20,13 +21,12 @@ from leadline.backtest.figures import (
     win_rate,
 )
 from leadline.backtest.gathered import Gathered, TierDay
-from leadline.backtest.market import EntryBar
+from leadline.backtest.identity import Identity
 from leadline.backtest.run import Outcome
 from leadline.model.ids import AccountId, StrategyId
 from leadline.model.manifest.specs import TradingStrategy, calendar_of_spec, session_of
 from leadline.model.market.calendars import Session
 from leadline.model.market.hours import local_datetime
-from leadline.model.proposals import Decision
 from leadline.model.worth import booked, places
 from leadline.views.trades import EquityPoint, Reasons, Trade, trades_of
 
@@ -111,14 +111,6 @@ class Figures:
 
 
 @dataclass(frozen=True, slots=True)
-class Cause:
-    """The reason of a trade: the decision that opened it, and the bar at which it was made, where that is kept."""
-
-    decision: Decision | None
-    entry: EntryBar | None
-
-
-@dataclass(frozen=True, slots=True)
 class AccountResult:
     """One account at the end of a backtest. Money is in its currency, times are ns UTC.
 
@@ -156,6 +148,7 @@ class BacktestResult:
     """A backtest as a whole: its first and last traded day, how many there are, and its accounts by name.
 
     `missing` are sessions that the market had and the prints have not: of the history, or between first and last day.
+    `identity` is what it follows from; None for one that nobody keeps, such as a variant of a study.
     """
 
     first: date
@@ -165,10 +158,11 @@ class BacktestResult:
     digest: str
     accounts: tuple[AccountResult, ...]
     missing: tuple[date, ...] = ()
+    identity: Identity | None = None
 
 
-def result_of(outcome: Outcome, gathered: Gathered) -> BacktestResult:
-    """The results of an outcome; `gathered` has seen its days."""
+def result_of(outcome: Outcome, gathered: Gathered, identity: Identity | None = None) -> BacktestResult:
+    """The results of an outcome; `gathered` has seen its days. identity: see `BacktestResult`."""
     days = outcome.days.traded
     return BacktestResult(
         first=days[0].day,
@@ -178,6 +172,7 @@ def result_of(outcome: Outcome, gathered: Gathered) -> BacktestResult:
         digest=outcome.digest,
         accounts=tuple(_account(name, run, outcome, gathered) for name, run in outcome.accounts.items()),
         missing=outcome.days.plan.missing,
+        identity=identity,
     )
 
 
@@ -361,4 +356,4 @@ def _zone(strategy: TradingStrategy) -> str:
 def _cause(trade: Trade, run: AccountRun, gathered: Gathered) -> Cause:
     decision = run.records.decisions.get(trade.decision_id)
     entry = None if decision is None else gathered.entry_bar(decision.strategy, decision.bar_key)
-    return Cause(decision, entry)
+    return cause_of(decision, entry)

@@ -3,27 +3,43 @@
 from dataclasses import dataclass
 from datetime import date
 
+from leadline.backtest.code import code_of
+from leadline.backtest.days import BacktestDays
 from leadline.backtest.feeds import prints_of
+from leadline.backtest.identity import Identity, data_of, manifests_document
 from leadline.backtest.prints import Prints
 from leadline.cli.manifests import checked_plan, day_of, plan_of
 from leadline.cli.options import PlanOptions
+from leadline.ingestion.params import FeedParams
 from leadline.ingestion.runs import DEFAULT_TRADE_FROM
 from leadline.local.binding import feed_params
 from leadline.model.errors import InvalidInput
+from leadline.model.manifest.own_markets import in_force
 from leadline.plan.plan import Plan
 
 
 @dataclass(frozen=True, slots=True)
 class BacktestInputs:
-    """A plan, the prints of its feed, and the range of trading days, both included.
+    """A plan, its feed with the prints of it, and the range of trading days, both included.
 
     None: the first day that has its history, and the last at hand.
     """
 
     plan: Plan
+    feed: FeedParams
     prints: Prints
     first: date | None
     last: date | None
+
+    def identity(self, days: BacktestDays) -> Identity:
+        """The identity of a backtest of these days."""
+        plan, traded = self.plan, days.traded
+        settings = {"seed": self.feed.seed} if self.feed.kind == "sim" else {}
+        return Identity(
+            code_of(plan.strategies),
+            manifests_document(plan.accounts, plan.strategies, traded[0].day, traded[-1].day, in_force()),
+            data_of(self.feed.kind, settings, self.prints, days),
+        )
 
 
 def backtest_inputs(planned: PlanOptions, to: str | None) -> BacktestInputs:
@@ -41,10 +57,11 @@ def backtest_inputs(planned: PlanOptions, to: str | None) -> BacktestInputs:
         params = feed_params(plan, files)
         assert params.feed.catalog is not None
         kept = CatalogPrints(params.feed.catalog, params.instruments, params.trade_from or DEFAULT_TRADE_FROM)
-        return _in_order(BacktestInputs(plan, kept, params.trade_from, last))
+        return _in_order(BacktestInputs(plan, params.feed, kept, params.trade_from, last))
     checked = checked_plan(planned)
-    prints = prints_of(checked.feed, feed_params(checked.plan, checked.files))
-    return _in_order(BacktestInputs(checked.plan, prints, checked.feed.plan.trade_from, last))
+    params = feed_params(checked.plan, checked.files)
+    prints = prints_of(checked.feed, params)
+    return _in_order(BacktestInputs(checked.plan, params.feed, prints, checked.feed.plan.trade_from, last))
 
 
 def _in_order(inputs: BacktestInputs) -> BacktestInputs:

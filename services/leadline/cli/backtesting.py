@@ -9,13 +9,14 @@ from leadline.backtest.documents import result_document
 from leadline.backtest.engine import Accounts
 from leadline.backtest.gathered import Gathered
 from leadline.backtest.market import DayResult
-from leadline.backtest.results import result_of
+from leadline.backtest.results import BacktestResult, result_of
 from leadline.backtest.run import run_backtest
 from leadline.backtest.workers import suitable_workers
 from leadline.cli.backtest_inputs import backtest_inputs
 from leadline.cli.options import Output, PlanOptions
-from leadline.cli.output import people_console, print_json
+from leadline.cli.output import announce_written, people_console, print_json
 from leadline.cli.reporting import check_place
+from leadline.local.data_dir import DataDir
 from leadline.model.counted import counted
 from leadline.report.backtest import render_backtest
 from leadline.report.tearsheet import write_tearsheet
@@ -25,7 +26,8 @@ from leadline.report.tearsheet import write_tearsheet
 class BacktestOptions:
     """The last day of a backtest (None: as far as the feed reaches), and its processes (None: as suits the days).
 
-    `report` is where its page goes, `tables` the folder for its tables; None: they are not written.
+    `report` is where its page goes, `tables` the folder for its tables, `data_dir` the directory in which its results
+    are kept; None: they are not written.
     """
 
     last: str | None
@@ -33,15 +35,23 @@ class BacktestOptions:
     output: Output
     report: Path | None = None
     tables: Path | None = None
+    data_dir: Path | None = None
 
 
 def run_backtest_command(planned: PlanOptions, options: BacktestOptions) -> None:
-    """Run it and print its results. Raises what `leadline up` would raise before it starts, and as `run_backtest`."""
-    if options.report is not None:
-        check_place(options.report, "--report")
-    if options.tables is not None:
-        check_place(options.tables / "trades.csv", "--tables")
+    """Run it, keep its results and print them.
+
+    Raises what `leadline up` would raise before it starts, NotPrivate for a data directory that is not this user's, and
+    as `run_backtest`.
+    """
+    check_places(options.report, options.tables)
     inputs = backtest_inputs(planned, options.last)
+    folder = None
+    if options.data_dir is not None:
+        from leadline.backtest.kept import FOLDER  # noqa: PLC0415 - what a backtest that is not kept does not need
+
+        folder = DataDir(options.data_dir).make_results_dir(FOLDER)
+        check_place(folder / "about.json", "--data-dir")
     plan, prints = inputs.plan, inputs.prints
     workers = options.workers or suitable_workers(prints)
     began = perf_counter()
@@ -52,18 +62,39 @@ def run_backtest_command(planned: PlanOptions, options: BacktestOptions) -> None
         _progress(day, accounts)
 
     outcome = run_backtest(plan.accounts, plan.strategies, prints, inputs.first, inputs.last, seen, workers)
-    result, seconds = result_of(outcome, gathered), perf_counter() - began
-    if options.report is not None:
-        options.report.parent.mkdir(parents=True, exist_ok=True)
-        write_tearsheet(result, options.report)
-    if options.tables is not None:
-        from leadline.report.tables import write_tables  # noqa: PLC0415 - Arrow, which nothing else here needs
-
-        write_tables(result, options.tables)
+    identity = inputs.identity(outcome.days)
+    result, seconds = result_of(outcome, gathered, identity), perf_counter() - began
     if options.output is Output.JSON:
         print_json(result_document(result))
-        return
-    render_backtest(result, seconds, people_console())
+    else:
+        render_backtest(result, people_console(), seconds)
+    write_results(result, options.report, options.tables)
+    if folder is not None:
+        from leadline.backtest.kept import keep, store_of  # noqa: PLC0415 - as above
+        from leadline.report.tables import parquet_files  # noqa: PLC0415 - Arrow, which nothing else here needs
+
+        announce_written(keep(store_of(folder), result, identity, parquet_files(result)))
+
+
+def check_places(report: Path | None, tables: Path | None) -> None:
+    """Whether a page and tables can be written there. Raises InvalidInput that names the option."""
+    if report is not None:
+        check_place(report, "--report")
+    if tables is not None:
+        check_place(tables / "trades.csv", "--tables")
+
+
+def write_results(result: BacktestResult, report: Path | None, tables: Path | None) -> None:
+    """Write the page and the tables of a backtest where places for them are given, and say so. Raises OSError."""
+    if report is not None:
+        report.parent.mkdir(parents=True, exist_ok=True)
+        write_tearsheet(result, report)
+        announce_written(report)
+    if tables is not None:
+        from leadline.report.tables import write_tables  # noqa: PLC0415 - as above
+
+        write_tables(result, tables)
+        announce_written(tables)
 
 
 def _progress(result: DayResult, accounts: Accounts) -> None:

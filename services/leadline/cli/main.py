@@ -4,51 +4,29 @@ Loaded here is what help needs. The code of a command is loaded when it runs.
 """
 
 import sys
-from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Final
+from collections.abc import Sequence
+from typing import Annotated, Final
 
 import typer
-from typer.core import TyperCommand
 from typer.exceptions import TyperException
 
-from leadline.cli.commands import acting, analysis, data, operator, processes, reading, reporting, running, schema
-from leadline.cli.pipes import ended_by_a_closed_pipe, nobody_reads
-from leadline.cli.usage import as_typed, options_of, require_once, require_values, usage_text
-from leadline.model.errors import LeadlineError, error_text, is_utf8
-
-EXIT_FAILED: Final = 1
-EXIT_BAD_INPUT: Final = 2
-
-
-class RunningCommand(TyperCommand):
-    """A command whose own words are the only ones on standard output, and which says why it failed."""
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """As its parser does it, which takes the last of two values, and an empty one: here both are refused."""
-        values, _, given = self.make_parser(ctx).parse_args(args=list(args))
-        require_once(given)
-        require_values(given, values)
-        return super().parse_args(ctx, args)
-
-    def invoke(self, ctx: Any) -> Any:
-        """Run it, with the log set up: warnings, on standard error. Errors name options as they are typed."""
-        import logging
-
-        import structlog
-
-        # A service configures its own log when it starts.
-        structlog.configure(
-            wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
-            # Whatever standard error is when something is said.
-            logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
-        )
-        try:
-            return super().invoke(ctx)
-        except Exception as error:
-            code = _report_error(error, options_of(self.params))
-            if code is None:
-                raise
-            raise typer.Exit(code) from error
+from leadline.cli.commands import (
+    acting,
+    analysis,
+    backtest,
+    data,
+    operator,
+    processes,
+    reading,
+    reporting,
+    running,
+    schema,
+)
+from leadline.cli.failures import EXIT_BAD_INPUT, EXIT_FAILED, report_error
+from leadline.cli.pipes import ended_by_a_closed_pipe
+from leadline.cli.running_commands import RunningCommand, RunningGroup
+from leadline.cli.usage import usage_text
+from leadline.model.errors import is_utf8
 
 
 def _print_version(wanted: bool) -> None:
@@ -80,6 +58,7 @@ def _options(
 
 
 _GROUPS: Final = {
+    "backtest": backtest.app,
     "data": data.app,
     "db": schema.database,
     "bus": schema.bus,
@@ -89,7 +68,7 @@ _GROUPS: Final = {
 for commands in (running.app, reading.app, acting.app, reporting.app, analysis.app, processes.app):
     app.registered_commands += commands.registered_commands
 for name, group in _GROUPS.items():
-    app.add_typer(group, name=name)
+    app.add_typer(group, name=name, cls=RunningGroup)
 for command in [*app.registered_commands, *(each for group in _GROUPS.values() for each in group.registered_commands)]:
     command.cls = RunningCommand
 
@@ -118,7 +97,7 @@ def run(arguments: Sequence[str]) -> int:
             raise BrokenPipeError from None
         return left.code if isinstance(left.code, int) else EXIT_FAILED if left.code else 0
     except Exception as error:  # of what is looked at before a command runs
-        code = _report_error(error, {})
+        code = report_error(error, {})
         if code is None:
             raise
         return code
@@ -131,31 +110,6 @@ def _report_usage(text: str) -> int:
 
     complain(text)
     return EXIT_BAD_INPUT
-
-
-def _report_error(error: Exception, options: Mapping[str, str]) -> int | None:
-    """Say why the command failed. Returns its exit code; None, and nothing is said, for a fault of the program.
-
-    options: how the command's options are typed, by the settings that errors name.
-    """
-    if isinstance(error, TyperException | typer.Exit | typer.Abort):
-        return None
-    if isinstance(error, BrokenPipeError) and nobody_reads():
-        return None
-    from grpc.aio import AioRpcError
-
-    from leadline.cli.output import complain
-    from leadline.runtime.rpc.errors import explain
-    from leadline.runtime.rpc.failures import BAD_INPUT
-
-    if isinstance(error, AioRpcError):
-        complain(as_typed(explain(error), options))
-        return EXIT_BAD_INPUT if error.code() in BAD_INPUT else EXIT_FAILED
-    if isinstance(error, LeadlineError | OSError):
-        complain(as_typed(error_text(error), options))
-        status = getattr(error, "grpc_status", "")
-        return EXIT_BAD_INPUT if status in {code.name for code in BAD_INPUT} else EXIT_FAILED
-    return None
 
 
 if __name__ == "__main__":

@@ -90,6 +90,17 @@ DataDirOption = Annotated[
         callback=_knowing_its_instruments,
     ),
 ]
+KeptDirOption = Annotated[
+    Path,
+    typer.Option(
+        "--data-dir",
+        metavar="FOLDER",
+        help="Directory of the stack, in whose folder `backtests` results are kept.",
+        file_okay=False,
+        default_factory=_default_data_dir,
+        show_default="~/.local/share/leadline",
+    ),
+]
 CatalogOption = Annotated[
     Path,
     typer.Option(

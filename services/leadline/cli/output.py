@@ -137,6 +137,11 @@ def announce_reading(files: Collection[str]) -> None:
         print(f"leadline: reading {printable(', '.join(sorted(files)))}", file=sys.stderr, flush=True)
 
 
+def announce_written(path: Path) -> None:
+    """Say on standard error that a file or folder is written now, and where it lies."""
+    print(f"leadline: wrote {printable(path)}", file=sys.stderr, flush=True)
+
+
 def halt_text(halt: Halt) -> str:
     """A halt of an account in one line."""
     return f"halt {halt.number} ({halt.source.lower()}, by {halt.by}, {moment(halt.at_ns)}): {halt.reason}"

@@ -152,6 +152,15 @@ class DataDir:
         """The folder that a workload keeps its own files in."""
         return self._folder("volumes") / workload
 
+    def results_dir(self, kind: str) -> Path:
+        """The folder of the results of a kind that are kept here; nobody makes it for those who only read."""
+        return self.root / kind
+
+    def make_results_dir(self, kind: str) -> Path:
+        """As `results_dir`, made with the directory where it is missing. Raises NotPrivate, InvalidInput, OSError."""
+        self._make_root()
+        return self._folder(kind)
+
     def ensure_token_key(self) -> None:
         """Make the key that signs tokens when there is none. Raises NotPrivate for one that others may open."""
         _ensure_secret(self.token_key_file)

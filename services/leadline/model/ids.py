@@ -26,6 +26,8 @@ ClientOrderId = NewType("ClientOrderId", str)
 """An order, by the id that its account gives it before it is sent."""
 FillId = NewType("FillId", str)
 """One execution at a venue."""
+BacktestId = NewType("BacktestId", str)
+"""A backtest, by its code, its manifests and its data."""
 ContractId = NewType("ContractId", str)
 """A contract by its canonical name: `ESZ2025`, or the root of what does not expire. A root that rolls is none."""
 

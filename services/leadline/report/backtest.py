@@ -20,17 +20,22 @@ _LONGEST_RULE = 100
 _MOST_DAYS = 31
 
 
-def render_backtest(result: BacktestResult, seconds: float, console: Console) -> None:
-    """Print the results of a backtest: each account's figures, and its trades by what they have in common."""
+def render_backtest(result: BacktestResult, console: Console, seconds: float | None = None) -> None:
+    """Print the results of a backtest: each account's figures, and its trades by what they have in common.
+
+    seconds: how long it took; None for one that is shown again.
+    """
     for account in result.accounts:
         heading = Text.assemble((printable(account.account), "bold"), f" from {result.first} to {result.last}")
         console.print(Rule(heading), width=min(console.width, _LONGEST_RULE))
         _render(account, console)
     if result.missing:
         console.print(plain_text(missing_text(result.missing), "bold yellow"))
-    prints = counted(result.prints, "print")
-    summary = f"{counted(result.days, 'day')}, {prints} in {seconds:.1f} s; digest {result.digest}"
+    took = "" if seconds is None else f" in {seconds:.1f} s"
+    summary = f"{counted(result.days, 'day')}, {counted(result.prints, 'print')}{took}; digest {result.digest}"
     console.print(plain_text(summary, "dim"))
+    if result.identity is not None:
+        console.print(plain_text(f"backtest {result.identity.id}, code {result.identity.code}", "dim"))
 
 
 def _render(account: AccountResult, console: Console) -> None:

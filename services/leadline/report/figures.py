@@ -1,6 +1,6 @@
 """The figures of a backtest in words, as the terminal and the page show them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 from typing import Final
@@ -9,6 +9,18 @@ from leadline.backtest.results import AccountResult, TierChange
 
 NO_FIGURE: Final = "–"
 """Stands for a figure that is not defined: a ratio whose divisor is zero."""
+
+
+def figure_text(name: str, value: Decimal | None, places: int) -> str:
+    """A figure by its name in a document, as people read it; a dash where it is not defined."""
+    if value is None:
+        return NO_FIGURE
+    return _FORMS.get(name, _amount)(value, places)
+
+
+def figure_name(name: str) -> str:
+    """A figure's name in a document, as people read it."""
+    return _NAMES.get(name, name.replace("_", " "))
 
 
 def figure_rows(result: AccountResult) -> list[tuple[str, str]]:
@@ -67,3 +79,34 @@ def words(name: str) -> str:
 def missing_text(days: Sequence[date]) -> str:
     """The sessions that a backtest should have had, in a line; empty where none is missing."""
     return f"sessions that were not at hand: {', '.join(day.isoformat() for day in days)}" if days else ""
+
+
+def _amount(value: Decimal, places: int) -> str:
+    return f"{value:,.{places}f}"
+
+
+def _count(value: Decimal, places: int) -> str:
+    del places
+    return f"{value:,.0f}"
+
+
+_FORMS: Final[Mapping[str, Callable[[Decimal, int], str]]] = {
+    **dict.fromkeys(("session_days", "win_days", "trade_count", "wins", "losses"), _count),
+    **dict.fromkeys(("net", "open_result", "net_a_day", "average_win", "average_loss"), signed),
+    **dict.fromkeys(("win_rate", "exposure"), lambda value, _: percent(value)),
+    **dict.fromkeys(("profit_factor", "sharpe", "sortino"), lambda value, _: ratio(value)),
+}
+_NAMES: Final = {
+    "net": "net result",
+    "start_equity": "equity at the start",
+    "end_equity": "equity at the end",
+    "trade_count": "trades",
+    "wins": "trades won",
+    "losses": "trades lost",
+    "open_result": "open, not in the net result",
+    "max_drawdown": "largest drawdown",
+    "net_a_day": "result a day",
+    "win_days": "days won",
+    "sharpe": "Sharpe ratio",
+    "sortino": "Sortino ratio",
+}

@@ -4,7 +4,7 @@ from collections.abc import Collection
 from html import escape
 from typing import Final
 
-from leadline.model.bars import Bar
+from leadline.backtest.causes import Footprint
 from leadline.views.prices import price_text
 
 MOST_ROWS: Final = 60
@@ -17,24 +17,23 @@ _HALF: Final = 150
 _TOP: Final = 22
 
 
-def footprint(bar: Bar, marked: Collection[int]) -> str:
+def footprint(bar: Footprint, marked: Collection[int]) -> str:
     """Volume of sellers to the left and of buyers to the right of each price, the highest price first.
 
     The value area is shaded and the point of control framed; `marked` are the prices, in ticks, that get a dot.
     """
-    rows = bar.rows
     places = _shown(bar)
-    most = max(1, *(int(max(rows.bid[place], rows.ask[place])) for place in places))
+    most = max(1, *(max(bar.sold[place], bar.bought[place]) for place in places))
     height = _TOP + _ROW * len(places) + 6
-    name = escape(f"Footprint of the bar {bar.key.text()}")
+    name = escape(f"Footprint of the bar {bar.bar}")
     parts = [
         f'<svg viewBox="0 0 {_WIDTH} {height}" role="img" aria-label="{name}"><title>{name}</title>',
         f'<text x="{_CENTRE - 8}" y="14" text-anchor="end">sold</text><text x="{_CENTRE + 8}" y="14">bought</text>',
     ]
     for line, place in enumerate(places):
-        top, price = _TOP + line * _ROW, int(rows.price[place])
-        bid, ask = int(rows.bid[place]), int(rows.ask[place])
-        if bar.value_area_low <= price <= bar.value_area_high:
+        top, price = _TOP + line * _ROW, bar.rows_ticks[place]
+        bid, ask = bar.sold[place], bar.bought[place]
+        if bar.value_area_low_ticks <= price <= bar.value_area_high_ticks:
             parts.append(f'<rect x="{_PRICE}" y="{top}" width="{_WIDTH - _PRICE}" height="{_ROW}" fill="var(--line)" '
                          'opacity="0.5"/>')  # fmt: skip
         left, right = _HALF * bid / most, _HALF * ask / most
@@ -42,11 +41,11 @@ def footprint(bar: Bar, marked: Collection[int]) -> str:
             f'<rect x="{_CENTRE - left:.1f}" y="{top + 2}" width="{left:.1f}" height="{_ROW - 4}" fill="var(--down)" '
             f'opacity="0.55"/><rect x="{_CENTRE}" y="{top + 2}" width="{right:.1f}" height="{_ROW - 4}" '
             f'fill="var(--up)" opacity="0.55"/>'
-            f'<text x="{_PRICE - 10}" y="{top + 13}" text-anchor="end">{escape(price_text(bar.key.contract, price))}'
+            f'<text x="{_PRICE - 10}" y="{top + 13}" text-anchor="end">{escape(price_text(bar.contract, price))}'
             f'</text><text class=v x="{_CENTRE - 5}" y="{top + 13}" text-anchor="end">{bid}</text>'
             f'<text class=v x="{_CENTRE + 5}" y="{top + 13}">{ask}</text>'
         )
-        if price == bar.poc:
+        if price == bar.poc_ticks:
             parts.append(f'<rect x="{_PRICE}" y="{top}" width="{_WIDTH - _PRICE - 1}" height="{_ROW}" fill="none" '
                          'stroke="var(--mark)"/>')  # fmt: skip
         if any(price <= each < price + bar.ticks_per_row for each in marked):
@@ -55,8 +54,8 @@ def footprint(bar: Bar, marked: Collection[int]) -> str:
     return "".join(parts)
 
 
-def _shown(bar: Bar) -> list[int]:
+def _shown(bar: Footprint) -> list[int]:
     """The places of the rows that are drawn, the highest price first."""
-    prices = [int(price) for price in bar.rows.price]
-    nearest = sorted(range(len(prices)), key=lambda place: (abs(prices[place] - bar.poc), place))[:MOST_ROWS]
+    prices = bar.rows_ticks
+    nearest = sorted(range(len(prices)), key=lambda place: (abs(prices[place] - bar.poc_ticks), place))[:MOST_ROWS]
     return sorted(nearest, reverse=True)

@@ -45,11 +45,23 @@ def write_tables(result: BacktestResult, folder: Path) -> None:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(column for column, _ in table.columns)
             writer.writerows([_text(value) for value in row] for row in table.rows)
+    for name, content in parquet_files(result).items():
+        (folder / name).write_bytes(content)
+
+
+def parquet_files(result: BacktestResult) -> dict[str, bytes]:
+    """Each table as `<name>.parquet`; its metadata have the id of the backtest as `leadline.backtest`."""
+    pairs = {} if result.identity is None else {"leadline.backtest": result.identity.id}
+    files = {}
+    for name, table in tables_of(result).items():
         columns = {
             column: pa.array([_exact(row[place]) for row in table.rows], _KINDS[kind])
             for place, (column, kind) in enumerate(table.columns)
         }
-        pq.write_table(pa.table(columns), folder / f"{name}.parquet", compression="zstd")
+        sink = pa.BufferOutputStream()
+        pq.write_table(pa.table(columns, metadata=pairs), sink, compression="zstd")
+        files[f"{name}.parquet"] = sink.getvalue().to_pybytes()
+    return files
 
 
 def _trades(result: BacktestResult) -> Table:

@@ -7,7 +7,8 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Final
 
-from leadline.backtest.results import AccountResult, BacktestResult, Cause, Group, months_of
+from leadline.backtest.causes import Cause
+from leadline.backtest.results import AccountResult, BacktestResult, Group, months_of
 from leadline.model.counted import counted
 from leadline.report.clock import day_and_time, month_and_time, zone_name
 from leadline.report.figures import figure_rows, missing_text, ratio, tier_text, words
@@ -45,6 +46,9 @@ def write_tearsheet(result: BacktestResult, path: Path) -> None:
         f"<h1>Backtest from {result.first} to {result.last}</h1><p class=soft>{days}, {prints}. Digest "
         f"<code>{escape(result.digest)}</code>. Times are in {escape(zone_name())} unless a table says otherwise.</p>"
     )
+    if result.identity is not None:
+        of = f"<code>{escape(result.identity.id)}</code>, code {escape(str(result.identity.code))}"
+        head += f"<p class=soft>Backtest {of}.</p>"
     if result.missing:
         head += f"<p><b>{escape(missing_text(result.missing))}</b></p>"
     body = head + "".join(_account(each) for each in result.accounts)
@@ -203,30 +207,28 @@ def _trade(trade: Trade, cause: Cause, places: int) -> str:
 
 
 def _cause(cause: Cause) -> str:
-    if cause.entry is None:
+    bar = cause.footprint
+    if bar is None:
         return "<p class=soft>The bar of this entry is not kept.</p>"
-    bar, said = cause.entry.bar, cause.entry.said
     rows = [
         (
             words(each.pattern),
-            each.direction.value.lower(),
-            price_text(bar.key.contract, each.price),
-            f"{each.strength:.2f}",
+            each.direction.lower(),
+            each.price,
+            f"{Decimal(each.strength):.2f}",
             "approved" if each.approved else words(each.rejection),
-            "; ".join(f"{words(name)} {_value(value)}" for name, value in sorted(each.evidence.items())),
+            "; ".join(f"{words(name)} {_value(value)}" for name, value in each.evidence.items()),
         )
-        for each in sorted(said.signals, key=lambda one: not one.approved)
+        for each in sorted(cause.signals, key=lambda one: not one.approved)
     ]
     heads = ("Pattern", "Side", "Price", "Strength", "Router", "Evidence, prices in ticks")
-    decided = ""
-    if cause.decision is not None:
-        sums = "; ".join(f"{words(name)} {value}" for name, value in cause.decision.arithmetic)
-        decided = f"<p class=soft>Size: {escape(sums)}</p>" if sums else ""
-    high, low, close = (price_text(bar.key.contract, each) for each in (bar.high, bar.low, bar.close))
-    what = f"{bar.key.text()}: {low} to {high}, close {close}, volume {bar.volume:,}, delta {bar.delta:+,}"
-    if len(bar.rows) > MOST_ROWS:
-        what += f"; {MOST_ROWS} of {len(bar.rows)} rows, around the point of control"
-    drawn = footprint(bar, {each.price for each in said.signals if each.approved})
+    sums = "; ".join(f"{words(name)} {value}" for name, value in cause.size.items())
+    decided = f"<p class=soft>Size: {escape(sums)}</p>" if sums else ""
+    high, low, close = (price_text(bar.contract, each) for each in (bar.high_ticks, bar.low_ticks, bar.close_ticks))
+    what = f"{bar.bar}: {low} to {high}, close {close}, volume {bar.volume:,}, delta {bar.delta:+,}"
+    if len(bar.rows_ticks) > MOST_ROWS:
+        what += f"; {MOST_ROWS} of {len(bar.rows_ticks)} rows, around the point of control"
+    drawn = footprint(bar, {each.price_ticks for each in cause.signals if each.approved})
     evidence = f"<div class=evidence>{table(heads, rows, ('Price', 'Strength'))}</div>"
     return f"<div class=why>{drawn}<div><p>{escape(what)}</p>{decided}{evidence}</div></div>"
 

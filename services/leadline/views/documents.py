@@ -1,4 +1,4 @@
-"""Values as JSON documents: what `--output json` prints, in one place.
+"""Values as JSON documents, and back: what `--output json` prints, in one place.
 
 A document has a value's fields in their order, under their names; a field that is absent is left out. Whole numbers are
 numbers, decimals are text. A `Choice` is in small letters; patterns and regimes are spelled as manifests spell them.
@@ -11,7 +11,7 @@ from decimal import Decimal
 from enum import Enum
 from functools import cache
 from types import NoneType, UnionType
-from typing import Any, Union, get_args, get_origin, get_type_hints
+from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from leadline.model.orders import Order
 from leadline.views.market import StatusView
@@ -21,6 +21,8 @@ from leadline.views.signals import SignalledBar
 from leadline.views.trades import Trade
 from leadline.views.values import Choice, OrderView, PositionView
 
+ValueT = TypeVar("ValueT")
+
 
 def document(value: Any) -> dict[str, Any]:
     """The document of one value."""
@@ -28,6 +30,24 @@ def document(value: Any) -> dict[str, Any]:
     return {
         name: _plain(found, hint) for name, hint in _hints(kind).items() if (found := getattr(value, name)) is not None
     }
+
+
+def value_of(kind: type[ValueT], found: Mapping[str, Any]) -> ValueT:
+    """The value of a kind, a dataclass, of which `document` made this; what else is there does not count.
+
+    Raises KeyError for a field that is missing, and TypeError, ValueError or ArithmeticError for one of another kind.
+    """
+    of: Any = kind
+    hints, values = _hints(of), {}
+    for field in dataclasses.fields(of):
+        hint = hints[field.name]
+        if field.name in found:
+            values[field.name] = _valued(found[field.name], hint)
+        elif NoneType in get_args(hint):
+            values[field.name] = None
+        else:
+            raise KeyError(field.name)
+    return kind(**values)
 
 
 def by_account(found: Mapping[str, list[OrderView]] | Mapping[str, list[PositionView]]) -> list[dict[str, Any]]:
@@ -136,3 +156,30 @@ def _plain(value: Any, hint: Any) -> Any:
     if origin is Mapping or origin is dict:
         return {key: _plain(each, inner[1]) for key, each in value.items()}
     return value
+
+
+def _valued(found: Any, hint: Any) -> Any:
+    """The value that `_plain` made this of."""
+    origin, inner = get_origin(hint), get_args(hint)
+    if origin in {Union, UnionType}:
+        (kind,) = (each for each in inner if each is not NoneType)
+        return _valued(found, kind)
+    if origin is tuple:
+        kinds = inner if inner[-1] is not Ellipsis else [inner[0]] * len(found)
+        return tuple(_valued(each, kind) for each, kind in zip(found, kinds, strict=True))
+    if origin is Mapping or origin is dict:
+        return {key: _valued(each, inner[1]) for key, each in found.items()}
+    of = getattr(hint, "__supertype__", hint)  # an id is text
+    if dataclasses.is_dataclass(of):
+        return value_of(of, found)  # type: ignore[arg-type]
+    if of is Decimal:
+        return Decimal(found)
+    if of is date:
+        return date.fromisoformat(found)
+    if isinstance(of, type) and issubclass(of, Enum):
+        return of({str(each.value).lower(): each.value for each in of}[found])
+    if of == Choice:
+        return found.upper()
+    if of is not Any and isinstance(of, type) and not isinstance(found, of):
+        raise TypeError(f"{found!r} is no {of.__name__}")
+    return found

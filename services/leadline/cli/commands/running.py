@@ -1,4 +1,4 @@
-"""`leadline up`, `leadline plan` and `leadline backtest`."""
+"""`leadline up` and `leadline plan`."""
 
 from pathlib import Path
 from typing import Annotated
@@ -129,76 +129,3 @@ def show_plan(
         catalog=catalog,
     )
     print_plan(options, output, data_dir)
-
-
-@app.command(
-    short_help="Take manifests through a range of days, in one process.",
-    epilog="Example: leadline backtest -f examples/mes-orderflow.yaml --sessions 20",
-)
-def backtest(
-    manifests: ManifestOption,
-    feed: FeedOption = None,
-    trade_from: Annotated[
-        str | None,
-        typer.Option(
-            "--from", metavar="DATE", help="First trading day that is traded, YYYY-MM-DD.", show_default="the feed's"
-        ),
-    ] = None,
-    to: Annotated[
-        str | None, typer.Option("--to", metavar="DATE", help="Last trading day, included.", show_default="the feed's")
-    ] = None,
-    seed: SeedOption = None,
-    sessions: SessionsOption = None,
-    catalog: FeedCatalogOption = None,
-    max_kept_out: MaxKeptOutOption = 1.0,
-    instruments: InstrumentsOption = None,
-    workers: Annotated[
-        int | None,
-        typer.Option(
-            "--workers",
-            metavar="NUMBER",
-            min=1,
-            max=256,
-            help="Processes that make bars and signals. The result is the same with any number.",
-            show_default="one per core, and only one for a few days",
-        ),
-    ] = None,
-    report: Annotated[
-        Path | None,
-        typer.Option(
-            "--report",
-            metavar="FILE",
-            help="Where a page of the results goes, with each trade's footprint.",
-            show_default="no page",
-        ),
-    ] = None,
-    tables: Annotated[
-        Path | None,
-        typer.Option(
-            "--tables",
-            metavar="FOLDER",
-            help="Where trades, days and equity go, as CSV and as Parquet.",
-            show_default="no files",
-        ),
-    ] = None,
-    tz: ZoneOption = "UTC",
-    output: OutputOption = Output.TEXT,
-) -> None:
-    """Take manifests through a range of days: prints, bars, signals, risk, account and paper venue in one process.
-
-    The same cores decide as in a run of the platform, so the digest is the same. No server is started.
-    """
-    del tz  # its callback has answered
-    from leadline.cli.backtesting import BacktestOptions, run_backtest_command
-
-    planned = PlanOptions(
-        manifests,
-        feed or (),
-        trade_from,
-        seed,
-        sessions,
-        max_kept_out=max_kept_out,
-        instruments=instruments or (),
-        catalog=catalog,
-    )
-    run_backtest_command(planned, BacktestOptions(to, workers, output, report, tables))
