@@ -127,7 +127,7 @@ def test_held_and_entering_count_as_trades_and_as_exposure():
     book, _ = book_of(entry, stop(19_984), position=-2)
     view = view_of(book)
     assert (view.open_trades, view.exposure) == (1, 4)
-    book.positions[StrategyId("default/mes"), ES] = position_of(1, contract=ES)
+    book.positions = {**book.positions, (StrategyId("default/mes"), ES): position_of(1, contract=ES)}
     assert (view_of(book).open_trades, view_of(book).exposure) == (2, 5)
     assert (view_of(book_of()[0]).open_trades, view_of(book_of()[0]).exposure) == (0, 0)
     assert view_of(book_of(entry)[0]).open_trades == 1
@@ -155,11 +155,11 @@ def test_entries_and_orders_are_counted_over_an_hour_and_over_a_second():
     assert view_of(book).entries_last_hour == 2
     for number, at in enumerate((now - SECOND, now - SECOND + 1, now)):
         order = order_of(S.FILLED, client_id=f"o{number}", decided_at_ns=at)
-        book.orders[order.client_id] = order
+        book.orders = {**book.orders, order.client_id: order}
     assert view_of(book).orders_last_second == 2
     leg = stop(19_984, decided_at_ns=now)
     other = order_of(S.FILLED, client_id="other", strategy="default/other", decided_at_ns=now)
-    book.orders |= {leg.client_id: leg, other.client_id: other}
+    book.orders = {**book.orders, leg.client_id: leg, other.client_id: other}
     assert view_of(book).orders_last_second == 3
     assert settings(book, book.strategies[StrategyId("default/mes")]).day.orders_last_second == 2
 
@@ -181,7 +181,7 @@ def test_a_strategy_is_shown_with_its_own_day():
     owner = book.strategies[StrategyId("default/mes")]
     owner.realised, owner.trades, owner.block = D(-7), 2, Block.DAY_LOSS
     other = order_of(S.WORKING, client_id="other", strategy="default/other")
-    book.orders[ClientOrderId("other")] = other
+    book.orders = {**book.orders, ClientOrderId("other"): other}
     day = settings(book, owner).day
     assert (day.realised, day.trades, day.block, day.open) == (D(-7), 2, "DAY_LOSS", D(5))
     assert (day.position, day.exposure) == (3, 3)
@@ -328,7 +328,10 @@ def test_open_results_are_summed_and_a_contract_without_a_print_counts_nothing()
     assert view_of(book).open == 0
     printed(book, 19_996)
     assert view_of(book).open == D(-10)
-    book.positions[StrategyId("default/mes"), ES] = replace(position_of(-1, contract=ES), tape_contract=ES)
+    book.positions = {
+        **book.positions,
+        (StrategyId("default/mes"), ES): replace(position_of(-1, contract=ES), tape_contract=ES),
+    }
     assert view_of(book).open == D(-10)
     assert view_of(printed(book, 19_990, ES)).open == D("2.50")
 

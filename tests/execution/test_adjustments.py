@@ -395,9 +395,9 @@ def test_while_it_is_not_known_where_a_stop_is_it_counts_where_more_is_lost():
 
 def test_a_stop_that_trails_is_not_asked_to_go_back():
     book, _ = book_of()
-    book.positions[NAME, MES] = position_of(1)
+    book.positions = {**book.positions, (NAME, MES): position_of(1)}
     stop = stop_of(19_980, trail=Trailing(20_000, 4))
-    book.orders[stop.client_id] = stop
+    book.orders = {**book.orders, stop.client_id: stop}
     owner = book.strategies[NAME]
     assert adjustment(book, owner, protect(19_979), AGAIN, **NOW).answer.reason == "stop_trails"
     [moved] = adjustment(book, owner, protect(19_981), AGAIN, **NOW).orders
@@ -417,9 +417,9 @@ def test_a_trail_is_measured_from_the_fill_that_its_stop_closes():
     [moved] = adjustment(book, owner, protect(trail=Trail(10, 4)), AGAIN, **NOW).orders
     assert (moved.client_id, moved.wanted_trail, moved.wanted_price) == (stop.client_id, Trailing(20_013, 4), None)
     again = replace(moved, trail=moved.wanted_trail, wanted_trail=None)
-    book.orders[stop.client_id] = again
+    book.put(again)
     assert adjustment(book, owner, protect(trail=Trail(10, 4)), AGAIN, **NOW).orders == (again,)
-    del book.orders[stop.client_id]
+    book.orders = {target.client_id: target}
     assert adjustment(book, owner, protect(trail=Trail(10, 4)), AGAIN, **NOW).answer.reason == "no_such_exit"
 
 
@@ -446,11 +446,11 @@ def test_of_what_an_entry_may_still_fill_the_last_protection_counts_too():
     owner = book.strategies[NAME]
     before = worst_case(book, book.open_positions(), book.live_orders())
     said = adjustment(book, owner, protect(19_970, trail=Trail(4, 4)), AGAIN, **NOW)
-    book.orders.update({order.client_id: order for order in said.orders})
+    book.orders = {**book.orders, **{order.client_id: order for order in said.orders}}
     # Ten ticks more of the contract that is held, and of the two that the entry may still fill.
     assert worst_case(book, book.open_positions(), book.live_orders()) == before + 3 * 10 * Decimal("1.25")
     target = order_of(OrderState.WORKING, "T1", side=Side.SELL, type=OrderType.LIMIT, limit_price=20_040)
-    book.orders[target.client_id] = target
+    book.orders = {**book.orders, target.client_id: target}
     said = adjustment(book, owner, protect(target=20_050), AGAIN, **NOW)
     assert said.orders[-1].protection == Bracket(stop_price=19_970, target_price=20_050, trail=Trail(4, 4))
     refused = adjustment(book, owner, protect(18_000), AGAIN, **NOW).answer

@@ -44,7 +44,7 @@ def held(*lots: tuple[int, str], sign: int = 1) -> Position:
 def desk(*orders: Order, position: Position | None = None, price: int | None = 20_000, **fields: Any) -> Book:
     book, _ = book_of(*orders, **fields)
     if position is not None:
-        book.positions[NAME, MES] = position
+        book.positions = {**book.positions, (NAME, MES): position}
     if price is not None:
         book.last_prints[MES] = LastPrint(price, ns(599), 1)
     return book

@@ -59,9 +59,9 @@ def test_entries_that_were_adopted_of_a_strategy_that_nobody_named_are_each_a_tr
 def test_who_holds_something_is_in_the_market_and_who_waits_is_not():
     book = book_with(order("one"), order("stop", "S1", strategy=OTHER))
     assert in_the_market(book) == frozenset()
-    book.positions[OTHER, "MESM2025"] = position_of(1, OTHER)
+    book.positions = {**book.positions, (OTHER, "MESM2025"): position_of(1, OTHER)}
     assert in_the_market(book) == {OTHER}
-    book.orders[ClientOrderId("one")] = order("one", taken_out_by=GONE)
+    book.orders = {**book.orders, ClientOrderId("one"): order("one", taken_out_by=GONE)}
     assert in_the_market(book) == {NAME, OTHER}
 
 

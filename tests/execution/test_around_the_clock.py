@@ -53,9 +53,12 @@ def book_at(instant_ns: int, manifest: TradingStrategy) -> Book:
     book.strategies[held.strategy] = held
     roll(book)
     lots = (Lot(1_000_000, 1, FillId("fill")),)
-    book.positions[held.strategy, BITCOIN] = Position(
-        held.strategy, BITCOIN, BITCOIN, 1, lots, Decimal("0.0001"), DecisionId("decision")
-    )
+    book.positions = {
+        **book.positions,
+        (held.strategy, BITCOIN): Position(
+            held.strategy, BITCOIN, BITCOIN, 1, lots, Decimal("0.0001"), DecisionId("decision")
+        ),
+    }
     return book
 
 

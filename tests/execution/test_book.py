@@ -73,7 +73,7 @@ def test_an_hour_after_its_decision_an_ended_order_and_an_entry_are_forgotten():
     book.entry_instants = [since - 1, since, since + 1]
     position = position_of(1, decision=DecisionId("d4"))
     lots = (replace(position.lots[0], client_id=added.client_id),)
-    book.positions[NAME, MES] = replace(position, lots=lots)
+    book.positions = {**book.positions, (NAME, MES): replace(position, lots=lots)}
     forget(book)
     assert sorted(book.orders) == ["added", "held", "working", "young"]
     assert book.entry_instants == [since, since + 1]
@@ -138,9 +138,9 @@ def test_orders_and_positions_are_found_by_owner_in_the_order_of_their_names():
     book, _ = book_of(order_of(S.WORKING), position=1)
     other = order_of(S.WORKING, client_id="A", strategy="default/a")
     ended = order_of(S.FILLED, client_id="B", strategy="default/b")
-    book.orders |= {ClientOrderId("A"): other, ClientOrderId("B"): ended}
-    book.positions[StrategyId("default/c"), ES] = position_of(1, StrategyId("default/c"), ES)
-    book.positions[StrategyId("default/d"), ES] = position_of(0, StrategyId("default/d"), ES)
+    book.orders = {**book.orders, ClientOrderId("A"): other, ClientOrderId("B"): ended}
+    book.positions = {**book.positions, (StrategyId("default/c"), ES): position_of(1, StrategyId("default/c"), ES)}
+    book.positions = {**book.positions, (StrategyId("default/d"), ES): position_of(0, StrategyId("default/d"), ES)}
     assert book.live_orders(StrategyId("default/a")) == [other]
     assert book.live_orders(StrategyId("default/b")) == []
     assert len(book.live_orders()) == 2
@@ -272,9 +272,10 @@ def test_a_trade_counts_with_its_commissions_and_only_when_it_is_flat():
 
 def test_a_position_that_was_flat_belongs_to_the_decision_that_opens_it_again():
     book, changes = book_of(order_of(S.WORKING, decision="next"))
-    book.positions[NAME, MES] = replace(
-        position_of(0, decision=DecisionId("before")), lots=(), realised=D(9), commission=D(3)
-    )
+    book.positions = {
+        **book.positions,
+        (NAME, MES): replace(position_of(0, decision=DecisionId("before")), lots=(), realised=D(9), commission=D(3)),
+    }
     [order] = book.orders.values()
     booked(book, changes, (order, S.FILLED, fill_of(order)))
     position = book.positions[NAME, MES]
@@ -374,10 +375,16 @@ def test_what_somebody_else_placed_is_adopted_and_told():
 
 def test_book_and_venue_hold_the_same_when_their_sums_by_contract_agree():
     book, _ = book_of(position=2)
-    book.positions[StrategyId("default/other"), MES] = position_of(-1, StrategyId("default/other"))
+    book.positions = {
+        **book.positions,
+        (StrategyId("default/other"), MES): position_of(-1, StrategyId("default/other")),
+    }
     assert other_positions(book, {MES: 1}) == ""
     assert other_positions(book, {MES: 2}) == f"book [('{MES}', 1)] and venue [('{MES}', 2)] hold different positions"
-    book.positions[StrategyId("default/other"), MES] = position_of(-2, StrategyId("default/other"))
+    book.positions = {
+        **book.positions,
+        (StrategyId("default/other"), MES): position_of(-2, StrategyId("default/other")),
+    }
     assert other_positions(book, {}) == ""
     assert other_positions(book, {ES: 1}) != ""
 
@@ -485,8 +492,14 @@ def test_places_are_the_strategies_and_whoever_owns_what_is_live():
     book, _ = book_of(order_of(S.WORKING, client_id="working", strategy=""), ended)
     assert book.places() == ["", NAME]
     book.orders = {}
-    book.positions[StrategyId("default/gone"), MES] = position_of(-1, strategy=StrategyId("default/gone"))
-    book.positions[StrategyId("default/flat"), MES] = position_of(0, strategy=StrategyId("default/flat"))
+    book.positions = {
+        **book.positions,
+        (StrategyId("default/gone"), MES): position_of(-1, strategy=StrategyId("default/gone")),
+    }
+    book.positions = {
+        **book.positions,
+        (StrategyId("default/flat"), MES): position_of(0, strategy=StrategyId("default/flat")),
+    }
     assert book.places() == ["default/gone", NAME]
 
 

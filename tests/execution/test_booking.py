@@ -464,7 +464,7 @@ def without_stop(order: Order, held: int, free: int, size: int, *, declared: boo
     declares: dict[str, Any] = {"noStopRiskTicks": {"MES": 100}} if declared else {}
     book, changes = book_of(order, position=held, manifest=account(**declares))
     if held:
-        book.positions[NAME, MES] = with_stopless(position_of(held), "main", free)
+        book.positions = {**book.positions, (NAME, MES): with_stopless(position_of(held), "main", free)}
     hear(book, changes, order, S.FILLED, fill_of(order, quantity=size), filled=order.filled + size)
     return book.positions[NAME, MES].without_stop
 

@@ -33,7 +33,7 @@ def counted(one: Order, entry: Order = ENTRY, *prices: int, lots: tuple[tuple[in
     book, changes = book_of(entry)
     own = tuple(Lot(price, 1, FillId(f"f{number}"), unit) for number, (price, unit) in enumerate(lots))
     if own:
-        book.positions[NAME, MES] = replace(position_of(1), quantity=len(own), lots=own)
+        book.positions = {**book.positions, (NAME, MES): replace(position_of(1), quantity=len(own), lots=own)}
     for price in prices:
         changes.fills.append((fill_of(entry, price=price), NAME, 1))
     return of_entry(book, changes, one, entry)

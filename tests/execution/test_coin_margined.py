@@ -120,7 +120,7 @@ def held(quantity: int, price: int) -> Position:
 def test_a_position_binds_margin_and_can_lose_in_the_coin_at_its_last_print() -> None:
     book = book_of()
     book.last_prints[COIN] = LastPrint(160_000, book.instant_ns, 7)
-    book.positions[StrategyId("default/coin"), COIN] = held(-10, 200_000)
+    book.positions = {**book.positions, (StrategyId("default/coin"), COIN): held(-10, 200_000)}
     view = account_view(book, halt="")
     assert near(view.open, coins(160_000, 10) - coins(200_000, 10), 1)  # a short wins where a coin buys less
     assert Fraction(view.margin_in_use) == coins(160_000, 10) / 100
@@ -143,7 +143,7 @@ def test_risk_sees_the_contract_with_its_rate_and_the_margin_of_its_quote() -> N
 
 def test_the_day_loss_is_watched_in_the_coin_where_the_book_reaches_it() -> None:
     book = book_of()
-    book.positions[StrategyId("default/coin"), COIN] = held(500, 200_000)
+    book.positions = {**book.positions, (StrategyId("default/coin"), COIN): held(500, 200_000)}
     (watch,) = watches(book)
     # 500 contracts bought at 200,000 lose 0.05 coins where 500 x 200 / p = 0.5 + 0.05.
     reached = next(price for price in range(200_000, 0, -1) if coins(price, 500) >= Fraction(55, 100))

@@ -165,13 +165,13 @@ def test_a_strategy_keeps_the_contract_that_it_reads_until_its_own_roll():
 def test_another_contract_is_refused_while_the_strategy_holds_one():
     book = fresh(None, MES, NQ)
     before = named(book)
-    book.positions[NAME, MES] = position_of(1)
+    book.positions = {**book.positions, (NAME, MES): position_of(1)}
     with pytest.raises(InvalidInput, match="no other contract while it holds one") as refused:
         named(book, strategy(instrument="NQ"))
     assert (refused.value.field, refused.value.value) == ("spec.instrument", "NQ")
     assert book.strategies[NAME] == before
     assert named(book, strategy(instrument=MES)).contract == MES  # the same contract by its own name
-    book.positions.clear()
+    book.positions = {}
     assert named(book, strategy(instrument="NQ")).contract == NQ
 
 
@@ -237,7 +237,7 @@ def test_looser_limits_wait_for_a_strategy_that_is_exposed(
     book = fresh()
     named(book, strategy(risk=before))
     if exposed:
-        book.positions[NAME, MES] = position_of(1)
+        book.positions = {**book.positions, (NAME, MES): position_of(1)}
     held = named(book, strategy(risk=after)).held
     if not holds:
         assert held is None

@@ -199,7 +199,7 @@ def test_held_limits_are_dropped_when_the_session_opens_or_the_strategy_is_flat(
     book, _ = book_of(position=1, seconds=700, held=held(stricter, 0))
     apply_limits(book)
     assert holds(book)  # held at the open itself: until the next one
-    book.positions.clear()
+    book.positions = {}
     apply_limits(book)
     assert not holds(book)
 
@@ -237,7 +237,10 @@ def test_what_is_reached_already_is_watched_no_more():
 def test_only_what_is_held_and_has_prints_is_watched():
     assert watches(standing_at(0, 0, dayLoss="40")) == ()
     book = standing_at(0)
-    book.positions[StrategyId("default/mes"), ES] = replace(position_of(2, contract=ES), tape_contract=ES)
+    book.positions = {
+        **book.positions,
+        (StrategyId("default/mes"), ES): replace(position_of(2, contract=ES), tape_contract=ES),
+    }
     assert watches(book)[0].positions == (MES_HELD,)
     assert watches(standing_at(0)) == (Watch(D(0), (MES_HELD,), D(-100), D(200)),)
 

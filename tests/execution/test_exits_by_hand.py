@@ -58,7 +58,7 @@ def leg(name: str, quantity: int = 1, state: OrderState = S.WORKING, **fields: A
 
 def desk(position: Position, *orders: Order, entry: Order | None = ENTRY, **fields: Any) -> Book:
     book, _ = book_of(entry, *orders, **fields)
-    book.positions[NAME, position.contract] = position
+    book.positions = {**book.positions, (NAME, position.contract): position}
     return book
 
 

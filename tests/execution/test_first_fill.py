@@ -256,7 +256,7 @@ def test_a_fill_of_one_that_no_fill_has_taken_out_is_closed_while_another_strate
     """The entries became alternatives meanwhile, and this one was on its way."""
     other = waiting("default/mnq", "other", quantity=1)
     book, changes = two(other)
-    book.positions["default/mes", MES] = position_of(1)
+    book.hold(position_of(1))
     late = reported_of(other, OrderState.FILLED, filled=1, bracket=EXITS)
     book_venue_events(book, changes, [VenueEvent(1, ns(600), late, fill_of(other, contract=MNQ))], Stored())
     assert book.strategies["default/mnq"].flatten == "first_fill"
@@ -275,7 +275,7 @@ def test_what_has_ended_or_was_taken_out_before_is_left_as_it_is():
 def test_where_entries_are_independent_a_fill_takes_nothing_out_and_closes_nothing():
     one, other = waiting("default/mes", "one"), waiting("default/mnq", "other", quantity=1)
     book, changes = two(one, other, **ROOM)
-    book.positions["default/mes", MES] = position_of(1)
+    book.hold(position_of(1))
     filled = reported_of(other, OrderState.FILLED, filled=1, bracket=EXITS)
     fill = fill_of(other, contract=MNQ, time_ns=ns(600))
     book_venue_events(book, changes, [VenueEvent(1, ns(600), filled, fill)], Stored())
@@ -293,7 +293,7 @@ def test_limits_count_all_that_may_fill_and_one_trade():
         replace(one, type=OrderType.MARKET),
         replace(one, taken_out_by=ClientOrderId("x")),
     ):
-        book.orders["one"] = changed
+        book.orders = {**book.orders, "one": changed}
         assert account_view(book, halt="").in_the_market == 1
         days = [settings(book, owner).day.in_the_market for _, owner in sorted(book.strategies.items())]
         assert days == [True, False]

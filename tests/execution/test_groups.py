@@ -164,11 +164,11 @@ def test_limits_count_each_member_as_if_it_were_to_fill_and_the_group_as_one_tra
     book, _ = book_of(one, other, manifest=account(**ROOM))
     day = settings(book, book.strategies[StrategyId("default/mes")]).day
     assert (day.exposure, day.position, day.groups) == (3, -1, (("bar/breakout", 1, 2),))
-    book.orders[ClientOrderId("other")] = replace(other, taken_out_by=ClientOrderId("one"))
-    book.orders[ClientOrderId("one")] = replace(one, filled=1, state=OrderState.FILLED)
+    book.orders = {**book.orders, ClientOrderId("other"): replace(other, taken_out_by=ClientOrderId("one"))}
+    book.orders = {**book.orders, ClientOrderId("one"): replace(one, filled=1, state=OrderState.FILLED)}
     assert settings(book, book.strategies[StrategyId("default/mes")]).day.groups == ()
-    book.orders[ClientOrderId("other")] = other
-    book.orders[ClientOrderId("one")] = replace(one, quantity=2, filled=1, state=OrderState.PARTIAL)
+    book.orders = {**book.orders, ClientOrderId("other"): other}
+    book.orders = {**book.orders, ClientOrderId("one"): replace(one, quantity=2, filled=1, state=OrderState.PARTIAL)}
     groups = settings(book, book.strategies[StrategyId("default/mes")]).day.groups
     assert groups == (("bar/breakout", 0, 2),)  # what is left of the first is no alternative of anything
 

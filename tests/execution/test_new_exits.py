@@ -371,7 +371,7 @@ ENTRY = order_of(OrderState.FILLED, quantity=2, filled=2, bracket=Bracket())
 def made(bracket: Bracket, *orders: Any, position: int = 2, **fields: Any) -> list[tuple[str, int, str, str]]:
     """New exits as (leg, size, pair, entry)."""
     book, _ = book_of(ENTRY, *orders, position=position, **fields)
-    book.positions[NAME, MES] = with_stopless(book.positions[NAME, MES], "main", abs(position))
+    book.positions = {**book.positions, (NAME, MES): with_stopless(book.positions[NAME, MES], "main", abs(position))}
     found = new_exits(book, book.positions[NAME, MES], bracket, DECISION)
     return [(order.leg, order.quantity, order.oco, order.parent) for order in found]
 
@@ -418,7 +418,7 @@ def test_an_exit_that_is_sent_again_is_that_of_its_part_alone():
     book, _ = book_of(ENTRY, gone, position=2)
     held = book.positions[NAME, MES]
     lots = tuple(replace(held.lots[0], quantity=1, client_id=name) for name in (ENTRY.client_id, gone.parent))
-    book.positions[NAME, MES] = replace(held, lots=lots)
+    book.positions = {**book.positions, (NAME, MES): replace(held, lots=lots)}
     [(_, again)] = sent_again(book)
     assert (again.quantity, again.parent, again.entry_price, again.oco) == (1, "E2", 19_995, "")
     # What it was for has left by its pair: what is without an exit now is another part.
@@ -431,7 +431,7 @@ def test_a_new_stop_beyond_the_declared_risk_is_asked_of_the_limits():
     """Declared are 40 ticks below 20000: a stop at 19560 may lose 400 ticks of two contracts more."""
     manifest = account(**ALLOWED)
     book, _ = book_of(ENTRY, position=2, manifest=manifest)
-    book.positions[NAME, MES] = with_stopless(book.positions[NAME, MES], "main", 2)
+    book.positions = {**book.positions, (NAME, MES): with_stopless(book.positions[NAME, MES], "main", 2)}
     book.last_prints[MES] = LastPrint(20_000, ns(600), 1)
     owner = book.strategies[NAME]
     asked: Any = {"seen": MES, "halt": "", "attaches": True}
@@ -453,7 +453,7 @@ def test_of_what_an_entry_without_a_stop_may_still_fill_a_new_stop_counts_too():
         book.last_prints[MES] = LastPrint(20_000, ns(600), 1)
         of_all, of_entry = (worst_case(book, held, [entry]) for held in (book.open_positions(), []))
         said = adjustment(book, book.strategies[NAME], protect(19_910), DECISION, **asked)
-        book.orders.update({order.client_id: order for order in said.orders})
+        book.orders = {**book.orders, **{order.client_id: order for order in said.orders}}
         return said.answer, of_all, worst_case(book, [], book.live_orders()) - of_entry
 
     answer, before, grown = said_to(2000)

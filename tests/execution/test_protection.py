@@ -85,7 +85,7 @@ def test_one_exit_that_would_add_to_the_position_is_one_too_many():
 def test_a_long_and_a_short_in_two_contracts_are_looked_at_each_for_itself():
     short = [replace(leg(name, contract=ES), side=Side.BUY) for name in ("S2", "T2")]
     book, _ = book_of(leg("S1"), leg("T1"), *short, position=1)
-    book.positions[StrategyId("default/mes"), ES] = position_of(-1, contract=ES)
+    book.positions = {**book.positions, (StrategyId("default/mes"), ES): position_of(-1, contract=ES)}
     assert whys(book) == []
 
 
@@ -151,7 +151,10 @@ def test_a_position_keeps_its_stop_while_the_close_waits_for_another_order(name:
     book.strategies[StrategyId("default/mes")].flatten, book.flatten = "", "day_loss"
     assert said(book) == []
     # Of another contract nothing waits for it.
-    book.positions[StrategyId("default/mes"), ES] = position_of(1, contract=ES, decision=DecisionId("other"))
+    book.positions = {
+        **book.positions,
+        (StrategyId("default/mes"), ES): position_of(1, contract=ES, decision=DecisionId("other")),
+    }
     assert said(book) == [("close", "F1", "day_loss")]
     # Without a position, or on its other side, a stop protects nothing: it goes at once.
     for quantity in (0, -1):
@@ -232,7 +235,10 @@ def test_the_next_try_is_the_earliest_of_all_positions():
         for order in refused
     ]
     book, _ = book_of(*refused, *later, position=1, flatten="flat_by")
-    book.positions[StrategyId("default/mes"), ES] = position_of(1, contract=ES, decision=DecisionId("other"))
+    book.positions = {
+        **book.positions,
+        (StrategyId("default/mes"), ES): position_of(1, contract=ES, decision=DecisionId("other")),
+    }
     assert next_try(book) == ns(602)
 
 
@@ -240,7 +246,7 @@ def test_a_reason_to_leave_ends_when_nothing_is_left():
     book, _ = book_of(position=1, flatten="flat_by")
     owner = book.strategies[StrategyId("default/mes")]
     assert (settled(book), owner.flatten) == (False, "flat_by")
-    book.positions.clear()
+    book.positions = {}
     assert (settled(book), owner.flatten) == (True, "")
     assert not settled(book)
 
@@ -254,9 +260,10 @@ def foreign(state: OrderState = S.WORKING, contract: ContractId = ContractId("MN
 
 def test_what_somebody_else_holds_stays_until_a_person_flattens_the_account():
     book, _ = book_of(foreign())
-    book.positions[StrategyId(""), "MNQM2025"] = position_of(
-        1, StrategyId(""), ContractId("MNQM2025"), DecisionId("theirs")
-    )
+    book.positions = {
+        **book.positions,
+        (StrategyId(""), "MNQM2025"): position_of(1, StrategyId(""), ContractId("MNQM2025"), DecisionId("theirs")),
+    }
     assert (said(book), whys(book), book.places()) == ([], [], ["", "default/mes"])
     book.flatten = "a person"
     assert said(book) == [("cancel", "X", "a person")]
@@ -265,7 +272,7 @@ def test_what_somebody_else_holds_stays_until_a_person_flattens_the_account():
     [close] = wanted(book, halted=False)
     assert isinstance(close, Close)
     assert (close.order.leg, close.order.strategy, close.order.contract) == ("F1", "", "MNQM2025")
-    book.positions.clear()
+    book.positions = {}
     assert settled(book)
     assert book.flatten == ""
 
@@ -281,7 +288,7 @@ def test_what_somebody_else_placed_in_a_strategy_s_contract_does_not_go_with_the
     book, _ = book_of(theirs, position=1, flatten=reason)
     assert said(book) == [("close", "F1", reason)]  # which waits for no order of somebody else
     assert not settled(book)
-    book.positions.clear()
+    book.positions = {}
     owner = book.strategies[StrategyId("default/mes")]
     assert (said(book), settled(book), owner.flatten) == ([], True, "")
     owner.flatten, book.flatten = reason, "a person"
@@ -291,7 +298,7 @@ def test_what_somebody_else_placed_in_a_strategy_s_contract_does_not_go_with_the
 
 def test_what_is_this_account_s_own_and_no_strategy_looks_after_is_closed():
     book, _ = book_of(leg("S1", strategy=""), foreign())
-    book.positions[StrategyId(""), MES] = position_of(1, StrategyId(""))
+    book.positions = {**book.positions, (StrategyId(""), MES): position_of(1, StrategyId(""))}
     assert said(book) == [("cancel", "S1", "no strategy")]
     book.orders = {ClientOrderId("theirs"): foreign()}
     assert said(book) == [("close", "F1", "no strategy")]

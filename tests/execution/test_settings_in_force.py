@@ -133,7 +133,7 @@ def test_other_tiers_hold_at_once_where_nothing_trades_and_nothing_is_held():
 
 def test_other_tiers_wait_while_somebody_s_position_is_held():
     book = bare_book(account())
-    book.positions[StrategyId(""), MES] = position_of(1, strategy=StrategyId(""))
+    book.positions = {**book.positions, (StrategyId(""), MES): position_of(1, strategy=StrategyId(""))}
     set_account(book, account(tiers=[TIER]))
     assert (book.tiers, book.tier_index) == ((), -1)
 

@@ -76,7 +76,7 @@ def held(*positions: tuple[str, int]) -> Book:
     """An account whose contract has settled just now, with a position (signed) in each place; bought at 20000."""
     book, _ = book_of(position=1)
     (like,) = book.open_positions()
-    book.positions.clear()
+    book.positions = {}
     for number, (place, quantity) in enumerate(positions):
         lots = (Lot(20_000, abs(quantity), FillId(f"f{number}")),)
         one = replace(
@@ -86,7 +86,7 @@ def held(*positions: tuple[str, int]) -> Book:
             lots=lots,
             decision=DecisionId(f"d{number}"),
         )
-        book.positions[StrategyId(place), MES] = one
+        book.positions = {**book.positions, (StrategyId(place), MES): one}
     book.instant_ns = SETTLES_NS
     book.last_prints[MES] = LastPrint(20_010, SETTLES_NS - 1, 7)
     return book
@@ -170,7 +170,7 @@ def test_opposites_in_a_contract_that_never_settles_stay() -> None:
     book, changes = held(), Changes()
     for place, quantity in (("default/a", 1), ("default/b", -1)):
         key = StrategyId(place), ContractId("BTCUSDT")
-        book.positions[key] = position_of(quantity, *key)
+        book.positions = {**book.positions, key: position_of(quantity, *key)}
     book.last_prints[ContractId("BTCUSDT")] = LastPrint(20_010, SETTLES_NS - 1, 7)
     settle_opposites(book, changes)
     assert (len(book.open_positions()), changes.fills) == (2, [])

@@ -232,7 +232,7 @@ class Commands:
             quantity, self._chance.choice(STRATEGIES), self._chance.choice([MES, ES]), DecisionId(decision)
         )
         position = replace(position, realised=Decimal("12.50"), commission=Decimal("1.24"))
-        self._book.positions[position.strategy, position.contract] = position
+        self._book.positions = {**self._book.positions, (position.strategy, position.contract): position}
         changes.positions[position.strategy, position.contract] = position
 
     def _halt(self, changes: Changes) -> None:
@@ -396,7 +396,7 @@ async def held(books: MemoryBooks) -> tuple[AccountStore, Book]:
     book.last_prints[MES] = LastPrint(20_000, ns(600), 1)
     book.margin_limits["ES"] = Decimal(1)
     position = position_of(1)
-    book.positions[position.strategy, position.contract] = position
+    book.positions = {**book.positions, (position.strategy, position.contract): position}
     changes.positions[position.strategy, position.contract] = position
     set_account(book, account(limits={"dayLoss": "77"}))
     note(book, changes, "position", "key", 1, {"terms": (1,)})
@@ -411,8 +411,8 @@ async def test_a_book_that_is_changed_after_it_was_written_is_not_changed_in_the
     before = await store.load()
     assert before == book
     book.instant_ns += 1
-    book.orders.clear()
-    book.positions.clear()
+    book.orders = {}
+    book.positions = {}
     book.last_prints.clear()
     book.margin_limits.clear()
     book.strategies[StrategyId("default/mes")].trades = 7
@@ -428,8 +428,8 @@ async def test_nor_is_it_by_a_book_that_was_read(books: MemoryBooks):
     assert found is not None
     found.strategies[StrategyId("default/mes")].flatten = "news"
     found.strategies.clear()
-    found.orders.clear()
-    found.positions.clear()
+    found.orders = {}
+    found.positions = {}
     found.last_prints.clear()
     found.margin_limits.clear()
     found.entry_instants.append(1)

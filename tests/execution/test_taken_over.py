@@ -67,10 +67,16 @@ def test_without_a_print_nothing_is_gained_nor_lost_and_a_new_one_is_worth_nothi
 
 def test_several_owners_give_as_much_as_is_gone_and_no_more():
     book, changes = book_of(position=2)
-    book.positions[StrategyId("default/old"), MES] = position_of(2, strategy=StrategyId("default/old"))
-    book.positions[StrategyId("default/other"), "NQM2025"] = position_of(
-        2, strategy=StrategyId("default/other"), contract=ContractId("NQM2025")
-    )
+    book.positions = {
+        **book.positions,
+        (StrategyId("default/old"), MES): position_of(2, strategy=StrategyId("default/old")),
+    }
+    book.positions = {
+        **book.positions,
+        (StrategyId("default/other"), "NQM2025"): position_of(
+            2, strategy=StrategyId("default/other"), contract=ContractId("NQM2025")
+        ),
+    }
     adopt_positions(printed(book, 20_000), changes, {MES: 1, ContractId("NQM2025"): 2})
     assert {key: held.quantity for key, held in book.positions.items()} == {
         MINE: 0,
@@ -107,9 +113,12 @@ def test_what_nobody_trades_is_nobody_s():
 
 def test_what_is_gone_of_one_contract_is_taken_from_nobody_who_holds_another():
     book, changes = book_of(position=2)
-    book.positions[StrategyId("default/other"), "NQM2025"] = position_of(
-        2, strategy=StrategyId("default/other"), contract=ContractId("NQM2025")
-    )
+    book.positions = {
+        **book.positions,
+        (StrategyId("default/other"), "NQM2025"): position_of(
+            2, strategy=StrategyId("default/other"), contract=ContractId("NQM2025")
+        ),
+    }
     adopt_positions(printed(book, 20_000), changes, {MES: 2, ContractId("NQM2025"): 1})
     assert set(changes.positions) == {("default/other", "NQM2025")}
     assert book.positions[StrategyId("default/other"), "NQM2025"].quantity == 1
@@ -117,7 +126,7 @@ def test_what_is_gone_of_one_contract_is_taken_from_nobody_who_holds_another():
 
 def test_what_a_position_earned_before_is_not_earned_again():
     book, changes = book_of(position=2)
-    book.positions[MINE] = replace(book.positions[MINE], realised=D(50))
+    book.positions = {**book.positions, MINE: replace(book.positions[MINE], realised=D(50))}
     adopt_positions(printed(book, 20_010), changes, {MES: 1})
     assert book.realised == 10 * D("1.25")
     assert book.positions[MINE].realised == 50 + 10 * D("1.25")
@@ -125,7 +134,7 @@ def test_what_a_position_earned_before_is_not_earned_again():
 
 def test_a_position_that_was_flat_begins_anew():
     book, changes = book_of()
-    book.positions[MINE] = replace(position_of(0), lots=(), decision=DecisionId("an old one"))
+    book.positions = {**book.positions, MINE: replace(position_of(0), lots=(), decision=DecisionId("an old one"))}
     adopt_positions(printed(book, 20_010), changes, {MES: 1})
     assert is_adopted(book.positions[MINE].decision)
     assert book.positions[MINE].quantity == 1
@@ -141,7 +150,10 @@ def test_a_single_contract_that_is_gone_is_taken(held: int):
 def test_what_has_come_is_taken_from_those_who_hold_the_other_side_first():
     """One is long two and another short one: with one more at the venue the short one is gone, and nothing else."""
     book, changes = book_of(position=2)
-    book.positions[StrategyId("default/old"), MES] = position_of(-1, strategy=StrategyId("default/old"))
+    book.positions = {
+        **book.positions,
+        (StrategyId("default/old"), MES): position_of(-1, strategy=StrategyId("default/old")),
+    }
     adopt_positions(printed(book, 20_000), changes, {MES: 2})
     assert set(changes.positions) == {("default/old", MES)}
     assert book.positions[StrategyId("default/old"), MES].quantity == 0

@@ -54,7 +54,7 @@ def exit_of(leg: str, quantity: int = 1, state: OrderState = S.WORKING, **fields
 def desk(*positions: Position, orders: Iterable[Order] = (), **fields: Any) -> tuple[Book, StrategyBook]:
     book, _ = book_of(*orders, **fields)
     for position in positions:
-        book.positions[NAME, position.contract] = position
+        book.positions = {**book.positions, (NAME, position.contract): position}
     return book, book.strategies[NAME]
 
 
@@ -180,7 +180,7 @@ def test_the_farthest_of_its_stops_is_kept_with_it():
     book, owner = desk(held((4, "main"), sign=-1), orders=stops[:2])
     leave(book, owner, one)
     assert owner.exits[0].stop == 19_980
-    book.orders.clear()
+    book.orders = {}
     leave(book, owner, one)
     assert owner.exits[0].stop == 19_980  # it has made room
 

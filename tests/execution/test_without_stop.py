@@ -139,7 +139,7 @@ def test_protection_asks_for_stops_of_what_was_entered_with_one():
     ):
         book, _ = book_of(*orders, position=position)
         key = (StrategyId("default/mes"), MES)
-        book.positions[key] = with_stopless(position_of(position), "main", without_stop)
+        book.positions = {**book.positions, key: with_stopless(position_of(position), "main", without_stop)}
         assert len(list(unprotected(book))) == faults, (without_stop, orders, position)
 
 
@@ -176,7 +176,7 @@ def test_a_stop_that_the_venue_tells_of_again_protects_no_more_than_it_did():
     stop = order_of(OrderState.WORKING, "S1", side=Side.SELL, type=OrderType.STOP, stop_price=19_984)
     stop = replace(stop, parent=ClientOrderId("E"))
     book, changes = book_of(stop, position=2, manifest=account(**RISK))
-    book.positions[key] = with_stopless(position_of(2), "main", 1)
+    book.positions = {**book.positions, key: with_stopless(position_of(2), "main", 1)}
     told = (OrderState.UNKNOWN, OrderState.WORKING, OrderState.UNKNOWN, OrderState.WORKING)
     for number, state in enumerate(told, start=1):
         event = VenueEvent(number, ns(600 + number), reported_of(book.orders[stop.client_id], state))
@@ -184,7 +184,8 @@ def test_a_stop_that_the_venue_tells_of_again_protects_no_more_than_it_did():
         assert book.positions[key].without_stop == 1, number
         assert not list(unprotected(book))
     late = order_of(OrderState.SENDING, "S7", side=Side.SELL, type=OrderType.STOP, stop_price=19_980)
-    late = book.orders[late.client_id] = replace(late, parent=ClientOrderId("E"))
+    late = replace(late, parent=ClientOrderId("E"))
+    book.put(late)
     event = VenueEvent(5, ns(605), reported_of(late, OrderState.WORKING))
     book_venue_events(book, changes, [event], Stored())
     assert book.positions[key].without_stop == 0  # what rests behind a new one needs it
@@ -192,7 +193,7 @@ def test_a_stop_that_the_venue_tells_of_again_protects_no_more_than_it_did():
 
 def test_its_worst_case_is_the_declared_risk_from_its_entry():
     book, _ = book_of(position=1, manifest=account(**RISK))
-    book.positions[StrategyId("default/mes"), MES] = with_stopless(position_of(1), "main", 1)
+    book.positions = {**book.positions, (StrategyId("default/mes"), MES): with_stopless(position_of(1), "main", 1)}
     for last, ticks in ((20_000, 101), (20_040, 141), (19_950, 51), (19_800, 1)):
         book.last_prints[MES] = LastPrint(last, ns(600), 0)
         assert account_view(book, halt="").worst_case == ticks * D("1.25") + D("1.25"), last

@@ -76,15 +76,18 @@ class Account:
     def hold(self, strategy: StrategyId, quantity: int) -> None:
         """Give a strategy a position, as fills would."""
         contract = self.book.contracts(self.book.strategies[strategy].manifest)[0]
-        self.book.positions[strategy, contract] = Position(
-            strategy=strategy,
-            contract=contract,
-            tape_contract=contract,
-            quantity=quantity,
-            lots=(),
-            tick_value=Decimal("1.25"),
-            decision=DecisionId("d"),
-        )
+        self.book.positions = {
+            **self.book.positions,
+            (strategy, contract): Position(
+                strategy=strategy,
+                contract=contract,
+                tape_contract=contract,
+                quantity=quantity,
+                lots=(),
+                tick_value=Decimal("1.25"),
+                decision=DecisionId("d"),
+            ),
+        }
 
 
 class Execution(rpc.ExecutionServiceServicer):

@@ -74,7 +74,7 @@ def book_of(
     roll(book)
     book.orders = {order.client_id: order for order in orders if order is not None}
     if position:
-        book.positions[owner.strategy, MES] = position_of(position)
+        book.positions = {**book.positions, (owner.strategy, MES): position_of(position)}
     return book, Changes()
 
 

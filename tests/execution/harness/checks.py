@@ -45,7 +45,7 @@ class CheckedStore:
         if self._read_back:
             stored = await self._store.load()
             assert stored is not None
-            for item in fields(Book):
+            for item in (each for each in fields(Book) if each.compare):
                 assert getattr(stored, item.name) == getattr(book, item.name), item.name
 
     async def recall(self, client_ids: Sequence[ClientOrderId], fill_ids: Sequence[FillId]) -> Stored:

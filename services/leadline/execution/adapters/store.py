@@ -207,10 +207,12 @@ class PostgresStore:
         book = rows.book_of(account, self._manifest, tuple(self._feed_contracts), self._trade_from)
         for row in await connection.fetch(_STRATEGIES_LOCKED if lock else _STRATEGIES, *scope):
             book.strategies[row["strategy"]] = rows.strategy_of(row)
-        for row in await connection.fetch("SELECT * FROM position WHERE tape = $1 AND account = $2", *scope):
-            book.positions[row["strategy"], row["contract"]] = order_rows.position_of(row)
+        book.positions = {
+            (row["strategy"], row["contract"]): order_rows.position_of(row)
+            for row in await connection.fetch("SELECT * FROM position WHERE tape = $1 AND account = $2", *scope)
+        }
         since = book.instant_ns - KEPT_NS
-        for row in await connection.fetch(
+        found = await connection.fetch(
             """
             SELECT * FROM intent WHERE tape = $1 AND account = $2 AND (
                 decided_at_ns >= $3 OR state = ANY($4)
@@ -221,8 +223,8 @@ class PostgresStore:
             *scope,
             since,
             [state.value for state in OrderState if not state.terminal],
-        ):
-            book.orders[row["client_id"]] = order_rows.order_of(row)
+        )
+        book.orders = {row["client_id"]: order_rows.order_of(row) for row in found}
         for row in await connection.fetch(
             """
             SELECT decision_id, instant_ns, accepted AND proposal->>'action' = ANY($4) AS entered FROM decision

@@ -1,6 +1,7 @@
 """The account as risk sees it: a pure function of the book."""
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Final, TypeVar
@@ -8,15 +9,14 @@ from typing import Final, TypeVar
 from leadline.execution.core.alternatives import first_fill_wins, in_the_market, is_waiting, waiting_groups
 from leadline.execution.core.book import Book, StrategyBook, commission_of, is_entry
 from leadline.execution.core.closes import distances_today
-from leadline.execution.core.contracts import execution_contract, signal_source, tape_contract
+from leadline.execution.core.contracts import execution_contract, session_of, tape_contract
 from leadline.execution.core.positions import open_result
 from leadline.model.checks.signals import session_of_day
 from leadline.model.durations import NS_PER_HOUR, parse_duration
 from leadline.model.ids import ContractId, StrategyId
-from leadline.model.manifest.specs import Entries, TradingAccount, TradingStrategy, market_slippage, valid_for_ns
+from leadline.model.manifest.specs import TradingAccount, TradingStrategy, market_slippage, valid_for_ns
 from leadline.model.manifest.specs import bracket_of as spec_bracket
 from leadline.model.market.contracts import instrument_of, no_entry_from, sheet_of
-from leadline.model.market.sessions import resolve_session
 from leadline.model.orders import Bracket, Order, OrderType, Position, Side, Trail
 from leadline.model.proposals import Proposal
 from leadline.model.remembered import once_for_each
@@ -36,6 +36,7 @@ from leadline.risk.view import (
 )
 
 _ZERO: Final = Decimal(0)
+_NO_LIMITS: Final = AccountLimits()
 _Limit = TypeVar("_Limit", int, Decimal)
 
 
@@ -47,8 +48,8 @@ def decision_inputs(
     The bar's session is the calendar's, whatever the message says of it. What was seen in it decides nothing: a wide
     bar may have hundreds of signals.
     """
-    source = signal_source(strategy.manifest, book.tape, book.feed_contracts, book.trade_from)
-    session = session_of_day(source.calendar, bar.trading_day, source.hours)
+    days, hours = session_of(strategy.manifest)
+    session = session_of_day(days.name, bar.trading_day, hours)
     opens_ns, closes_ns = (0, 0) if session is None else (session.open_ns, session.close_ns)
     bar = replace(bar, signals=(), proposals=(), session_open_ns=opens_ns, session_close_ns=closes_ns)
     return DecisionInputs(account_view(book, halt=halt), settings(book, strategy), bar, proposal, book.instant_ns)
@@ -58,23 +59,23 @@ def account_view(book: Book, *, halt: str) -> AccountView:
     """The account at the book's instant."""
     if book.trading_day is None:
         raise AssertionError("the account has no trading day yet")
-    live = book.live_orders()
-    held = {(position.strategy, position.contract) for position in book.open_positions()}
+    live, positions = book.live_orders(), book.open_positions()
+    held = {(position.strategy, position.contract) for position in positions}
     entering = {(order.strategy, order.contract) for order in live if is_entry(order)}
     return AccountView(
         account=book.account,
         trading_day=book.trading_day,
         equity_at_roll=book.equity_at_roll,
         realised=book.realised,
-        open=open_money(book, book.open_positions()),
-        worst_case=worst_case(book, book.open_positions(), live),
+        open=open_money(book, positions),
+        worst_case=worst_case(book, positions, live),
         streak=book.streak,
         trades=book.trades,
         entries_last_hour=sum(at > book.instant_ns - NS_PER_HOUR for at in book.entry_instants),
         orders_last_second=_orders_last_second(book, None),
         open_trades=len(held | entering),
-        exposure=_exposure(book.open_positions(), live),
-        margin_in_use=_margin_in_use(book, book.open_positions(), live),
+        exposure=_exposure(positions, live),
+        margin_in_use=_margin_in_use(book, positions, live),
         block=book.block,
         halt=halt,
         unresolved=book.unresolved,
@@ -93,30 +94,28 @@ def settings(book: Book, strategy: StrategyBook) -> StrategySettings:
     cancelled at the loop's next stop must not depend on where that is. Nor does it while it is drained, or when its
     namespace is not one that the account allows any more.
     """
-    spec = strategy.manifest.spec
+    spec, fixed = strategy.manifest.spec, _fixed(strategy.manifest)
     signal = strategy.contract
-    sheet = instrument_of(signal)
-    _, hours = resolve_session(sheet, spec.session.value())
     positions = book.open_positions(strategy.strategy)
     live = book.live_orders(strategy.strategy)
     distances = distances_today(book, strategy)
     return StrategySettings(
         strategy=strategy.strategy,
         state=spec.state if may_enter(book, strategy) else "ReduceOnly",
-        signal_root=sheet.root,
+        signal_root=instrument_of(signal).root,
         signal_contract=signal,
-        session_zone=hours.zone,
+        session_zone=session_of(strategy.manifest)[1].zone,
         after_open_ns=distances.after_open_ns,
         before_close_ns=distances.before_close_ns,
-        blocks=tuple((block.from_, block.to) for block in spec.entries.blocks),
-        news=_news_windows(spec.entries),
+        blocks=fixed.blocks,
+        news=fixed.news,
         sizing_mode=spec.sizing.mode,
         fixed_size=spec.sizing.size or 0,
         risk_percent=spec.sizing.percent or _ZERO,
         max_size=spec.sizing.max_size,
-        modifiers=tuple(spec.sizing.modifiers),
+        modifiers=fixed.modifiers,
         respect_day_budget=spec.sizing.respect_day_budget,
-        bracket=bracket_of(strategy),
+        bracket=fixed.bracket,
         limits=own_limits(strategy),
         day=StrategyDay(
             realised=strategy.realised,
@@ -134,9 +133,9 @@ def settings(book: Book, strategy: StrategyBook) -> StrategySettings:
         ),
         execute=tuple(_instrument(book, strategy, root) for root in book.roots(signal)),
         slippage_ticks=market_slippage(book.manifest),
-        entry_type=OrderType(spec.entries.type.upper()),
+        entry_type=fixed.entry_type,
         entry_offset=spec.entries.offset_ticks,
-        valid_for_ns=valid_for_ns(spec),
+        valid_for_ns=fixed.valid_for_ns,
         max_pending=spec.entries.max_pending,
     )
 
@@ -182,14 +181,43 @@ def stricter_limits(one: StrategyLimits, other: StrategyLimits) -> StrategyLimit
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Fixed:
+    """What follows from a strategy's manifest alone; the fields are those of `StrategySettings`."""
+
+    blocks: tuple[tuple[str, str], ...]
+    news: tuple[tuple[int, int], ...]
+    modifiers: tuple[str, ...]
+    bracket: Bracket
+    entry_type: OrderType
+    valid_for_ns: int | None
+
+
+@once_for_each
+def _fixed(manifest: TradingStrategy) -> _Fixed:
+    spec = manifest.spec
+    return _Fixed(
+        blocks=tuple((block.from_, block.to) for block in spec.entries.blocks),
+        news=tuple(_news_window(event.at, event.before, event.after) for event in spec.entries.news),
+        modifiers=tuple(spec.sizing.modifiers),
+        bracket=_bracket(manifest),
+        entry_type=OrderType(spec.entries.type.upper()),
+        valid_for_ns=valid_for_ns(spec),
+    )
+
+
 def bracket_of(strategy: StrategyBook) -> Bracket:
     """The exits of a strategy's next entry: the manifest's, else the instrument profile's distances."""
-    wanted = spec_bracket(strategy.manifest.spec)
+    return _fixed(strategy.manifest).bracket
+
+
+def _bracket(manifest: TradingStrategy) -> Bracket:
+    wanted = spec_bracket(manifest.spec)
     trail = None if wanted.trail is None else Trail(wanted.trail.trigger_ticks, wanted.trail.offset_ticks)
     return Bracket(wanted.stop_ticks, wanted.target_ticks, trail=trail)
 
 
-def open_money(book: Book, positions: list[Position]) -> Decimal:
+def open_money(book: Book, positions: Sequence[Position]) -> Decimal:
     """Open result of positions at their last prints, before the commission of closing them."""
     total = _ZERO
     for position in positions:
@@ -216,7 +244,7 @@ def no_stop_ticks(book: Book, contract: ContractId) -> int | None:
     return None if sheet is None else book.manifest.spec.no_stop_risk_ticks.get(sheet.root)
 
 
-def worst_case(book: Book, positions: list[Position], live: list[Order]) -> Decimal:
+def worst_case(book: Book, positions: Sequence[Position], live: Sequence[Order]) -> Decimal:
     """The loss that is still possible below the open result: positions down to their stops, live entries to theirs.
 
     What has no stop counts down to the risk that the account has declared for it, and what is leaving to the stop that
@@ -282,6 +310,8 @@ def limits_in_force(book: Book) -> AccountLimits:
     """The account's limits as the manifest has them, tightened by what was set or held within the trading day."""
     manifest = manifest_limits(book.manifest)
     day = book.day_limits
+    if day == _NO_LIMITS and not book.margin_limits:
+        return manifest
     return AccountLimits(
         day_loss=stricter(manifest.day_loss, day.day_loss),
         day_target=stricter(manifest.day_target, day.day_target),
@@ -318,11 +348,11 @@ def stricter(one: _Limit | None, other: _Limit | None) -> _Limit | None:
     return other if one is None else one if other is None else min(one, other)
 
 
-def _exposure(positions: list[Position], live: list[Order]) -> int:
+def _exposure(positions: Sequence[Position], live: Sequence[Order]) -> int:
     return sum(abs(position.quantity) for position in positions) + sum(o.remaining for o in live if is_entry(o))
 
 
-def _margin_in_use(book: Book, positions: list[Position], live: list[Order]) -> Decimal:
+def _margin_in_use(book: Book, positions: Sequence[Position], live: Sequence[Order]) -> Decimal:
     """Margin of positions and working entries, each at its contract's own; an unknown contract counts as nothing."""
     held = [
         (item.contract, abs(item.quantity), _mark(book, item.tape_contract, item.lots[0].price)) for item in positions
@@ -353,11 +383,6 @@ def _orders_last_second(book: Book, strategy: StrategyId | None) -> int:
         for order in book.orders.values()
         if strategy is None or order.strategy == strategy
     )
-
-
-@once_for_each
-def _news_windows(entries: Entries) -> tuple[tuple[int, int], ...]:
-    return tuple(_news_window(event.at, event.before, event.after) for event in entries.news)
 
 
 def _news_window(at: str, before: str, after: str) -> tuple[int, int]:

@@ -67,7 +67,8 @@ def _adopt(book: Book, changes: Changes, strategy: StrategyId, contract: Contrac
     side = Side.BUY if quantity > 0 else Side.SELL
     taken = Fill(NO_FILL, NO_ORDER, contract, side, abs(quantity), price, book.instant_ns, 0, 0)
     after = apply_fill(before, taken)
-    book.positions[key] = changes.positions[key] = after
+    book.hold(after)
+    changes.positions[key] = after
     result = after.realised - before.realised
     book.realised += result
     owner = book.strategies.get(strategy)

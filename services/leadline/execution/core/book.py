@@ -4,13 +4,13 @@ The book in memory is what the rows of the last committed transaction say. Every
 `Changes`, which the store writes in one transaction; when that fails the book is thrown away and read again.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, Final, Generic, TypeVar
 
-from leadline.execution.core.contracts import execution_contract, roots_of, signal_months, tape_contract, tiers_of
+from leadline.execution.core.contracts import execution_contract, roots_of, signal_months, tapes_of, tiers_of
 from leadline.execution.core.halts import Clearing
 from leadline.execution.core.orders import UNRESOLVED
 from leadline.model.blocks import Block
@@ -126,6 +126,22 @@ class StrategyBook:
         return self.drain is None and self.fence is None and self.manifest.spec.state in {"Running", "ReduceOnly"}
 
 
+_Item = TypeVar("_Item", Order, Position)
+
+
+class _Owned(Generic[_Item]):
+    """What follows from the orders or positions `of` a book: those that count, and by the strategy that owns them."""
+
+    __slots__ = ("all", "by_owner", "of")
+
+    def __init__(self, of: object, items: Sequence[_Item]) -> None:
+        self.of = of
+        self.all: Sequence[_Item] = items
+        self.by_owner: dict[StrategyId, list[_Item]] = {}
+        for item in items:
+            self.by_owner.setdefault(item.strategy, []).append(item)
+
+
 @dataclass(slots=True)
 class Book:
     """The account on one tape. Money in its currency; times ns UTC of the tape.
@@ -142,6 +158,9 @@ class Book:
     the process's settings. What is looser in them waits for the roll: `day_limits` are stricter until then, and so are
     `margin_limits`; `tiers` is the table that is still in force, None when it is the manifest's. `calendar` is the name
     of the calendar that rolls the trading day, from the first strategy on.
+
+    `orders` and `positions` are never changed: `put` and `hold` set others in their place, so that what follows from
+    them is worked out once.
     """
 
     tape: RunId
@@ -164,14 +183,16 @@ class Book:
     last_event: int = 0
     finished: bool = False
     strategies: dict[StrategyId, StrategyBook] = field(default_factory=dict)
-    orders: dict[ClientOrderId, Order] = field(default_factory=dict)
-    positions: dict[tuple[StrategyId, str], Position] = field(default_factory=dict)
+    orders: Mapping[ClientOrderId, Order] = field(default_factory=dict)
+    positions: Mapping[tuple[StrategyId, str], Position] = field(default_factory=dict)
     entry_instants: list[int] = field(default_factory=list)
     decided: set[DecisionId] = field(default_factory=set)
     settings: dict[str, Any] | None = None
     tiers: tuple[Tier, ...] | None = None
     margin_limits: dict[str, Decimal] = field(default_factory=dict)
     calendar: str = ""
+    _live: "_Owned[Order] | None" = field(default=None, init=False, repr=False, compare=False)
+    _held: "_Owned[Position] | None" = field(default=None, init=False, repr=False, compare=False)
 
     @property
     def tiers_in_force(self) -> tuple[Tier, ...]:
@@ -200,18 +221,10 @@ class Book:
         months = signal_months(manifest, self.feed_contracts, self.trade_from)
         return next((month.contract for month in months if month.covers(self.deciding_day)), None)
 
-    def tapes(self, strategy: StrategyBook) -> Iterator[ContractId]:
-        """The feed's contracts whose prints can fill a strategy: those of its contract, and of the one to come.
-
-        The one to come carries the time on where the present one's prints have ended.
-        """
-        months = [month.contract for month in signal_months(strategy.manifest, self.feed_contracts, self.trade_from)]
-        # The feed of a tape without an end may have lost the present one by now.
-        later = months[months.index(strategy.contract) + 1 :] if strategy.contract in months else months
-        for signal in (strategy.contract, *later[:1]):
-            yield signal
-            for root in self.roots(signal):
-                yield tape_contract(execution_contract(signal, root), signal, self.feed_contracts)
+    def tapes(self, strategy: StrategyBook) -> tuple[ContractId, ...]:
+        """The feed's contracts whose prints can fill a strategy: those of its contract, and of the one to come."""
+        symbol, signal = strategy.manifest.spec.instrument, strategy.contract
+        return tapes_of(symbol, signal, self.roots(signal), self.feed_contracts, self.trade_from)
 
     def present(self) -> Iterator[tuple[StrategyId, StrategyBook]]:
         """The strategies that are not forgotten, by name."""
@@ -232,23 +245,29 @@ class Book:
         """Whether a strategy is drained, flat and without an order: only its history is left."""
         return self.strategies[strategy].drain is not None and not self.exposed(strategy)
 
-    def live_orders(self, strategy: StrategyId | None = None) -> list[Order]:
+    def live_orders(self, strategy: StrategyId | None = None) -> Sequence[Order]:
         """Orders that are not in a terminal state, in the order of their ids."""
-        live = [
-            order
-            for order in self.orders.values()
-            if not order.state.terminal and (strategy is None or order.strategy == strategy)
-        ]
-        return sorted(live, key=lambda order: order.client_id)
+        found = self._live
+        if found is None or found.of is not self.orders:
+            live = (order for order in self.orders.values() if not order.state.terminal)
+            found = self._live = _Owned(self.orders, sorted(live, key=lambda order: order.client_id))
+        return found.all if strategy is None else found.by_owner.get(strategy, [])
 
-    def open_positions(self, strategy: StrategyId | None = None) -> list[Position]:
+    def open_positions(self, strategy: StrategyId | None = None) -> Sequence[Position]:
         """Positions that are not flat, by strategy and contract."""
-        held = [
-            (key, position)
-            for key, position in self.positions.items()
-            if position.quantity and (strategy is None or key[0] == strategy)
-        ]
-        return [position for _, position in sorted(held, key=lambda item: item[0])]
+        found = self._held
+        if found is None or found.of is not self.positions:
+            held = (key for key, position in self.positions.items() if position.quantity)
+            found = self._held = _Owned(self.positions, [self.positions[key] for key in sorted(held)])
+        return found.all if strategy is None else found.by_owner.get(strategy, [])
+
+    def put(self, order: Order) -> None:
+        """Have an order as it stands now."""
+        self.orders = {**self.orders, order.client_id: order}
+
+    def hold(self, position: Position) -> None:
+        """Have a strategy's position in a contract as it is now."""
+        self.positions = {**self.positions, (position.strategy, position.contract): position}
 
     def places(self) -> list[StrategyId]:
         """Owners of orders and positions, by name: the strategies, and the empty name where somebody else's are."""
@@ -263,7 +282,7 @@ class Book:
     @property
     def unresolved(self) -> bool:
         """Whether an order's fate is open."""
-        return any(order.state in UNRESOLVED for order in self.orders.values())
+        return any(order.state in UNRESOLVED for order in self.live_orders())
 
 
 @dataclass(frozen=True, slots=True)
@@ -314,7 +333,7 @@ def put_order(book: Book, changes: Changes, order: Order) -> None:
     """Store an order's new state and tell of it."""
     if book.orders.get(order.client_id) == order:
         return
-    book.orders[order.client_id] = order
+    book.put(order)
     changes.orders[order.client_id] = order
     note(book, changes, "order", order.client_id, order.version, order_facts(order))
 
@@ -363,18 +382,17 @@ def count_entry(book: Book, strategy: StrategyBook) -> None:
 def forget(book: Book) -> None:
     """Drop what no rule looks at any more, so that the book in memory is what a new process would read."""
     since = book.instant_ns - KEPT_NS
+    if any(at < since for at in book.entry_instants):
+        book.entry_instants = [at for at in book.entry_instants if at >= since]
+    old = [order for order in book.orders.values() if order.decided_at_ns < since and order.state.terminal]
+    if not old:
+        return
     held = book.open_positions()
     open_decisions = {position.decision for position in held}
     entries = {lot.client_id for position in held for lot in position.lots}
-    book.entry_instants = [at for at in book.entry_instants if at >= since]
-    book.orders = {
-        client_id: order
-        for client_id, order in book.orders.items()
-        if not order.state.terminal
-        or order.decided_at_ns >= since
-        or order.decision in open_decisions
-        or client_id in entries
-    }
+    gone = {order.client_id for order in old if order.decision not in open_decisions} - entries
+    if gone:
+        book.orders = {client_id: order for client_id, order in book.orders.items() if client_id not in gone}
 
 
 def fence_off(book: Book, changes: Changes, strategy: StrategyBook, refused: RefusedSignal, progress_ns: int) -> None:

@@ -211,7 +211,8 @@ def joined(book: Book, changes: Changes, before: Order, after: Order) -> None:
     key = (after.strategy, after.contract)
     position = book.positions.get(key)
     if position is not None and after.leg.kind is LegKind.STOP and position.without_stop_of(after.unit):
-        book.positions[key] = changes.positions[key] = behind_stop(book, position, after)
+        changes.positions[key] = behind_stop(book, position, after)
+        book.hold(changes.positions[key])
 
 
 def _known(book: Book, client_id: ClientOrderId, stored: Stored) -> Order | None:
@@ -369,7 +370,7 @@ def _book_fill(book: Book, changes: Changes, order: Order, fill: Fill, venue_eve
         inverse = sheet is not None and sheet.inverse
         before = flat(order.strategy, fill.contract, order.tape_contract, tick_value, order.decision, inverse=inverse)
     after = counted_stops(book, before, apply_fill(before, fill, order.unit), order)
-    book.positions[key] = after
+    book.hold(after)
     changes.positions[key] = after
     changes.fills.append((fill, order.strategy, venue_event))
     result = (after.realised - before.realised) - fill.commission

@@ -5,12 +5,12 @@ from datetime import timedelta
 from typing import Final
 
 from leadline.execution.core.book import Book, StrategyBook
+from leadline.execution.core.contracts import session_of
 from leadline.model.durations import NS_PER_MINUTE
 from leadline.model.errors import Unknown
 from leadline.model.manifest.specs import Distances, distances_of
 from leadline.model.market.calendars import Session
-from leadline.model.market.contracts import instrument_of, no_entry_from
-from leadline.model.market.sessions import calendar_of, resolve_session
+from leadline.model.market.contracts import no_entry_from
 
 LAST_FLATTEN_NS: Final = 5 * NS_PER_MINUTE
 """How long before the close of its contract's last session a strategy is flat that else holds over the close."""
@@ -21,11 +21,10 @@ _LONGEST_BREAK_DAYS: Final = 10
 
 def session_today(book: Book, strategy: StrategyBook) -> Session | None:
     """The strategy's session of the book's trading day."""
-    sheet = instrument_of(strategy.contract)
-    _, hours = resolve_session(sheet, strategy.manifest.spec.session.value())
     if book.trading_day is None:
         raise AssertionError("the account has no trading day yet")
-    return calendar_of(sheet, hours).session(book.trading_day, hours)
+    days, hours = session_of(strategy.manifest)
+    return days.session(book.trading_day, hours)
 
 
 def distances_today(book: Book, strategy: StrategyBook) -> Distances:
@@ -47,9 +46,7 @@ def _last_session(book: Book, strategy: StrategyBook) -> bool:
     ends, today = no_entry_from(strategy.contract), book.trading_day
     if ends is None or today is None:
         return False
-    sheet = instrument_of(strategy.contract)
-    _, hours = resolve_session(sheet, strategy.manifest.spec.session.value())
-    days = calendar_of(sheet, hours)
+    days, hours = session_of(strategy.manifest)
     following = (today + timedelta(days=ahead) for ahead in range(1, _LONGEST_BREAK_DAYS + 1))
     try:
         return not any(day < ends and days.session(day, hours) is not None for day in following)

@@ -8,7 +8,9 @@ from leadline.model.checks.signals import SignalSource
 from leadline.model.durations import spec_token
 from leadline.model.ids import ContractId, RunId
 from leadline.model.manifest.specs import TradingAccount, TradingStrategy
+from leadline.model.market.calendars import Calendar
 from leadline.model.market.contracts import FrontMonth, instrument_of, months_from
+from leadline.model.market.hours import SessionHours
 from leadline.model.market.instruments import Instrument, instruments
 from leadline.model.market.sessions import calendar_of, resolve_session
 from leadline.model.remembered import once_for_each
@@ -30,8 +32,7 @@ def signal_source(
 ) -> SignalSource:
     """The source of signals that a strategy may have on a tape."""
     months, spec = signal_months(strategy, feed, trade_from), strategy.spec
-    sheet = signal_instrument(strategy)
-    _, hours = resolve_session(sheet, spec.session.value())
+    days, hours = session_of(strategy)
     return SignalSource(
         tape=tape,
         account=strategy.account_name,
@@ -40,8 +41,16 @@ def signal_source(
         hours=hours,
         spec=spec.bar_spec,
         spec_token=spec_token(spec.bar_spec.token, spec.ticks_per_row),
-        calendar=calendar_of(sheet, hours).name,
+        calendar=days.name,
     )
+
+
+@once_for_each
+def session_of(strategy: TradingStrategy) -> tuple[Calendar, SessionHours]:
+    """The calendar of a strategy's trading days, and the hours of its session on them."""
+    sheet = signal_instrument(strategy)
+    _, hours = resolve_session(sheet, strategy.spec.session.value())
+    return calendar_of(sheet, hours), hours
 
 
 def signal_instrument(strategy: TradingStrategy) -> Instrument:
@@ -50,6 +59,7 @@ def signal_instrument(strategy: TradingStrategy) -> Instrument:
     return next((found for found in instruments() if found.root == symbol), None) or instrument_of(symbol)
 
 
+@lru_cache(maxsize=1024)
 def execution_contract(signal: ContractId, root: str) -> ContractId:
     """The contract of `root` that expires with the signal contract: ESM2025 for MESM2025 and ES."""
     return ContractId(root + signal.removeprefix(instrument_of(signal).root))
@@ -70,8 +80,30 @@ def execution_roots(account: TradingAccount, signal: str) -> tuple[str, ...]:
 
 def roots_of(tables: Sequence[tuple[Tier, ...]], signal: str) -> tuple[str, ...]:
     """The roots that may fill by any of these tables of tiers; an empty one means the signal's own."""
-    own = instrument_of(signal).root
-    return tuple(dict.fromkeys(root for table in tables for root in ([tier.execute for tier in table] or [own])))
+    own = (instrument_of(signal).root,)
+    return tuple(dict.fromkeys(root for table in tables for root in _executes(table) or own))
+
+
+@once_for_each
+def _executes(table: tuple[Tier, ...]) -> tuple[str, ...]:
+    return tuple(tier.execute for tier in table)
+
+
+@lru_cache(maxsize=1024)
+def tapes_of(
+    symbol: str, signal: ContractId, roots: tuple[str, ...], feed: tuple[ContractId, ...], trade_from: date
+) -> tuple[ContractId, ...]:
+    """The feed's contracts whose prints can fill a strategy on an instrument that signals on a contract.
+
+    Those of its contract, and of the one to come: that carries the time on where the present one's prints have ended.
+    """
+    months = [month.contract for month in _months(symbol, feed, trade_from)]
+    # The feed of a tape without an end may have lost the present one by now.
+    later = months[months.index(signal) + 1 :] if signal in months else months
+    found = []
+    for each in (signal, *later[:1]):
+        found += [each, *(tape_contract(execution_contract(each, root), each, feed) for root in roots)]
+    return tuple(dict.fromkeys(found))
 
 
 def tape_contract(execution: ContractId, signal: ContractId, feed_contracts: tuple[ContractId, ...]) -> ContractId:

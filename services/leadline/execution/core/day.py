@@ -1,6 +1,6 @@
 """The effects of time on an account: the trading day's roll, the day's loss and target, and being flat by the close."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -164,7 +164,7 @@ def _day_bounds(book: Book) -> tuple[Decimal, Decimal]:
     return stricter_day_loss(tier_at(book.tiers_in_force, book.tier_index), limits.day_loss), target_of(limits)
 
 
-def _watched(book: Book, positions: list[Position]) -> tuple[WatchedPosition, ...]:
+def _watched(book: Book, positions: Sequence[Position]) -> tuple[WatchedPosition, ...]:
     """The positions that the venue can watch; without prints in the feed a contract has no price to watch."""
     return tuple(
         WatchedPosition(

@@ -1,6 +1,6 @@
 """Getting out, as a function of the book: what has to be cancelled, closed or moved now, until nothing is left."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count
 from typing import Final
@@ -169,7 +169,7 @@ def _by_contract(book: Book, name: StrategyId) -> Iterator[tuple[list[Order], li
         )
 
 
-def _to_cancel(book: Book, orders: list[Order]) -> list[Order]:
+def _to_cancel(book: Book, orders: Sequence[Order]) -> list[Order]:
     """Those of the orders that go with what is flattened.
 
     What somebody else placed stays until the whole account is flattened: it is not this account's to cancel, and no
