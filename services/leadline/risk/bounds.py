@@ -14,10 +14,19 @@ from leadline.model.checks.proposals import check_proposal
 from leadline.model.durations import NS_PER_DAY, NS_PER_HOUR
 from leadline.model.errors import InvalidInput
 from leadline.model.market.hours import CLOCK_PATTERN, zone_of
-from leadline.model.orders import OrderType
+from leadline.model.orders import Bracket, OrderType
+from leadline.model.remembered import once_for_each
 from leadline.model.signals import BarSignals, Direction, Regime
 from leadline.model.worth import MOST_INVERSE_VALUE
-from leadline.risk.view import AccountLimits, AccountView, DecisionInputs, ExecutionInstrument, StrategySettings, Tier
+from leadline.risk.view import (
+    AccountLimits,
+    AccountView,
+    DecisionInputs,
+    ExecutionInstrument,
+    StrategyLimits,
+    StrategySettings,
+    Tier,
+)
 
 LONGEST_NAME: Final = 300
 LONGEST_TEXT: Final = 2_000
@@ -36,6 +45,20 @@ MOST_MULTIPLIER: Final = Decimal(1_000)
 DECIMAL_DIGITS: Final = 34
 DECIMAL_PLACES: Final = 18
 
+_MOST_LOST: Final = -MOST_MONEY
+_ACCOUNT_COUNTS: Final = (
+    "trades",
+    "entries_last_hour",
+    "orders_last_second",
+    "open_trades",
+    "exposure",
+    "in_the_market",
+)
+_LIMITS_COUNTS: Final = ("max_position", "max_open_trades", "max_orders_per_second", "max_entries_per_hour")
+_OWN_LIMITS_COUNTS: Final = ("max_position", "max_trades_per_day", "max_orders_per_second")
+_DAY_COUNTS: Final = ("trades", "exposure", "orders_last_second", "pending")
+
+BLOCKS: Final = tuple(Block)
 STATES: Final = ("Running", "ReduceOnly", "Suspended")
 SIZING_MODES: Final = ("Tiered", "Fixed", "RiskPercent")
 MODIFIERS: Final = ("Stacked", "Trending", "WinStreak", "LossStreak")
@@ -59,13 +82,19 @@ def check_inputs(inputs: DecisionInputs) -> None:
 
 def check_decimal(name: str, value: Decimal, low: Decimal | int, high: Decimal | int) -> None:
     """Raises InvalidInput unless the decimal is a number from `low` to `high` with digits and places within bounds."""
-    cheap = False
-    if value.is_finite():
-        _, digits, exponent = value.as_tuple()
-        cheap = len(digits) <= DECIMAL_DIGITS and -DECIMAL_PLACES <= int(exponent) <= DECIMAL_DIGITS
-    if not cheap or not low <= value <= high:
+    if not _is_cheap(value) or not low <= value <= high:
         places = f"of at most {DECIMAL_DIGITS} digits, {DECIMAL_PLACES} of them places"
         raise InvalidInput(name, _cut(value), f"a decimal from {low} to {high} {places}")
+
+
+def _is_cheap(value: Decimal) -> bool:
+    if not value.is_finite():
+        return False
+    text = str(value)
+    if len(text) <= DECIMAL_PLACES and "E" not in text:  # so nearly all are, and it is soon asked
+        return True
+    _, digits, exponent = value.as_tuple()
+    return len(digits) <= DECIMAL_DIGITS and -DECIMAL_PLACES <= int(exponent) <= DECIMAL_DIGITS
 
 
 def few(name: str, items: Sized, most: int) -> None:
@@ -76,37 +105,36 @@ def few(name: str, items: Sized, most: int) -> None:
 
 def _check_account(account: AccountView) -> None:
     _text("account.account", account.account)
-    for name, value in (
-        ("equity_at_roll", account.equity_at_roll),
-        ("realised", account.realised),
-        ("open", account.open),
-    ):
-        check_decimal(f"account.{name}", value, -MOST_MONEY, MOST_MONEY)
-    for name, value in (("worst_case", account.worst_case), ("margin_in_use", account.margin_in_use)):
-        check_decimal(f"account.{name}", value, 0, MOST_MONEY)
+    for name in ("equity_at_roll", "realised", "open"):
+        check_decimal(f"account.{name}", getattr(account, name), _MOST_LOST, MOST_MONEY)
+    for name in ("worst_case", "margin_in_use"):
+        check_decimal(f"account.{name}", getattr(account, name), 0, MOST_MONEY)
     _whole("account.streak", account.streak, -MOST_COUNT, MOST_COUNT)
-    for name in ("trades", "entries_last_hour", "orders_last_second", "open_trades", "exposure", "in_the_market"):
-        _whole(f"account.{name}", getattr(account, name), 0, MOST_COUNT)
-    _one_of("account.block", account.block, tuple(Block))
+    _counts("account.", account, _ACCOUNT_COUNTS)
+    _one_of("account.block", account.block, BLOCKS)
     _text("account.halt", account.halt, LONGEST_TEXT)
     _check_limits(account.limits)
-    few("account.tiers", account.tiers, MOST_TIERS)
+    _check_tiers(account.tiers)
     _whole("account.tier_index", account.tier_index, -1, len(account.tiers) - 1)
-    for number, tier in enumerate(account.tiers):
-        _check_tier(f"account.tiers[{number}]", tier)
 
 
+@once_for_each
 def _check_limits(limits: AccountLimits) -> None:
     for name, money in (("day_loss", limits.day_loss), ("day_target", limits.day_target)):
         if money is not None:
             check_decimal(f"account.limits.{name}", money, 0, MOST_MONEY)
-    for name in ("max_position", "max_open_trades", "max_orders_per_second", "max_entries_per_hour"):
-        if (count := getattr(limits, name)) is not None:
-            _whole(f"account.limits.{name}", count, 0, MOST_COUNT)
+    _counts("account.limits.", limits, _LIMITS_COUNTS)
     few("account.limits.margin_limits", limits.margin_limits, MOST_ROOTS)
     for root, margin in limits.margin_limits.items():
         _text("account.limits.margin_limits", root)
         check_decimal(f"account.limits.margin_limits.{root}", margin, 0, MOST_MONEY)
+
+
+@once_for_each
+def _check_tiers(tiers: tuple[Tier, ...]) -> None:
+    few("account.tiers", tiers, MOST_TIERS)
+    for number, tier in enumerate(tiers):
+        _check_tier(f"account.tiers[{number}]", tier)
 
 
 def _check_tier(name: str, tier: Tier) -> None:
@@ -119,19 +147,15 @@ def _check_tier(name: str, tier: Tier) -> None:
 
 
 def _check_strategy(strategy: StrategySettings) -> None:
-    for name in ("strategy", "signal_root", "signal_contract"):
-        _text(f"strategy.{name}", getattr(strategy, name))
+    _text("strategy.strategy", strategy.strategy)
+    _text("strategy.signal_root", strategy.signal_root)
+    _text("strategy.signal_contract", strategy.signal_contract)
     _one_of("strategy.state", strategy.state, STATES)
     _zone("strategy.session_zone", strategy.session_zone)
-    for name in ("after_open_ns", "before_close_ns"):
-        _whole(f"strategy.{name}", getattr(strategy, name) or 0, 0, LONGEST_SESSION_NS)
-    few("strategy.blocks", strategy.blocks, MOST_BLOCKS)
-    for number, (start, end) in enumerate(strategy.blocks):
-        _check_block(f"strategy.blocks[{number}]", start, end)
-    few("strategy.news", strategy.news, MOST_NEWS)
-    for number, (begins, ends) in enumerate(strategy.news):
-        _whole(f"strategy.news[{number}].from_ns", begins, 0, MOST_NS)
-        _whole(f"strategy.news[{number}].to_ns", ends, begins, MOST_NS)
+    _whole("strategy.after_open_ns", strategy.after_open_ns, 0, LONGEST_SESSION_NS)
+    _whole("strategy.before_close_ns", strategy.before_close_ns or 0, 0, LONGEST_SESSION_NS)
+    _check_blocks(strategy.blocks)
+    _check_news(strategy.news)
     _one_of("strategy.sizing_mode", strategy.sizing_mode, SIZING_MODES)
     _whole("strategy.fixed_size", strategy.fixed_size, 0, MOST_COUNT)
     check_decimal("strategy.risk_percent", strategy.risk_percent, 0, 100)
@@ -148,7 +172,17 @@ def _check_strategy(strategy: StrategySettings) -> None:
 
 
 def _check_terms(strategy: StrategySettings) -> None:
-    bracket = strategy.bracket
+    _check_bracket(strategy.bracket)
+    _one_of("strategy.entry_type", strategy.entry_type, ENTRY_TYPES)
+    _whole("strategy.entry_offset", strategy.entry_offset, 0, MOST_TICKS)
+    if strategy.valid_for_ns is not None:
+        _whole("strategy.valid_for_ns", strategy.valid_for_ns, 1, LONGEST_VALIDITY_NS)
+    if strategy.max_pending is not None:
+        _whole("strategy.max_pending", strategy.max_pending, 1, MOST_COUNT)
+
+
+@once_for_each
+def _check_bracket(bracket: Bracket) -> None:
     if bracket.stop_ticks is not None:
         _whole("strategy.bracket.stop_ticks", bracket.stop_ticks, 1, MOST_TICKS)
     if bracket.target_ticks is not None:
@@ -159,33 +193,44 @@ def _check_terms(strategy: StrategySettings) -> None:
     if bracket.trail is not None:
         _whole("strategy.bracket.trail.trigger_ticks", bracket.trail.trigger_ticks, 0, MOST_TICKS)
         _whole("strategy.bracket.trail.offset_ticks", bracket.trail.offset_ticks, 1, MOST_TICKS)
-    _one_of("strategy.entry_type", strategy.entry_type, ENTRY_TYPES)
-    _whole("strategy.entry_offset", strategy.entry_offset, 0, MOST_TICKS)
-    if strategy.valid_for_ns is not None:
-        _whole("strategy.valid_for_ns", strategy.valid_for_ns, 1, LONGEST_VALIDITY_NS)
-    if strategy.max_pending is not None:
-        _whole("strategy.max_pending", strategy.max_pending, 1, MOST_COUNT)
 
 
 def _check_day(strategy: StrategySettings) -> None:
-    limits, day = strategy.limits, strategy.day
-    if limits.day_loss is not None:
-        check_decimal("strategy.limits.day_loss", limits.day_loss, 0, MOST_MONEY)
-    for name in ("max_position", "max_trades_per_day", "max_orders_per_second"):
-        if (count := getattr(limits, name)) is not None:
-            _whole(f"strategy.limits.{name}", count, 0, MOST_COUNT)
-    for name, value in (("realised", day.realised), ("open", day.open)):
-        check_decimal(f"strategy.day.{name}", value, -MOST_MONEY, MOST_MONEY)
+    day = strategy.day
+    _check_own_limits(strategy.limits)
+    check_decimal("strategy.day.realised", day.realised, _MOST_LOST, MOST_MONEY)
+    check_decimal("strategy.day.open", day.open, _MOST_LOST, MOST_MONEY)
     check_decimal("strategy.day.worst_case", day.worst_case, 0, MOST_MONEY)
-    for name in ("trades", "exposure", "orders_last_second", "pending"):
-        _whole(f"strategy.day.{name}", getattr(day, name), 0, MOST_COUNT)
+    _counts("strategy.day.", day, _DAY_COUNTS)
     _whole("strategy.day.position", day.position, -MOST_COUNT, MOST_COUNT)
-    _one_of("strategy.day.block", day.block, tuple(Block))
+    _one_of("strategy.day.block", day.block, BLOCKS)
     few("strategy.day.groups", day.groups, MOST_SIGNALS)
     for number, (name, buys, sells) in enumerate(day.groups):
         _text(f"strategy.day.groups[{number}].name", name)
         _whole(f"strategy.day.groups[{number}].buys", buys, 0, MOST_COUNT)
         _whole(f"strategy.day.groups[{number}].sells", sells, 0, MOST_COUNT)
+
+
+@once_for_each
+def _check_own_limits(limits: StrategyLimits) -> None:
+    if limits.day_loss is not None:
+        check_decimal("strategy.limits.day_loss", limits.day_loss, 0, MOST_MONEY)
+    _counts("strategy.limits.", limits, _OWN_LIMITS_COUNTS)
+
+
+@once_for_each
+def _check_blocks(blocks: tuple[tuple[str, str], ...]) -> None:
+    few("strategy.blocks", blocks, MOST_BLOCKS)
+    for number, (start, end) in enumerate(blocks):
+        _check_block(f"strategy.blocks[{number}]", start, end)
+
+
+@once_for_each
+def _check_news(news: tuple[tuple[int, int], ...]) -> None:
+    few("strategy.news", news, MOST_NEWS)
+    for number, (begins, ends) in enumerate(news):
+        _whole(f"strategy.news[{number}].from_ns", begins, 0, MOST_NS)
+        _whole(f"strategy.news[{number}].to_ns", ends, begins, MOST_NS)
 
 
 def _check_block(name: str, start: str, end: str) -> None:
@@ -236,6 +281,14 @@ def _check_bar(bar: BarSignals) -> None:
         if not isinstance(signal.direction, Direction):
             raise InvalidInput(f"bar.signals[{number}].direction", _cut(signal.direction), ", ".join(Direction))
         check_decimal(f"bar.signals[{number}].strength", signal.strength, 0, 1)
+
+
+def _counts(prefix: str, value: object, names: tuple[str, ...]) -> None:
+    """Raises InvalidInput for the first of these fields of a value that is no count; one that is not set is none."""
+    for name in names:
+        count = getattr(value, name)
+        if count is not None and not 0 <= count <= MOST_COUNT:
+            raise InvalidInput(prefix + name, count, f"a whole number from 0 to {MOST_COUNT}")
 
 
 def _whole(name: str, value: int, low: int, high: int) -> None:
