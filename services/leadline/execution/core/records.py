@@ -5,9 +5,8 @@ fate is open, or an order without a size are refused, and then nothing of the tr
 """
 
 from bisect import bisect_left, insort
-from collections import ChainMap
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import date
 from typing import Any, Final, NamedTuple
 
@@ -18,7 +17,7 @@ from leadline.execution.core.book import KEPT_NS, Book, BookEvent, Changes, Stra
 from leadline.execution.core.booking import Stored, is_foreign
 from leadline.execution.core.orders import UNRESOLVED
 from leadline.model.errors import NotTaken, Refused
-from leadline.model.ids import UNASSIGNED, ClientOrderId, ContractId, DecisionId, FillId, StrategyId
+from leadline.model.ids import ClientOrderId, ContractId, DecisionId, FillId, StrategyId
 from leadline.model.manifest.specs import TradingAccount
 from leadline.model.orders import Fill, Order, OrderState, Position
 from leadline.model.proposals import Decision
@@ -45,8 +44,15 @@ class BookedFill(NamedTuple):
     venue_event: int
 
 
-_Legs = ChainMap[tuple[DecisionId, str], ClientOrderId | None]
-_Entries = ChainMap[str, ClientOrderId | None]
+_Legs = dict[tuple[DecisionId, str], ClientOrderId | None]
+_Entries = dict[str, ClientOrderId | None]
+
+_OF_THE_ACCOUNT: Final = tuple(
+    each.name
+    for each in fields(Book)
+    if each.init and each.name not in {"strategies", "orders", "positions", "entry_instants", "decided"}
+)
+_OF_A_STRATEGY: Final = tuple(each.name for each in fields(StrategyBook))
 
 
 @dataclass(slots=True)
@@ -119,33 +125,43 @@ class AccountRecords:
 
     def write(self, book: Book, changes: Changes, epoch: int) -> None:
         """Write a book and what has changed in it, all or nothing. Raises Refused."""
-        account = replace(
-            book,
-            last_prints=dict(book.last_prints),
-            settings=_copy(book.settings),
-            margin_limits=dict(book.margin_limits),
-            strategies={},
-            orders={},
-            positions={},
-            entry_instants=[],
-            decided=set(),
-        )
-        strategies = {name: replace(strategy) for name, strategy in book.strategies.items()}
-        events = [replace(event, body=_copy(event.body)) for event in changes.events]
-        _copy([account.flatten, *(strategy.flatten for strategy in strategies.values())])  # in no event
+        settings = None if book.settings is None else _copy(book.settings)
+        events = [
+            BookEvent(event.event, event.kind, event.key, event.version, event.instant_ns, _copy(event.body))
+            for event in changes.events
+        ]
+        for flatten in (book.flatten, *(strategy.flatten for strategy in book.strategies.values())):
+            if flatten:  # in no event
+                _copy(flatten)
         self._check_decisions(changes.decisions)
         legs, entries = self._check_orders(changes.orders.values())
         self._check_fills([fill for fill, _, _ in changes.fills])
         self._check_events(events)
         # Nothing from here on can be refused.
-        self.account = account
-        self.strategies.update(strategies)
+        if self.account is None:
+            self.account = Book(
+                book.tape,
+                book.account,
+                book.manifest,
+                book.feed_contracts,
+                book.trade_from,
+                book.instant_ns,
+                book.equity_at_roll,
+            )
+        _assign(self.account, book, _OF_THE_ACCOUNT)
+        self.account.settings = settings
+        self.account.last_prints, self.account.margin_limits = dict(book.last_prints), dict(book.margin_limits)
+        for name, strategy in book.strategies.items():
+            if name in self.strategies:
+                _assign(self.strategies[name], strategy, _OF_A_STRATEGY)
+            else:
+                self.strategies[name] = replace(strategy)
         for decision in changes.decisions:
             self.decisions[decision.decision_id] = decision
             self._sources[decision.strategy, decision.source] = decision.decision_id
             insort(self._decisions_by_time, (decision.instant_ns, decision.strategy, decision.decision_id))
-        self._legs.update(legs.maps[0])
-        self._unresolved_entries.update(entries.maps[0])
+        self._legs.update(legs)
+        self._unresolved_entries.update(entries)
         for order in changes.orders.values():
             self._put(order, epoch)
         for fill in changes.fills:
@@ -184,21 +200,22 @@ class AccountRecords:
         insort(self._orders_by_time, place)
 
     def _check_decisions(self, decisions: Sequence[Decision]) -> None:
-        ids, sources = ChainMap({}, self.decisions), ChainMap({}, self._sources)
+        ids: set[DecisionId] = set()
+        sources: set[tuple[StrategyId, str]] = set()
         for decision in decisions:
-            source = (decision.strategy, decision.source)
-            if decision.decision_id in ids or source in sources:
-                raise refused(f"decision {decision.decision_id} of {decision.strategy} on {decision.source} is there")
-            ids[decision.decision_id] = decision
-            sources[source] = decision.decision_id
+            known, source = decision.decision_id, (decision.strategy, decision.source)
+            if known in self.decisions or known in ids or source in self._sources or source in sources:
+                raise refused(f"decision {known} of {decision.strategy} on {decision.source} is there")
+            ids.add(known)
+            sources.add(source)
 
     def _check_orders(self, orders: Iterable[Order]) -> tuple[_Legs, _Entries]:
         """The order of each decision's leg after these orders, and the open entry of each contract.
 
         One after the other, as a database looks at rows.
         """
-        legs: _Legs = ChainMap({}, self._legs)
-        entries: _Entries = ChainMap({}, self._unresolved_entries)
+        legs: _Legs = {}
+        entries: _Entries = {}
         for order in orders:
             if order.quantity < 1 or order.filled < 0:
                 raise refused(f"order {order.client_id} has {order.filled} of {order.quantity} filled")
@@ -207,32 +224,34 @@ class AccountRecords:
                 legs[before.order.decision, before.order.leg] = None
                 if _unresolved_entry(before.order):
                     entries[before.order.contract] = None
-            if legs.get((order.decision, order.leg)) is not None:
+            leg, contract = (order.decision, order.leg), order.contract
+            if (legs[leg] if leg in legs else self._legs.get(leg)) is not None:
                 raise refused(f"the leg {order.leg} of decision {order.decision} is there")
-            legs[order.decision, order.leg] = order.client_id
+            legs[leg] = order.client_id
             if _unresolved_entry(order):
-                if entries.get(order.contract) is not None:
+                if (entries[contract] if contract in entries else self._unresolved_entries.get(contract)) is not None:
                     raise refused(f"an entry in {order.contract} whose fate is open is there")
                 entries[order.contract] = order.client_id
         return legs, entries
 
     def _check_fills(self, fills: Sequence[Fill]) -> None:
-        ids = ChainMap({}, self.fills)
+        ids: set[FillId] = set()
         for fill in fills:
-            if fill.fill_id in ids or fill.quantity < 1:
+            if fill.fill_id in self.fills or fill.fill_id in ids or fill.quantity < 1:
                 raise refused(f"fill {fill.fill_id} of {fill.quantity} is there, or has no size")
-            ids[fill.fill_id] = BookedFill(fill, UNASSIGNED, 0)
+            ids.add(fill.fill_id)
 
     def _check_events(self, events: Sequence[BookEvent]) -> None:
-        numbers, told = ChainMap({}, self.events), ChainMap({}, self._told)
+        numbers: set[int] = set()
+        told: set[tuple[str, str, int]] = set()
         for event in events:
             key = (event.kind, event.key, event.version)
             if event.kind not in EVENT_KINDS:
                 raise refused(f"{event.kind!r} is no kind of event")
-            if event.event in numbers or key in told:
+            if event.event in self.events or event.event in numbers or key in self._told or key in told:
                 raise refused(f"event {event.event}, {event.kind} {event.key} version {event.version}, is there")
-            numbers[event.event] = event
-            told[key] = event.event
+            numbers.add(event.event)
+            told.add(key)
 
 
 def refused(why: str) -> Refused:
@@ -242,6 +261,11 @@ def refused(why: str) -> Refused:
 
 def _unresolved_entry(order: Order) -> bool:
     return is_entry(order) and order.state in UNRESOLVED
+
+
+def _assign(target: object, source: object, names: tuple[str, ...]) -> None:
+    for name in names:
+        setattr(target, name, getattr(source, name))
 
 
 def _copy(value: Any) -> Any:
