@@ -1,5 +1,6 @@
 """The tape stops at the end of the first instant whose last prints bring the account's result to a threshold."""
 
+from collections.abc import Mapping
 from decimal import Decimal
 
 import pytest
@@ -11,11 +12,17 @@ from leadline.model.ids import ContractId
 from leadline.model.orders import LastPrint, Watch, WatchedPosition
 from leadline.model.ticks import TickColumns
 from leadline.venue import watches
-from leadline.venue.fill_rules import FillRules, mark_after
+from leadline.venue.fill_rules import FillRules, Mark, mark_after
 from leadline.venue.matching import PaperMarket
-from leadline.venue.watches import check_watch, first_crossing
+from leadline.venue.watches import check_watch, first_crossing, price_range
 from tests.venue.builders import ES, MES, market, ns, order, tape
 from tests.venue.reference import crossing, merged
+
+
+def first_at(watch: Watch, window: Mapping[ContractId, TickColumns], marks: Mapping[ContractId, Mark]) -> int | None:
+    """The first crossing in a window, whose prices range as they do."""
+    ranges = {contract: price_range(ticks) for contract, ticks in window.items()}
+    return first_crossing(watch, window, ranges, marks)
 
 
 def long_of(quantity: int, price: int, tick_value: str = "1.25", contract: ContractId = MES) -> WatchedPosition:
@@ -162,7 +169,7 @@ def test_columns_find_the_crossing_that_exact_fractions_find_print_by_print(
     safe = watches._INT64_SAFE
     watches._INT64_SAFE = 1 if huge else safe  # type: ignore[misc]
     try:
-        found = first_crossing(watch, window, {contract: mark for contract, mark in marks.items() if mark is not None})
+        found = first_at(watch, window, {contract: mark for contract, mark in marks.items() if mark is not None})
     finally:
         watches._INT64_SAFE = safe  # type: ignore[misc]
     assert found == crossing(watch, merged(prints), after)
@@ -181,13 +188,13 @@ def test_a_contract_without_a_print_in_the_window_stands_at_its_last_one():
     assert mark is not None
     prints = {MES: tape([(2, 19984), (3, 19979), (4, 20020)]), ES: tape([])}
     watch = Watch(Decimal(0), (long_of(1, 20000), long_of(-1, 20000, "12.50", ES)), at_or_below=Decimal(-100))
-    assert first_crossing(watch, prints, {ES: mark}) == ns(3)
+    assert first_at(watch, prints, {ES: mark}) == ns(3)
     won = Watch(Decimal(0), (long_of(1, 20000), long_of(1, 20000, "12.50", ES)), at_or_above=Decimal(100))
-    assert first_crossing(won, prints, {ES: mark}) == ns(4)
+    assert first_at(won, prints, {ES: mark}) == ns(4)
 
 
 def test_an_account_without_a_position_crosses_nothing_by_the_tape():
-    assert first_crossing(Watch(Decimal(-500), (), at_or_below=Decimal(-100)), {}, {}) is None
+    assert first_at(Watch(Decimal(-500), (), at_or_below=Decimal(-100)), {}, {}) is None
 
 
 def test_a_price_that_takes_the_result_beyond_64_bits_is_exact():
@@ -195,17 +202,17 @@ def test_a_price_that_takes_the_result_beyond_64_bits_is_exact():
     value = Decimal("10.00000000")
     prints = {MES: tape([(1, 0), (2, 99_999), (3, 100_000), (4, 1)])}
     watch = Watch(Decimal(0), (WatchedPosition(MES, 10**6, Decimal(0), value),), at_or_above=Decimal(10**12))
-    assert first_crossing(watch, prints, {}) == ns(3)
+    assert first_at(watch, prints, {}) == ns(3)
 
 
 def test_a_bound_beyond_64_bits_is_compared_exactly():
     prints = {MES: tape([(1, 20000), (2, 20001)])}
     far = Decimal(2**70)
     price = (long_of(1, 0, "1"),)
-    assert first_crossing(Watch(Decimal(0), price, -far, far), prints, {}) is None
-    assert first_crossing(Watch(Decimal(0), price, -far, Decimal(20001)), prints, {}) == ns(2)
-    assert first_crossing(Watch(Decimal(0), price, at_or_below=far), prints, {}) == ns(1)
-    assert first_crossing(Watch(Decimal(0), price, at_or_above=-far), prints, {}) == ns(1)
+    assert first_at(Watch(Decimal(0), price, -far, far), prints, {}) is None
+    assert first_at(Watch(Decimal(0), price, -far, Decimal(20001)), prints, {}) == ns(2)
+    assert first_at(Watch(Decimal(0), price, at_or_below=far), prints, {}) == ns(1)
+    assert first_at(Watch(Decimal(0), price, at_or_above=-far), prints, {}) == ns(1)
 
 
 def test_two_inverse_positions_of_a_contract_are_watched_together():
@@ -217,8 +224,8 @@ def test_two_inverse_positions_of_a_contract_are_watched_together():
     together = (of(2, 1000), of(-1, 1000), of(1, 2000), of(1, 2000, ES))
     # -3000/40000 - 2000/50000 = -0.115 after 2 s; -3000/32000 - 0.04 = -0.13375 after 3 s
     for bound, at in (("-0.115", 2), ("-0.1151", 3), ("-0.13375", 3)):
-        assert first_crossing(Watch(Decimal(0), together, Decimal(bound)), prints, {}) == ns(at)
-    assert first_crossing(Watch(Decimal(0), together, Decimal("-0.1338")), prints, {}) is None
+        assert first_at(Watch(Decimal(0), together, Decimal(bound)), prints, {}) == ns(at)
+    assert first_at(Watch(Decimal(0), together, Decimal("-0.1338")), prints, {}) is None
 
 
 def test_an_inverse_contract_is_watched_in_the_coin():

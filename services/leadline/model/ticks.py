@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leadline.model import durations
+from leadline.model.frozen import quickly_made
 from leadline.model.ids import ContractId, RunId
 
 Int64Array = NDArray[np.int64]
@@ -33,6 +34,7 @@ class Aggressor(IntEnum):
     BUY = 1
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class TickColumns:
     """Prints of one contract in tape order.

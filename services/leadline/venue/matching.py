@@ -40,7 +40,7 @@ from leadline.venue.fill_rules import (
     within_reach,
 )
 from leadline.venue.settlements import settlement
-from leadline.venue.watches import check_watch, first_crossing
+from leadline.venue.watches import Range, check_watch, first_crossing, price_range
 
 WINDOW_ROWS: Final = 16_384
 """Prints of a contract that are scanned at once: enough to hide the cost of a call, few enough to stay in the cache."""
@@ -90,6 +90,8 @@ class PaperMarket:
         self._instant_ns = instant_ns
         self._orders: dict[ClientOrderId, VenueOrder] = {}
         self._resting: dict[ClientOrderId, Rest] = {}
+        # Made of the two when it is asked for; None after a change.
+        self._live: tuple[VenueOrder, ...] | None = ()
         self._fills: dict[ClientOrderId, int] = {}
         self._marks: dict[ContractId, Mark] = {}
         self._positions: dict[ContractId, int] = {}
@@ -140,7 +142,9 @@ class PaperMarket:
 
     def live_orders(self) -> tuple[VenueOrder, ...]:
         """Orders that can still fill, in the order of their acceptance."""
-        return tuple(self._orders[client_id] for client_id in self._resting)
+        if self._live is None:
+            self._live = tuple(self._orders[client_id] for client_id in self._resting)
+        return self._live
 
     def positions(self) -> dict[ContractId, int]:
         """Signed net position by contract, in size steps; flat ones are left out."""
@@ -254,7 +258,7 @@ class PaperMarket:
         stopped = False
         while self._instant_ns < to_ns and not stopped:
             stopped, rest = self._advance_window(rest, to_ns, watches)
-        last = {contract: self._marks[contract].last for contract in rest if contract in self._marks}
+        last = {contract: self._marks[contract].last for contract in sorted(prints) if contract in self._marks}
         return Reached(self._instant_ns, tuple(self._events[seen:]), last, stopped)
 
     def _unmatched(self, contract: ContractId, ticks: TickColumns) -> TickColumns:
@@ -274,16 +278,27 @@ class PaperMarket:
     def _advance_window(
         self, rest: dict[ContractId, TickColumns], to_ns: int, watches: Sequence[Watch]
     ) -> tuple[bool, dict[ContractId, TickColumns]]:
-        """Match one window of prints, whole instants; whether it stopped, and the rows after it."""
+        """Match one window of prints, whole instants; whether it stopped, and the rows after it where it did not."""
+        if not (self._resting or watches or any(self._positions.values())):  # nothing asks for a print
+            for contract, ticks in rest.items():
+                self._absorb(contract, _until(ticks, to_ns), ())
+            self._instant_ns = to_ns
+            return False, {}
         full = [int(ticks.time_ns[WINDOW_ROWS - 1]) for ticks in rest.values() if len(ticks) >= WINDOW_ROWS]
         end = min([to_ns, *full])
         window = {contract: _until(ticks, end) for contract, ticks in rest.items()}
-        near = self._within_reach(window)
+        ranges = {contract: price_range(ticks) for contract, ticks in window.items()}
+        near = self._within_reach(ranges)
         match_ns = self._first_change_ns(window, near, end)
-        crossings = [first_crossing(watch, window, self._marks) for watch in watches]
+        crossings = [first_crossing(watch, window, ranges, self._marks) for watch in watches]
         stops = [time_ns for time_ns in (match_ns, *crossings) if time_ns is not None]
-        stop = min(stops, default=end)
-        matched = {contract: _until(ticks, stop) for contract, ticks in window.items()} if stops else window
+        if not stops:
+            for contract, ticks in window.items():
+                self._absorb(contract, ticks, near)
+            self._instant_ns = end
+            return False, {contract: ticks.slice(len(window[contract]), len(ticks)) for contract, ticks in rest.items()}
+        stop = min(stops)
+        matched = {contract: _until(ticks, stop) for contract, ticks in window.items()}
         matching = match_ns == stop
         for contract, ticks in matched.items():
             self._absorb(contract, _until(ticks, stop - 1) if matching else ticks, near)
@@ -294,18 +309,12 @@ class PaperMarket:
             for contract, ticks in matched.items():
                 self._match_instant(contract, ticks)
             self._matched = len(self._events)
-        return bool(stops), {
-            contract: ticks.slice(len(matched[contract]), len(ticks)) for contract, ticks in rest.items()
-        }
+        return True, {}
 
-    def _within_reach(self, window: dict[ContractId, TickColumns]) -> list[VenueOrder]:
-        """Live orders that the window's prices may concern; most windows concern none, and nothing is scanned."""
+    def _within_reach(self, ranges: Mapping[ContractId, Range | None]) -> list[VenueOrder]:
+        """Live orders that a window's prices may concern; most windows concern none, and nothing is scanned."""
         live = self.live_orders()
-        bounds = {}
-        for contract in sorted({order.tape_contract for order in live}):
-            if len(price := window[contract].price):
-                bounds[contract] = (int(price.min()), int(price.max()))
-        return [order for order in live if (found := bounds.get(order.tape_contract)) and within_reach(order, *found)]
+        return [order for order in live if (found := ranges[order.tape_contract]) and within_reach(order, *found)]
 
     def _first_change_ns(
         self, window: dict[ContractId, TickColumns], orders: list[VenueOrder], end_ns: int
@@ -347,7 +356,8 @@ class PaperMarket:
 
     def _concerned(self) -> list[ContractId]:
         """The contracts that are held, or have a live order."""
-        return sorted({*self.positions(), *(order.contract for order in self.live_orders())})
+        held = (contract for contract, quantity in self._positions.items() if quantity)
+        return sorted({*held, *(order.contract for order in self.live_orders())})
 
     def _settle(self) -> None:
         """End what is held and what works in contracts that are settled in cash by now."""
@@ -451,6 +461,7 @@ class PaperMarket:
     def _apply(self, event: VenueEvent) -> None:
         self._events.append(event)
         self._orders[event.order.client_id] = event.order
+        self._live = None
         if fill := event.fill:
             self._fills[fill.client_id] = fill.k
             self._tapes[fill.contract] = event.order.tape_contract
@@ -473,6 +484,7 @@ class PaperMarket:
         self._marks = dict(step.marks)
         self._resting = {client_id: step.resting[client_id] for client_id in self._orders if client_id in step.resting}
         self._matched = step.matched
+        self._live = None
 
 
 def _as_sent(order: VenueOrder) -> VenueOrder:

@@ -6,6 +6,7 @@ A price is watched as a position of one size step without cost, with a tick valu
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any, Final
 
 import numpy as np
@@ -41,6 +42,16 @@ def _scale(watch: Watch) -> int:
     """The power of ten that makes an integer of every decimal of the watch, and of every worth."""
     places = [-int(value.as_tuple().exponent) for value in _decimals(watch)]
     return int(10 ** max(0, *places, *(WORTH_PLACES for position in watch.positions if position.inverse)))
+
+
+Range = tuple[int, int]
+"""The lowest and the highest price of some prints, ticks."""
+
+
+def price_range(ticks: TickColumns) -> Range | None:
+    """The range of the prices of prints; None where there are none."""
+    price = ticks.price
+    return (int(np.minimum.reduce(price)), int(np.maximum.reduce(price))) if len(price) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,20 +94,41 @@ def _parts(watch: Watch, scale: int) -> list[_Part]:
     return [part for part in parts if part.weight]
 
 
+@dataclass(frozen=True, slots=True)
+class _Scaled:
+    """A watch in integers: its result is `constant` and that of its parts at their prices."""
+
+    constant: int
+    parts: tuple[_Part, ...]
+    below: int | None
+    above: int | None
+
+
+@lru_cache(maxsize=64)
+def _scaled(watch: Watch) -> _Scaled:
+    scale = _scale(watch)
+    return _Scaled(
+        int(watch.base * scale) - sum(int(position.cost * scale) for position in watch.positions),
+        tuple(_parts(watch, scale)),
+        None if watch.at_or_below is None else int(watch.at_or_below * scale),
+        None if watch.at_or_above is None else int(watch.at_or_above * scale),
+    )
+
+
 def first_crossing(
-    watch: Watch, window: Mapping[ContractId, TickColumns], marks: Mapping[ContractId, Mark]
+    watch: Watch,
+    window: Mapping[ContractId, TickColumns],
+    ranges: Mapping[ContractId, Range | None],
+    marks: Mapping[ContractId, Mark],
 ) -> int | None:
     """Time of the first instant in the window at whose last prints the watch holds, or None.
 
-    `window` maps a contract to its prints, whole instants only; `marks` has the last prints before the window. A
-    contract that has not printed at all keeps the watch silent until it does.
+    `window` maps a contract to its prints, whole instants only, and `ranges` to the range of their prices; `marks` has
+    the last prints before the window. A contract that has not printed at all keeps the watch silent until it does.
     """
-    scale = _scale(watch)
-    parts = _parts(watch, scale)
-    constant = int(watch.base * scale) - sum(int(position.cost * scale) for position in watch.positions)
-    below = None if watch.at_or_below is None else int(watch.at_or_below * scale)
-    above = None if watch.at_or_above is None else int(watch.at_or_above * scale)
-    lowest, highest, largest = _extremes(constant, parts, window, marks)
+    found = _scaled(watch)
+    constant, parts, below, above = found.constant, found.parts, found.below, found.above
+    lowest, highest, largest = _extremes(constant, parts, ranges, marks)
     if (below is None or lowest > below) and (above is None or highest < above):
         return None
     contracts = list(dict.fromkeys(part.contract for part in parts))
@@ -123,7 +155,10 @@ def first_crossing(
 
 
 def _extremes(
-    constant: int, parts: Sequence[_Part], window: Mapping[ContractId, TickColumns], marks: Mapping[ContractId, Mark]
+    constant: int,
+    parts: Sequence[_Part],
+    ranges: Mapping[ContractId, Range | None],
+    marks: Mapping[ContractId, Mark],
 ) -> tuple[int, int, int]:
     """Lowest and highest result that the window's prices could make, together or not, and a bound of every sum.
 
@@ -132,8 +167,7 @@ def _extremes(
     lowest = highest = constant
     largest = abs(constant)
     for part in parts:
-        price = window[part.contract].price
-        ends = [int(price.min()), int(price.max())] if len(price) else []
+        ends = list(ranges[part.contract] or ())
         if part.contract in marks:
             ends.append(marks[part.contract].last.price)
         results = [part.one(end) for end in ends] or [0]
