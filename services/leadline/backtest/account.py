@@ -224,7 +224,9 @@ def _push(queue: SignalQueue, messages: Sequence[SignalMessage], end_ns: int) ->
     for place, message in enumerate(messages):
         if message.bar is not None and message.bar.known_at_ns > end_ns:
             return list(messages[place:])
-        queue.push(replace(message, progress_ns=min(message.progress_ns, end_ns + 1), final=False))
+        if message.final or message.progress_ns > end_ns + 1:
+            message = replace(message, progress_ns=min(message.progress_ns, end_ns + 1), final=False)  # noqa: PLW2901
+        queue.push(message)
     return []
 
 

@@ -1,7 +1,7 @@
 """The account as risk sees it: a pure function of the book."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Final, TypeVar
@@ -51,7 +51,7 @@ def decision_inputs(
     days, hours = session_of(strategy.manifest)
     session = session_of_day(days.name, bar.trading_day, hours)
     opens_ns, closes_ns = (0, 0) if session is None else (session.open_ns, session.close_ns)
-    bar = replace(bar, signals=(), proposals=(), session_open_ns=opens_ns, session_close_ns=closes_ns)
+    bar = BarSignals(bar.bar, bar.known_at_ns, bar.close, opens_ns, closes_ns, bar.regime)
     return DecisionInputs(account_view(book, halt=halt), settings(book, strategy), bar, proposal, book.instant_ns)
 
 

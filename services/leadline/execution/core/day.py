@@ -45,6 +45,14 @@ def venue_calendar(book: Book) -> Calendar:
     return traded[0] if traded else calendar(instrument_of(book.feed_contracts[0]).calendar)
 
 
+def day_at(book: Book, instant_ns: int) -> date:
+    """The trading day of an instant. Raises Unknown past the calendar's validity."""
+    today, rolls = book.trading_day, _next_roll(book)
+    if today is not None and rolls is not None and book.instant_ns <= instant_ns < rolls:
+        return today  # it has begun by the book's instant
+    return venue_calendar(book).trading_day(instant_ns)
+
+
 def roll(book: Book) -> bool:
     """Begin the trading day of the book's instant, where it is another one; says whether it did.
 
@@ -54,7 +62,7 @@ def roll(book: Book) -> bool:
     settings' and the tier follows the cash equity. A strategy on a root that is flat and has nothing working goes on in
     the day's lead month. Raises Unknown past the calendar's validity.
     """
-    today = venue_calendar(book).trading_day(book.instant_ns)
+    today = day_at(book, book.instant_ns)
     if today == book.trading_day:
         return False
     book.trading_day = today
@@ -85,8 +93,8 @@ def around_the_roll(
     An instant that begins a trading day belongs to it. Before there is a day, all belong to the one to come. Raises
     Unknown past the calendar's validity.
     """
-    days, today = venue_calendar(book), book.trading_day
-    count = next((n for n, event in enumerate(events) if days.trading_day(event.instant_ns) != today), len(events))
+    today = book.trading_day
+    count = next((n for n, event in enumerate(events) if day_at(book, event.instant_ns) != today), len(events))
     return events[:count], events[count:]
 
 
@@ -97,8 +105,8 @@ def next_timer(book: Book) -> int | None:
         timers.append(rolls - 1)  # what is held over the roll is valued at the last print of the day that ends
     timers += [settles_at_ns(position.contract) for position in book.open_positions()]
     for strategy in book.strategies.values():
-        session = session_today(book, strategy)
-        if session is not None and book.exposed(strategy.strategy):
+        session = session_today(book, strategy) if book.exposed(strategy.strategy) else None
+        if session is not None:
             timers.append(_flat_by(book, strategy, session))
             if strategy.held is not None:
                 timers.append(session.open_ns)
@@ -109,8 +117,8 @@ def next_timer(book: Book) -> int | None:
 def close_of_session(book: Book) -> Iterator[Flatten]:
     """Strategies that are exposed at or past their flat-by time."""
     for name, strategy in sorted(book.strategies.items()):
-        session = session_today(book, strategy)
-        if session is None or not book.exposed(name):
+        session = session_today(book, strategy) if book.exposed(name) else None
+        if session is None:
             continue
         flat_by = _flat_by(book, strategy, session)
         if flat_by is not None and book.instant_ns >= flat_by:
@@ -189,16 +197,20 @@ def _flat_by(book: Book, strategy: StrategyBook, session: Session) -> int | None
 
 def _next_roll(book: Book) -> int | None:
     """The first instant of the next trading day; None where the calendar ends too soon to know."""
-    today = book.trading_day
-    if today is None or not venue_calendar(book).knows(date.fromordinal(today.toordinal() + 8)):
+    if book.trading_day is None:
         return None
-    return _end_of_day(venue_calendar(book).name, today)
+    return _end_of_day(book.calendar or venue_calendar(book).name, book.trading_day)
 
 
 @lru_cache(maxsize=64)
-def _end_of_day(calendar_name: str, day: date) -> int:
-    """The first instant that belongs to a later trading day, found by halving: trading days only grow."""
+def _end_of_day(calendar_name: str, day: date) -> int | None:
+    """The first instant that belongs to a later trading day, found by halving: trading days only grow.
+
+    None where the calendar ends too soon to know.
+    """
     days = calendar(calendar_name)
+    if not days.knows(date.fromordinal(day.toordinal() + 8)):
+        return None
     low = instant_ns(day, "12:00", days.hours.zone)
     high = low + _LONGEST_DAY_NS
     while high - low > 1:

@@ -65,7 +65,7 @@ class Halts:
     @property
     def words(self) -> str:
         """The reasons of all halts in force; empty when entries may go on."""
-        return halts_text(halt.reason for halt in self.in_force)
+        return halts_text(halt.reason for halt in self.in_force) if self.standing else ""
 
     @property
     def unstored(self) -> tuple[Halt, ...]:

@@ -1,7 +1,6 @@
 """Marks of the loop's present work, for the process after it: a cause that ends one must not end every process."""
 
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, nullcontext
 from typing import Protocol
 
 
@@ -25,15 +24,13 @@ class Unmarked:
         """Nothing is passed over."""
         return ""
 
-    @contextmanager
-    def at(self, name: str) -> Iterator[None]:  # noqa: ARG002 - nothing is kept
+    def at(self, name: str) -> AbstractContextManager[None]:  # noqa: ARG002 - nothing is kept
         """Nothing is kept."""
-        yield
+        return nullcontext()
 
-    @contextmanager
-    def waiting(self) -> Iterator[None]:
+    def waiting(self) -> AbstractContextManager[None]:
         """As `at`."""
-        yield
+        return nullcontext()
 
 
 UNMARKED = Unmarked()

@@ -8,6 +8,7 @@ from bisect import bisect_left, insort
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, fields, replace
 from datetime import date
+from operator import attrgetter
 from typing import Any, Final, NamedTuple
 
 import orjson
@@ -47,12 +48,8 @@ class BookedFill(NamedTuple):
 _Legs = dict[tuple[DecisionId, str], ClientOrderId | None]
 _Entries = dict[str, ClientOrderId | None]
 
-_OF_THE_ACCOUNT: Final = tuple(
-    each.name
-    for each in fields(Book)
-    if each.init and each.name not in {"strategies", "orders", "positions", "entry_instants", "decided"}
-)
-_OF_A_STRATEGY: Final = tuple(each.name for each in fields(StrategyBook))
+_BOOK: Final = attrgetter(*(each.name for each in fields(Book) if each.init))
+_STRATEGY: Final = attrgetter(*(each.name for each in fields(StrategyBook)))
 
 
 @dataclass(slots=True)
@@ -138,24 +135,12 @@ class AccountRecords:
         self._check_fills([fill for fill, _, _ in changes.fills])
         self._check_events(events)
         # Nothing from here on can be refused.
-        if self.account is None:
-            self.account = Book(
-                book.tape,
-                book.account,
-                book.manifest,
-                book.feed_contracts,
-                book.trade_from,
-                book.instant_ns,
-                book.equity_at_roll,
-            )
-        _assign(self.account, book, _OF_THE_ACCOUNT)
-        self.account.settings = settings
-        self.account.last_prints, self.account.margin_limits = dict(book.last_prints), dict(book.margin_limits)
+        self.account = account = Book(*_BOOK(book))
+        account.settings, account.last_prints = settings, dict(book.last_prints)
+        account.margin_limits, account.strategies = dict(book.margin_limits), {}
+        account.orders, account.positions, account.entry_instants, account.decided = {}, {}, [], set()
         for name, strategy in book.strategies.items():
-            if name in self.strategies:
-                _assign(self.strategies[name], strategy, _OF_A_STRATEGY)
-            else:
-                self.strategies[name] = replace(strategy)
+            self.strategies[name] = StrategyBook(*_STRATEGY(strategy))
         for decision in changes.decisions:
             self.decisions[decision.decision_id] = decision
             self._sources[decision.strategy, decision.source] = decision.decision_id
@@ -261,11 +246,6 @@ def refused(why: str) -> Refused:
 
 def _unresolved_entry(order: Order) -> bool:
     return is_entry(order) and order.state in UNRESOLVED
-
-
-def _assign(target: object, source: object, names: tuple[str, ...]) -> None:
-    for name in names:
-        setattr(target, name, getattr(source, name))
 
 
 def _copy(value: Any) -> Any:

@@ -13,7 +13,7 @@ from itertools import pairwise
 from typing import Any, Final
 
 from leadline.execution.core.book import Book
-from leadline.execution.core.day import venue_calendar
+from leadline.execution.core.day import day_at
 from leadline.model.checks.proposals import LARGEST_PRICE
 from leadline.model.durations import NS_PER_DAY
 from leadline.model.errors import Refused, Unknown
@@ -151,7 +151,7 @@ def check_advanced(book: Book, advanced: Advanced) -> tuple[Advanced, list[str]]
     """
     now_ns = advanced.instant_ns
     try:
-        venue_calendar(book).trading_day(now_ns)
+        day_at(book, now_ns)
     except (Unknown, ValueError, OverflowError) as error:
         raise Refused(f"the venue has come to an instant that cannot be, {shown(now_ns)}", "venue") from error
     doubts: list[str] = []
@@ -159,7 +159,7 @@ def check_advanced(book: Book, advanced: Advanced) -> tuple[Advanced, list[str]]
         doubts.append(f"the venue has come to {now_ns}, and the book was at {book.instant_ns} before")
     earliest_ns, latest_ns = book.instant_ns - _LONGEST_AGO_NS, max(now_ns, book.instant_ns)
     events: list[VenueEvent] = []
-    numbered, doubt = _numbered(book.venue_event, advanced.events)
+    numbered, doubt = _numbered(book.venue_event, advanced.events) if advanced.events else ([], "")
     if doubt:
         doubts.append(doubt)
     for event in numbered:
@@ -178,7 +178,7 @@ def check_advanced(book: Book, advanced: Advanced) -> tuple[Advanced, list[str]]
     positions, doubt = check_positions(advanced.positions)
     if doubt:
         doubts.append(doubt)
-    return replace(advanced, events=tuple(events), last_prints=prints, positions=positions), doubts
+    return Advanced(now_ns, tuple(events), prints, advanced.final, positions), doubts
 
 
 def _numbered(last: int, events: Sequence[VenueEvent]) -> tuple[list[VenueEvent], str]:
