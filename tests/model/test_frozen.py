@@ -24,6 +24,16 @@ class Lot:
     side: str = "BUY"
 
 
+@quickly_made
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A value whose fields have the names of what fills others."""
+
+    filled: int
+    unlock: str
+    value: float
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class PlainLot:
     price: int
@@ -38,6 +48,10 @@ def test_it_takes_what_the_dataclass_takes():
         Lot()  # type: ignore[call-arg]
     with pytest.raises(TypeError, match="unexpected keyword argument 'cost'"):
         Lot(5, cost=1)  # type: ignore[call-arg]
+
+
+def test_a_field_may_have_any_name():
+    assert replace(Order(1, "no", 2.5), filled=2) == Order(filled=2, unlock="no", value=2.5)
 
 
 def test_it_is_frozen_equal_ordered_and_hashed_as_before():

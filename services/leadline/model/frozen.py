@@ -31,11 +31,11 @@ def quickly_made(value: type[Value]) -> type[Value]:
     filled = type(value.__name__, (), {"__slots__": tuple(names)})
     lines = [
         f"def __init__(self, {', '.join(names)}):",
-        "    unlock(self, '__class__', filled)",
+        "    _unlock(self, '__class__', _filled)",
         *(f"    self.{name} = {name}" for name in names),
-        "    self.__class__ = value",
+        "    self.__class__ = _value",
     ]
-    scope: dict[str, Any] = {"unlock": object.__setattr__, "filled": filled, "value": value}
+    scope: dict[str, Any] = {"_unlock": object.__setattr__, "_filled": filled, "_value": value}
     exec("\n".join(lines), scope)  # noqa: S102 - the names of fields, as `dataclass` itself does
     make = scope["__init__"]
     make.__defaults__ = tuple(defaults) or None

@@ -6,6 +6,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Final
 
+from leadline.model.frozen import quickly_made
 from leadline.model.ids import NO_ORDER, ClientOrderId, ContractId, DecisionId, FillId, Leg, StrategyId
 
 DEFAULT_UNIT: Final = "main"
@@ -101,6 +102,7 @@ class Trailing:
         return price + side.sign * self.offset_ticks
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Bracket:
     """The exits that the venue makes for each fill of an entry.
@@ -140,6 +142,7 @@ def bracket_of(values: Mapping[str, Any]) -> Bracket:
     return Bracket(**{**values, "trail": None if trail is None else Trail(**trail)})
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Order:
     """One order of one account.
@@ -204,6 +207,7 @@ class Order:
         return self.quantity - self.filled
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Fill:
     """One execution. `price` in ticks, `quantity` in size steps, `commission` in the account's currency.
@@ -225,6 +229,7 @@ class Fill:
     unread: tuple[tuple[str, str], ...] = ()
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class VenueOrder:
     """An order as the venue holds it.
@@ -281,6 +286,7 @@ class Replacement:
     trail: Trailing | None = None
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class VenueEvent:
     """One entry of the venue's ledger: the order after it, and the fill where it was one. Numbered from 1."""
@@ -291,6 +297,7 @@ class VenueEvent:
     fill: Fill | None = None
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class LastPrint:
     """The last print of a contract at or before an instant. Price in ticks."""
@@ -300,6 +307,7 @@ class LastPrint:
     source_index: int
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class WatchedPosition:
     """A position whose result moves with the prints of `tape_contract`.
@@ -315,6 +323,7 @@ class WatchedPosition:
     inverse: bool = False
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Watch:
     """Stop when `base` plus the open result of `positions` is at or below, or at or above, a bound."""
@@ -325,6 +334,7 @@ class Watch:
     at_or_above: Decimal | None = None
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Passed:
     """How far time has come: the instant up to which everything has passed, and the last print of each contract.
@@ -337,6 +347,7 @@ class Passed:
     final: bool = False
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class OrderEvents:
     """Events of an account's orders after the one asked for.
@@ -349,6 +360,7 @@ class OrderEvents:
     positions: Mapping[ContractId, int] | None = None
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Advanced:
     """Both at once: how far time has come, and what has become of the orders until then.
@@ -363,6 +375,7 @@ class Advanced:
     positions: Mapping[ContractId, int] | None = None
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Lot:
     """An open entry: what first-in-first-out matching consumes. Price in ticks, quantity in size steps > 0.
@@ -378,6 +391,7 @@ class Lot:
     client_id: ClientOrderId = NO_ORDER
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Position:
     """Net position of one strategy in one contract, as first-in-first-out lots, all on one side.

@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Any
 
 from leadline.model.bars import BarKey
+from leadline.model.frozen import quickly_made
 from leadline.model.ids import ContractId, DecisionId, StrategyId
 from leadline.model.orders import Bracket, OrderType, Side, bracket_of
 
@@ -76,6 +77,7 @@ def stop_at(price: int, valid_for_ns: int | None = None) -> EntryTerms:
     return EntryTerms(OrderType.STOP, price, valid_for_ns)
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Proposal:
     """One action that a strategy wants at a closed bar.
@@ -131,6 +133,7 @@ def proposal_of(values: Mapping[str, Any]) -> Proposal:
     )
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Decision:
     """The answer to one proposal of one strategy: risk's for an entry, the account's for all else.

@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Final
 
 from leadline.model.bars import BarKey
+from leadline.model.frozen import quickly_made
 from leadline.model.ids import AccountId, RunId, StrategyId
 from leadline.model.proposals import Direction, Proposal, source_of
 
@@ -81,6 +82,7 @@ class RegimeReading:
     inputs: dict[str, str] = field(default_factory=dict)
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class BarSignals:
     """All that a strategy says at one closed bar. Times in ns UTC, close in ticks of the signal instrument.
@@ -123,6 +125,7 @@ class BarSignals:
         return self.session_close_ns
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class SignalMessage:
     """One message of a signal stream: the signals and proposals of a bar, or only progress.

@@ -46,17 +46,6 @@ DECIMAL_DIGITS: Final = 34
 DECIMAL_PLACES: Final = 18
 
 _MOST_LOST: Final = -MOST_MONEY
-_ACCOUNT_COUNTS: Final = (
-    "trades",
-    "entries_last_hour",
-    "orders_last_second",
-    "open_trades",
-    "exposure",
-    "in_the_market",
-)
-_LIMITS_COUNTS: Final = ("max_position", "max_open_trades", "max_orders_per_second", "max_entries_per_hour")
-_OWN_LIMITS_COUNTS: Final = ("max_position", "max_trades_per_day", "max_orders_per_second")
-_DAY_COUNTS: Final = ("trades", "exposure", "orders_last_second", "pending")
 
 BLOCKS: Final = tuple(Block)
 STATES: Final = ("Running", "ReduceOnly", "Suspended")
@@ -66,6 +55,42 @@ ENTRY_TYPES: Final = (OrderType.MARKET, OrderType.LIMIT, OrderType.STOP)
 LONGEST_SESSION_NS: Final = 8 * NS_PER_DAY
 LONGEST_VALIDITY_NS: Final = 1_000_000 * NS_PER_HOUR
 """As long as the longest length of time that a manifest can say."""
+
+Bounds = tuple[tuple[str, int, int], ...]
+"""Fields with whole numbers, each with the lowest and the highest that it may have."""
+
+
+def _counts(*names: str) -> Bounds:
+    return tuple((name, 0, MOST_COUNT) for name in names)
+
+
+_OF_AN_ACCOUNT: Final = (
+    ("streak", -MOST_COUNT, MOST_COUNT),
+    *_counts("trades", "entries_last_hour", "orders_last_second", "open_trades", "exposure", "in_the_market"),
+)
+_OF_LIMITS: Final = _counts("max_position", "max_open_trades", "max_orders_per_second", "max_entries_per_hour")
+_OF_OWN_LIMITS: Final = _counts("max_position", "max_trades_per_day", "max_orders_per_second")
+_OF_A_DAY: Final = (
+    *_counts("trades", "exposure", "orders_last_second", "pending"),
+    ("position", -MOST_COUNT, MOST_COUNT),
+)
+_OF_A_STRATEGY: Final = (
+    ("after_open_ns", 0, LONGEST_SESSION_NS),
+    ("before_close_ns", 0, LONGEST_SESSION_NS),
+    *_counts("fixed_size", "max_size"),
+    ("slippage_ticks", 0, MOST_TICKS),
+    ("entry_offset", 0, MOST_TICKS),
+    ("valid_for_ns", 1, LONGEST_VALIDITY_NS),
+    ("max_pending", 1, MOST_COUNT),
+)
+_OF_A_QUOTE: Final = (("price", -MOST_NS, MOST_NS), ("time_ns", 0, MOST_NS))
+_OF_AN_INSTRUMENT: Final = (
+    ("staleness_ns", 0, MOST_NS),
+    ("collar_ticks", 0, MOST_TICKS),
+    ("gap_ticks", 0, MOST_TICKS),
+    ("no_stop_ticks", 1, MOST_TICKS),
+)
+_OF_A_BAR: Final = (("known_at_ns", 0, MOST_NS), ("session_open_ns", 0, MOST_NS))
 
 
 def check_inputs(inputs: DecisionInputs) -> None:
@@ -82,14 +107,12 @@ def check_inputs(inputs: DecisionInputs) -> None:
 
 def check_decimal(name: str, value: Decimal, low: Decimal | int, high: Decimal | int) -> None:
     """Raises InvalidInput unless the decimal is a number from `low` to `high` with digits and places within bounds."""
-    if not _is_cheap(value) or not low <= value <= high:
+    if not (value.is_finite() and low <= value <= high) or not _is_cheap(value):
         places = f"of at most {DECIMAL_DIGITS} digits, {DECIMAL_PLACES} of them places"
         raise InvalidInput(name, _cut(value), f"a decimal from {low} to {high} {places}")
 
 
 def _is_cheap(value: Decimal) -> bool:
-    if not value.is_finite():
-        return False
     text = str(value)
     if len(text) <= DECIMAL_PLACES and "E" not in text:  # so nearly all are, and it is soon asked
         return True
@@ -109,8 +132,7 @@ def _check_account(account: AccountView) -> None:
         check_decimal(f"account.{name}", getattr(account, name), _MOST_LOST, MOST_MONEY)
     for name in ("worst_case", "margin_in_use"):
         check_decimal(f"account.{name}", getattr(account, name), 0, MOST_MONEY)
-    _whole("account.streak", account.streak, -MOST_COUNT, MOST_COUNT)
-    _counts("account.", account, _ACCOUNT_COUNTS)
+    _within("account.", account, _OF_AN_ACCOUNT)
     _one_of("account.block", account.block, BLOCKS)
     _text("account.halt", account.halt, LONGEST_TEXT)
     _check_limits(account.limits)
@@ -123,7 +145,7 @@ def _check_limits(limits: AccountLimits) -> None:
     for name, money in (("day_loss", limits.day_loss), ("day_target", limits.day_target)):
         if money is not None:
             check_decimal(f"account.limits.{name}", money, 0, MOST_MONEY)
-    _counts("account.limits.", limits, _LIMITS_COUNTS)
+    _within("account.limits.", limits, _OF_LIMITS)
     few("account.limits.margin_limits", limits.margin_limits, MOST_ROOTS)
     for root, margin in limits.margin_limits.items():
         _text("account.limits.margin_limits", root)
@@ -152,19 +174,15 @@ def _check_strategy(strategy: StrategySettings) -> None:
     _text("strategy.signal_contract", strategy.signal_contract)
     _one_of("strategy.state", strategy.state, STATES)
     _zone("strategy.session_zone", strategy.session_zone)
-    _whole("strategy.after_open_ns", strategy.after_open_ns, 0, LONGEST_SESSION_NS)
-    _whole("strategy.before_close_ns", strategy.before_close_ns or 0, 0, LONGEST_SESSION_NS)
+    _within("strategy.", strategy, _OF_A_STRATEGY)
     _check_blocks(strategy.blocks)
     _check_news(strategy.news)
     _one_of("strategy.sizing_mode", strategy.sizing_mode, SIZING_MODES)
-    _whole("strategy.fixed_size", strategy.fixed_size, 0, MOST_COUNT)
     check_decimal("strategy.risk_percent", strategy.risk_percent, 0, 100)
-    _whole("strategy.max_size", strategy.max_size, 0, MOST_COUNT)
     few("strategy.modifiers", strategy.modifiers, len(MODIFIERS))
     for modifier in strategy.modifiers:
         _one_of("strategy.modifiers", modifier, MODIFIERS)
     _check_terms(strategy)
-    _whole("strategy.slippage_ticks", strategy.slippage_ticks, 0, MOST_TICKS)
     _check_day(strategy)
     few("strategy.execute", strategy.execute, MOST_ROOTS)
     for number, instrument in enumerate(strategy.execute):
@@ -174,11 +192,6 @@ def _check_strategy(strategy: StrategySettings) -> None:
 def _check_terms(strategy: StrategySettings) -> None:
     _check_bracket(strategy.bracket)
     _one_of("strategy.entry_type", strategy.entry_type, ENTRY_TYPES)
-    _whole("strategy.entry_offset", strategy.entry_offset, 0, MOST_TICKS)
-    if strategy.valid_for_ns is not None:
-        _whole("strategy.valid_for_ns", strategy.valid_for_ns, 1, LONGEST_VALIDITY_NS)
-    if strategy.max_pending is not None:
-        _whole("strategy.max_pending", strategy.max_pending, 1, MOST_COUNT)
 
 
 @once_for_each
@@ -201,8 +214,7 @@ def _check_day(strategy: StrategySettings) -> None:
     check_decimal("strategy.day.realised", day.realised, _MOST_LOST, MOST_MONEY)
     check_decimal("strategy.day.open", day.open, _MOST_LOST, MOST_MONEY)
     check_decimal("strategy.day.worst_case", day.worst_case, 0, MOST_MONEY)
-    _counts("strategy.day.", day, _DAY_COUNTS)
-    _whole("strategy.day.position", day.position, -MOST_COUNT, MOST_COUNT)
+    _within("strategy.day.", day, _OF_A_DAY)
     _one_of("strategy.day.block", day.block, BLOCKS)
     few("strategy.day.groups", day.groups, MOST_SIGNALS)
     for number, (name, buys, sells) in enumerate(day.groups):
@@ -215,7 +227,7 @@ def _check_day(strategy: StrategySettings) -> None:
 def _check_own_limits(limits: StrategyLimits) -> None:
     if limits.day_loss is not None:
         check_decimal("strategy.limits.day_loss", limits.day_loss, 0, MOST_MONEY)
-    _counts("strategy.limits.", limits, _OWN_LIMITS_COUNTS)
+    _within("strategy.limits.", limits, _OF_OWN_LIMITS)
 
 
 @once_for_each
@@ -253,13 +265,8 @@ def _check_instrument(name: str, instrument: ExecutionInstrument) -> None:
     if instrument.margin is not None:
         check_decimal(f"{name}.margin", instrument.margin, 0, MOST_MONEY)
     if instrument.quote is not None:
-        _whole(f"{name}.quote.price", instrument.quote.price, -MOST_NS, MOST_NS)
-        _whole(f"{name}.quote.time_ns", instrument.quote.time_ns, 0, MOST_NS)
-    _whole(f"{name}.staleness_ns", instrument.staleness_ns, 0, MOST_NS)
-    _whole(f"{name}.collar_ticks", instrument.collar_ticks, 0, MOST_TICKS)
-    _whole(f"{name}.gap_ticks", instrument.gap_ticks, 0, MOST_TICKS)
-    if instrument.no_stop_ticks is not None:
-        _whole(f"{name}.no_stop_ticks", instrument.no_stop_ticks, 1, MOST_TICKS)
+        _within(f"{name}.quote.", instrument.quote, _OF_A_QUOTE)
+    _within(f"{name}.", instrument, _OF_AN_INSTRUMENT)
 
 
 def _check_bar(bar: BarSignals) -> None:
@@ -267,8 +274,7 @@ def _check_bar(bar: BarSignals) -> None:
     for name in ("contract", "session", "spec"):
         _text(f"bar.bar.{name}", getattr(key, name))
     _whole("bar.bar.ordinal", key.ordinal, 0, MOST_NS)
-    _whole("bar.known_at_ns", bar.known_at_ns, 0, MOST_NS)
-    _whole("bar.session_open_ns", bar.session_open_ns, 0, MOST_NS)
+    _within("bar.", bar, _OF_A_BAR)
     last = min(MOST_NS, bar.session_open_ns + LONGEST_SESSION_NS)
     _whole("bar.session_close_ns", bar.session_close_ns, bar.session_open_ns, last)
     if (reading := bar.regime) is not None:
@@ -283,12 +289,12 @@ def _check_bar(bar: BarSignals) -> None:
         check_decimal(f"bar.signals[{number}].strength", signal.strength, 0, 1)
 
 
-def _counts(prefix: str, value: object, names: tuple[str, ...]) -> None:
-    """Raises InvalidInput for the first of these fields of a value that is no count; one that is not set is none."""
-    for name in names:
-        count = getattr(value, name)
-        if count is not None and not 0 <= count <= MOST_COUNT:
-            raise InvalidInput(prefix + name, count, f"a whole number from 0 to {MOST_COUNT}")
+def _within(prefix: str, value: object, bounds: Bounds) -> None:
+    """Raises InvalidInput for the first of these fields of a value that is out of its bounds; one may be not set."""
+    for name, low, high in bounds:
+        number = getattr(value, name)
+        if number is not None and not low <= number <= high:
+            raise InvalidInput(prefix + name, number, f"a whole number from {low} to {high}")
 
 
 def _whole(name: str, value: int, low: int, high: int) -> None:

@@ -2,12 +2,14 @@
 
 from dataclasses import dataclass, replace
 
+from leadline.model.frozen import quickly_made
 from leadline.model.orders import Bracket, OrderType, Side
 from leadline.model.proposals import Proposal
 from leadline.risk.reasons import Reason
 from leadline.risk.view import StrategySettings
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Terms:
     """The terms of one entry. `price` in ticks, None at the market; `valid_for_ns` None: as long as entries may."""

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from decimal import ROUND_FLOOR, Decimal
 from typing import Final, Protocol
 
+from leadline.model.frozen import quickly_made
 from leadline.model.proposals import Direction, Proposal
 from leadline.model.signals import BarSignals, Pattern, Regime
 from leadline.risk.limits import day_budget, free_margin, free_position, risk_budget, risk_per_contract
@@ -19,6 +20,7 @@ Terms = tuple[tuple[str, str], ...]
 """Arithmetic in the order in which it was done: the name of each term and its value."""
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Size:
     """A size in size steps with the terms that made it, and the reason when it is below one."""
@@ -28,6 +30,7 @@ class Size:
     arithmetic: Terms
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Basis:
     """A sizer's inputs: the account's money, the risk of one contract, and the evidence for the entry.
@@ -49,6 +52,7 @@ class Basis:
     multiplier: Decimal
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """The size that a sizer asks for, before the bounds of all modes; `reason` refuses one below one contract."""

@@ -8,6 +8,7 @@ from datetime import date
 from decimal import Decimal
 
 from leadline.model.blocks import Block
+from leadline.model.frozen import quickly_made
 from leadline.model.ids import NO_CONTRACT, AccountId, ContractId, StrategyId
 from leadline.model.orders import Bracket, OrderType, Side
 from leadline.model.proposals import Proposal
@@ -43,6 +44,7 @@ class AccountLimits:
     margin_limits: dict[str, Decimal] = field(default_factory=dict)
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class AccountView:
     """The account at the instant of a decision.
@@ -75,7 +77,7 @@ class AccountView:
     block: Block = Block.NONE
     halt: str = ""
     unresolved: bool = False
-    limits: AccountLimits = field(default_factory=AccountLimits)
+    limits: AccountLimits = AccountLimits()
     tier_index: int = -1
     tiers: tuple[Tier, ...] = ()
     first_fill_wins: bool = False
@@ -102,6 +104,7 @@ class StrategyLimits:
     max_orders_per_second: int | None = None
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class StrategyDay:
     """A strategy's own trading day, as `AccountView` has the account's.
@@ -125,6 +128,7 @@ class StrategyDay:
     pending: int = 0
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Quote:
     """A last print: its price in ticks and its time."""
@@ -133,6 +137,7 @@ class Quote:
     time_ns: int
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class ExecutionInstrument:
     """A contract's costs, its worth and its quote.
@@ -162,6 +167,7 @@ class ExecutionInstrument:
     no_stop_ticks: int | None = None
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Entry:
     """An entry that is asked for: its side and size, when, and the close (ticks) of the bar that asks for it.
@@ -181,6 +187,7 @@ class Entry:
     priced_at: int | None = None
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class StrategySettings:
     """A strategy as the decision needs it: its hot settings and the facts of its instruments.
@@ -218,6 +225,7 @@ class StrategySettings:
     max_pending: int | None = None
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class DecisionInputs:
     """All that a decision depends on. Of the bar its time, close and regime count, and not what was seen in it."""
@@ -229,6 +237,7 @@ class DecisionInputs:
     instant_ns: int
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class RiskDecision:
     """Risk's word: an order's side, size, price and exits, or the first reason that refused it.

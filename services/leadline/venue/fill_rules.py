@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leadline.model.errors import InvalidInput
+from leadline.model.frozen import quickly_made
 from leadline.model.orders import LastPrint, OrderType, Side, VenueOrder
 from leadline.model.ticks import NS_PER_SECOND, Aggressor, TickColumns
 
@@ -87,6 +88,7 @@ class Rest(NamedTuple):
     took: int = -1
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Mark:
     """How far a contract's tape has been matched: its last print, and the last of each aggressor."""

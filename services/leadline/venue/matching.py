@@ -10,6 +10,7 @@ from itertools import islice
 from typing import Final
 
 from leadline.model.errors import InvalidInput, Unknown
+from leadline.model.frozen import quickly_made
 from leadline.model.ids import NO_ORDER, ClientOrderId, ContractId, fill_id
 from leadline.model.market.settlement import SETTLED, settles_at_ns
 from leadline.model.orders import (
@@ -53,6 +54,7 @@ def _turn(order: VenueOrder) -> int:
     return 2 if rests_as_limit(order) else 1 if order.type is OrderType.MARKET else 0
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Reached:
     """Where the market stands after `advance`.

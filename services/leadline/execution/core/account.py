@@ -378,11 +378,9 @@ def entry_price(book: Book, order: Order) -> int:
 
 
 def _orders_last_second(book: Book, strategy: StrategyId | None) -> int:
-    return sum(
-        order.decided_at_ns > book.instant_ns - NS_PER_SECOND and not order.parent
-        for order in book.orders.values()
-        if strategy is None or order.strategy == strategy
-    )
+    since_ns = book.instant_ns - NS_PER_SECOND
+    newest = [order for order in book.orders.values() if order.decided_at_ns > since_ns and not order.parent]
+    return len(newest) if strategy is None else sum(order.strategy == strategy for order in newest)
 
 
 def _news_window(at: str, before: str, after: str) -> tuple[int, int]:

@@ -80,8 +80,12 @@ def execution_roots(account: TradingAccount, signal: str) -> tuple[str, ...]:
 
 def roots_of(tables: Sequence[tuple[Tier, ...]], signal: str) -> tuple[str, ...]:
     """The roots that may fill by any of these tables of tiers; an empty one means the signal's own."""
-    own = (instrument_of(signal).root,)
-    return tuple(dict.fromkeys(root for table in tables for root in _executes(table) or own))
+    return _roots(tuple(map(_executes, tables)), instrument_of(signal).root)
+
+
+@lru_cache(maxsize=256)
+def _roots(tables: tuple[tuple[str, ...], ...], own: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(root for table in tables for root in table or (own,)))
 
 
 @once_for_each

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from leadline.execution.core.book import Book, StrategyBook
+from leadline.model.frozen import quickly_made
 from leadline.model.ids import LegKind, StrategyId, decision_id
 from leadline.model.orders import Order, Side, VenueOrder
 from leadline.model.proposals import Decision, Proposal
@@ -12,6 +13,7 @@ from leadline.model.signals import BarSignals
 from leadline.risk.view import RiskDecision
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Asked:
     """A proposal of a strategy on its way to its decision: the bar at which it was made, and where it comes from."""

@@ -216,13 +216,12 @@ def next_try(book: Book) -> int | None:
     which an entry may wait.
     """
     tries = [_next_try_ns(book, position) for position in book.open_positions()]
-    tries += [
-        order.first_fill_ns + PARTIAL_NS
-        for order in book.live_orders()
-        if order.first_fill_ns is not None and is_entry(order)
-    ]
-    closes = (gate_closes(book, strategy) for strategy in book.strategies.values())
-    tries += [at for at in closes if at is not None]
+    if live := book.live_orders():
+        tries += [
+            order.first_fill_ns + PARTIAL_NS for order in live if order.first_fill_ns is not None and is_entry(order)
+        ]
+        closes = (gate_closes(book, strategy) for strategy in book.strategies.values())
+        tries += [at for at in closes if at is not None]
     return min((at for at in tries if at > book.instant_ns), default=None)
 
 

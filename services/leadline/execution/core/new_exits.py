@@ -259,9 +259,9 @@ def sent_again(book: Book) -> Iterator[tuple[Order, Order]]:
     It is wanted while its pair works, or while a part of the position has no exit, if it was of this position: of one
     that has ended since, nothing is wanted any more.
     """
-    for gone in list(book.orders.values()):
+    for gone in [order for order in book.orders.values() if order.state in _GIVEN_UP]:
         position = book.positions.get((gone.strategy, gone.contract))
-        if gone.state not in _GIVEN_UP or not gone.parent or gone.unwanted or position is None:
+        if not gone.parent or gone.unwanted or position is None:
             continue
         if position.quantity * gone.side.sign >= 0 or _is_of_earlier(book, position, gone):
             continue

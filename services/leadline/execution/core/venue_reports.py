@@ -17,6 +17,7 @@ from leadline.execution.core.day import day_at
 from leadline.model.checks.proposals import LARGEST_PRICE
 from leadline.model.durations import NS_PER_DAY
 from leadline.model.errors import Refused, Unknown
+from leadline.model.frozen import quickly_made
 from leadline.model.halts import LONGEST_REASON, printable
 from leadline.model.ids import ContractId
 from leadline.model.market.contracts import sheet_of
@@ -67,6 +68,7 @@ _OPTIONAL: Final[dict[str, Any]] = {
 }
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class CheckedOrder:
     """An order's word as far as it can be believed: None where nothing of it can be.

@@ -96,7 +96,7 @@ def _not_this_one(book: Book, order: Order, own: StrategySettings, view: Account
 
 def gate_closes(book: Book, strategy: StrategyBook) -> int | None:
     """When the hours, blocks and news of a strategy take its waiting entries out; None where nothing does."""
-    session = session_today(book, strategy)
-    if session is None or not waiting_entries(book, strategy.strategy):
+    session = session_today(book, strategy) if waiting_entries(book, strategy.strategy) else None
+    if session is None:
         return None
     return open_until(settings(book, strategy), session, book.instant_ns)
