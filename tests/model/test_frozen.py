@@ -88,9 +88,30 @@ class Open:
     price: int
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Made:
+    name: str
     prices: list[int] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class PlainMade:
+    name: str
+    prices: list[int] = field(default_factory=list)
+
+
+def test_a_field_that_is_made_is_made_anew_each_time():
+    assert inspect.signature(Made) == inspect.signature(PlainMade)
+    assert Made("a") == Made("a", [])
+    assert Made("a").prices is not Made("a").prices
+    assert Made("a", [1]).prices == [1]
+    assert pickle.loads(pickle.dumps(Made("a", [1]))) == Made("a", [1])
+
+
+@dataclass(frozen=True, slots=True)
+class Unasked:
+    price: int = field(init=False, default=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +122,7 @@ class Checked:
         assert self.price
 
 
-@pytest.mark.parametrize("other", [Slotless, Open, Made, Checked, int])
+@pytest.mark.parametrize("other", [Slotless, Open, Unasked, Checked, int])
 def test_another_class_is_refused(other: type):
     with pytest.raises(TypeError, match=f"^{other.__name__} "):
         quickly_made(other)

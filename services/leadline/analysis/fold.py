@@ -4,8 +4,7 @@ What a strategy says on a day follows from that day's bars and the bars of exact
 wherever it is computed: after a crash, on another machine, in a run that began earlier or later.
 """
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from datetime import date
 from types import MappingProxyType
 from typing import Final, cast
@@ -16,15 +15,6 @@ from leadline.model.checks.signals import check_answer
 from leadline.model.signals import BarSignals
 
 _NO_SERIES: Final[Mapping[str, Callable[[date], date]]] = MappingProxyType({})
-
-
-@contextmanager
-def _named(doing: str) -> Iterator[None]:
-    """Name what the code of a strategy was asked for when it raises, even KeyboardInterrupt."""
-    try:
-        yield
-    except BaseException as error:
-        raise StrategyFailed(doing, error) from error
 
 
 class StrategyFold:
@@ -83,13 +73,15 @@ class StrategyFold:
         self._sessions[bar.key.trading_day].append((series, bar))
         if self._strategy is None:
             return None
-        if series != OWN_SERIES:
-            with _named(f"at bar {bar.key.text()} of its series {series}"):
+        try:
+            if series != OWN_SERIES:
                 _reader(self._strategy).on_series(series, bar)
-            return None
-        with _named(f"at bar {bar.key.text()}"):
+                return None
             answer = self._strategy.on_bar(bar)
             check_answer(bar, answer)
+        except BaseException as error:
+            of = "" if series == OWN_SERIES else f" of its series {series}"
+            raise StrategyFailed(f"at bar {bar.key.text()}{of}", error) from error
         return answer
 
     def _open(self, day: date) -> None:
@@ -100,8 +92,10 @@ class StrategyFold:
         )
         self._sessions = {earlier: bars for earlier, bars in kept if bars}
         if day >= self._trade_from:
-            with _named(f"when it was made for {day}"):
+            try:
                 self._strategy = self._make()
+            except BaseException as error:
+                raise StrategyFailed(f"when it was made for {day}", error) from error
             for bars in self._sessions.values():
                 for series, bar in bars:
                     self._warm(self._strategy, series, bar)
@@ -109,11 +103,13 @@ class StrategyFold:
         self._sessions[day] = []
 
     def _warm(self, strategy: Strategy, series: str, bar: Bar) -> None:
-        with _named(f"while warmed by bar {bar.key.text()}"):
+        try:
             if series == OWN_SERIES:
                 strategy.warm(bar)
             else:
                 _reader(strategy).warm_series(series, bar)
+        except BaseException as error:
+            raise StrategyFailed(f"while warmed by bar {bar.key.text()}", error) from error
 
 
 def _reader(strategy: Strategy) -> ReadsSeries:

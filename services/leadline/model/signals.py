@@ -47,6 +47,7 @@ class Regime(StrEnum):
     NO_TRADE = "NO_TRADE"
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Signal:
     """One pattern found in one bar.
@@ -66,6 +67,7 @@ class Signal:
     rejection: str = ""
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class RegimeReading:
     """The regime at a bar's close.

@@ -19,7 +19,7 @@ def quotient(numerator: int, denominator: int) -> Decimal:
     scaled, rest = divmod(numerator * _SCALE, denominator)
     if 2 * rest > denominator or (2 * rest == denominator and scaled % 2):
         scaled += 1
-    return Decimal(f"{scaled // _SCALE}.{scaled % _SCALE:0{PLACES}d}")
+    return Decimal(f"{scaled}E-{PLACES}")
 
 
 def capped_quotient(numerator: int, denominator: int) -> Decimal:

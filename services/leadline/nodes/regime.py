@@ -20,6 +20,7 @@ from itertools import accumulate
 from typing import Final
 
 from leadline.model.bars import Bar
+from leadline.model.frozen import quickly_made
 from leadline.model.signals import Regime, RegimeReading
 from leadline.model.ticks import NS_PER_MINUTE
 from leadline.nodes.base import Inputs, Node, NodeContext, NoParams
@@ -73,6 +74,7 @@ def regime_scale(typical_bar_volume: int) -> RegimeScale:
     return RegimeScale(near_vwap=2, quiet_delta=typical_bar_volume / 10, fast_slope=typical_bar_volume / 50)
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class RegimeInputs:
     """All that the score is made of.

@@ -132,9 +132,9 @@ class RoutingTable:
         rejection = self._rejection(reading, signal)
         if rejection is None and signal.direction not in sides:
             rejection = Rejection.FILTERED
-        if rejection is None:
-            return replace(signal, approved=True)
-        return replace(signal, rejection=rejection.value)
+        why = "" if rejection is None else rejection.value
+        found, side = signal.pattern, signal.direction
+        return Signal(found, side, signal.price, signal.strength, signal.evidence, rejection is None, why)
 
     def _rejection(self, reading: RegimeReading, signal: Signal) -> Rejection | None:
         rule = self.rules.get(reading.regime)

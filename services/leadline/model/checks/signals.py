@@ -128,12 +128,26 @@ def _check_types(answer: BarSignals) -> None:
             _is_a(f"regime.{name}", getattr(answer.regime, name), Mapping)
     _is_a("signals", answer.signals, tuple, list)
     for signal in answer.signals:
+        if _is_plain(signal):
+            continue
         _is_a("a signal", signal, Signal)
         _is_a("pattern", signal.pattern, Pattern)
         _is_a("direction", signal.direction, Direction)
         _is_a("price", signal.price, Integral)
         _is_a("evidence", signal.evidence, Mapping)
         _is_a("approved", signal.approved, bool)
+
+
+def _is_plain(signal: Signal) -> bool:
+    """Whether a signal is of exactly the usual types, as nearly all of the many are."""
+    return (
+        type(signal) is Signal
+        and type(signal.pattern) is Pattern
+        and type(signal.direction) is Direction
+        and type(signal.price) is int
+        and type(signal.evidence) is dict
+        and type(signal.approved) is bool
+    )
 
 
 def _is_a(name: str, value: object, *wanted: type) -> None:
@@ -192,9 +206,7 @@ def _check_regime(reading: RegimeReading) -> None:
     _text("reason of the regime", reading.reason)
     for name, values in (("scores", reading.scores), ("inputs", reading.inputs)):
         _require(len(values) <= MOST_READINGS, "too_much", f"{len(values)} {name}")
-        for key, value in values.items():
-            _text(name, key)
-            _text(name, value)
+        _texts(name, (*values, *values.values()))
 
 
 def _check_signal(signal: Signal) -> None:
@@ -202,13 +214,13 @@ def _check_signal(signal: Signal) -> None:
     _require(abs(signal.price) <= LARGEST_PRICE, "price", f"price {signal.price}")
     _text("rejection", signal.rejection)
     _require(len(signal.evidence) <= MOST_EVIDENCE, "too_much", f"{len(signal.evidence)} entries of evidence")
+    _texts("evidence", tuple(signal.evidence))
     items = 0
     for name, value in signal.evidence.items():
-        _text("evidence", name)
         if isinstance(value, list):
             items += len(value)
             _require(items <= MOST_EVIDENCE_ITEMS, "too_much", f"{items} numbers of evidence")
-            _require(all(_is_integer(item) for item in value), "evidence", f"{name} holds what is no integer")
+            _require(_are_integers(value), "evidence", f"{name} holds what is no integer")
         elif isinstance(value, str):
             _text("evidence", value)
         else:
@@ -217,6 +229,12 @@ def _check_signal(signal: Signal) -> None:
 
 def _is_integer(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and abs(value) <= END_OF_TIME_NS
+
+
+def _are_integers(values: list[int]) -> bool:
+    if set(map(type, values)) == {int}:
+        return max(values) <= END_OF_TIME_NS and min(values) >= -END_OF_TIME_NS
+    return all(map(_is_integer, values))
 
 
 def _fraction(name: str, value: object) -> None:
@@ -231,6 +249,16 @@ def _number(name: str, value: object, most: int) -> None:
     places_hold = isinstance(exponent, int) and -MOST_PLACES <= exponent <= 0
     if not places_hold or not 0 <= value <= most:
         raise RefusedMessage("number", f"{name} is not from 0 to {most} with at most {MOST_PLACES} places")
+
+
+def _texts(name: str, values: tuple[str, ...]) -> None:
+    """Check many texts at once, and one by one where anything is unusual."""
+    if values and set(map(type, values)) == {str} and max(map(len, values)) <= LONGEST_TEXT:
+        whole = "".join(values)
+        if whole.isascii() and "\x00" not in whole:
+            return
+    for each in values:
+        _text(name, each)
 
 
 def _text(name: str, value: object) -> None:

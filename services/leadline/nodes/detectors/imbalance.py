@@ -7,6 +7,7 @@ from fractions import Fraction
 from typing import Annotated, Final, Literal
 
 from leadline.model.bars import Bar
+from leadline.model.frozen import quickly_made
 from leadline.model.manifest.spec_base import DecimalText
 from leadline.model.signals import Direction, Pattern, Signal
 from leadline.model.ticks import Int64Array
@@ -28,6 +29,7 @@ class ImbalanceParams(DetectorParams):
     """The count of an empty other side: one, no imbalance, or always an imbalance."""
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class ImbalancedRow:
     """One imbalanced row: `volume` at `row` against `against` of the other side at `neighbour`, one row away."""
@@ -74,23 +76,22 @@ class Imbalance(Detector[ImbalanceParams, Imbalances]):
         """Rows of `own` that outweigh `other` one row away; `side` is -1 for the row below and 1 for the row above."""
         step = side * bar.ticks_per_row
         rows, beside = (slice(1, None), slice(None, -1)) if side < 0 else (slice(None, -1), slice(1, None))
+        least, ratio, unit = self._least, self._ratio.numerator, self._ratio.denominator
         # Plain numbers: a bar has some twenty rows, for which arrays cost more than they save.
-        prices = bar.rows.price.tolist()
+        prices, volumes, others = bar.rows.price.tolist(), own[rows].tolist(), other[beside].tolist()
         found = []
-        for row, volume, next_row, next_volume in zip(
-            prices[rows], own[rows].tolist(), prices[beside], other[beside].tolist(), strict=True
-        ):
-            if volume < self._least:
+        for row, volume, next_row, next_volume in zip(prices[rows], volumes, prices[beside], others, strict=True):
+            if volume < least:
                 continue
             against = next_volume if next_row == row + step else 0
-            if self._outweighs(volume, against):
+            if volume * unit >= ratio * against if against else self._outweighs_nothing(volume):
                 found.append(ImbalancedRow(row, volume, row + step, against))
         return found
 
-    def _outweighs(self, volume: int, against: int) -> bool:
-        if against == 0 and self.params.zero != "AsOne":
+    def _outweighs_nothing(self, volume: int) -> bool:
+        if self.params.zero != "AsOne":
             return self.params.zero == "Always"
-        return at_least(volume, max(against, 1), self._ratio)
+        return at_least(volume, 1, self._ratio)
 
 
 def _signals(buys: Sequence[ImbalancedRow], sells: Sequence[ImbalancedRow]) -> list[Signal]:

@@ -7,11 +7,13 @@ from typing import Annotated
 from pydantic import Field
 
 from leadline.model.bars import Bar, BarKey
+from leadline.model.frozen import quickly_made
 from leadline.model.signals import Direction, Pattern, Signal
 from leadline.nodes.base import Detector, DetectorParams, Found, Inputs, NodeContext
 from leadline.nodes.exact import capped_quotient
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class UnfinishedAuction:
     """A bar's extreme with trading on both sides.
@@ -73,9 +75,15 @@ class Unfinished(Detector[UnfinishedParams, Found]):
         return Found([self._found(auction) for auction in fresh] + [self._revisited(auction) for auction in revisited])
 
     def _take(self, bar: Bar) -> tuple[list[UnfinishedAuction], list[UnfinishedAuction]]:
-        revisited = [auction for auction in self._open if _trades_at(bar, auction)]
-        for auction in revisited:
-            self._open.remove(auction)
+        high, low = bar.high, bar.low
+        revisited: list[UnfinishedAuction] = []
+        left: list[UnfinishedAuction] = []
+        for auction in self._open:
+            # At the auction's price or through it.
+            trades = high >= auction.price if auction.direction is Direction.LONG else low <= auction.price
+            (revisited if trades else left).append(auction)
+        if revisited:
+            self._open = deque(left, self.params.keep)
         fresh = _unfinished(bar)
         self._open.extend(fresh)
         return fresh, revisited
@@ -106,15 +114,10 @@ class Unfinished(Detector[UnfinishedParams, Found]):
         )
 
 
-def _trades_at(bar: Bar, auction: UnfinishedAuction) -> bool:
-    """At the auction's price or through it."""
-    return bar.high >= auction.price if auction.direction is Direction.LONG else bar.low <= auction.price
-
-
 def _unfinished(bar: Bar) -> list[UnfinishedAuction]:
     found = []
     for direction, price, row in ((Direction.LONG, bar.high, -1), (Direction.SHORT, bar.low, 0)):
-        bid, ask = int(bar.rows.bid[row]), int(bar.rows.ask[row])
+        bid, ask = bar.rows.bid.item(row), bar.rows.ask.item(row)
         if bid > 0 and ask > 0:
             found.append(UnfinishedAuction(direction, price, bar.key, bid, ask))
     return found
