@@ -61,3 +61,9 @@ def test_a_pushed_session_goes_through_the_stack_to_its_end(tmp_path):
     assert report["failure"] == ""
     assert leadline("status", "--data-dir", data).returncode == 1  # the stack is gone; its book is not
     assert answer("signals", "--data-dir", data)
+    # Its days are kept, and are what the stack was pushed.
+    kept = answer("data", "record", "--data-dir", data, "--catalog", tmp_path / "catalog")
+    days = {(each["contract"], each["day"]): each["prints"] for each in kept["days"]}
+    assert (sum(days.values()), kept["left_out"]) == (62_500, {})
+    assert days["MESU2025", "2025-06-10"] == 2_500
+    assert [each["became"] for each in kept["days"]] == ["written"] * len(days)

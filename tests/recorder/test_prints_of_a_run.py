@@ -8,7 +8,8 @@ import pytest
 from leadline.catalog.catalog import Catalog
 from leadline.cli.data_import import Done
 from leadline.cli.data_record import record
-from leadline.model.errors import Unknown
+from leadline.ingestion.store import Store as Runs
+from leadline.model.errors import InvalidInput, Unknown
 from leadline.model.ids import RunId
 from leadline.model.ticks import TickBatch, TickColumns
 from leadline.recorder.store import Store
@@ -36,14 +37,16 @@ async def stored(pool: Pool, *parts: TickColumns) -> None:
         await Store(pool).write_ticks([TickBatch(TAPE, VENUE, CONTRACT, ticks, int(ticks.time_ns[-1]))])
 
 
-async def begun(database: Database, *, finished: bool) -> None:
+async def begun(database: Database, *, ends: int = 0, failure: str = "") -> None:
+    """A run. ends: how many prints its tape has, 0 while it goes on."""
     async with pool_as(database, "ingestion") as pool:
         await pool.execute(
-            "INSERT INTO run (tape, code_version, content, launch, feed, details, finished_at) "
-            "VALUES ($1, 'v', 'c', 'l', 'push', '{}', CASE WHEN $2 THEN now() END)",
+            "INSERT INTO run (tape, code_version, content, launch, feed, details) "
+            "VALUES ($1, 'v', 'c', 'l', 'push', '{}')",
             TAPE,
-            finished,
         )
+        if ends or failure:
+            await Runs(pool).finish_run(TAPE, failure, {CONTRACT: ends})
         await pool.executemany(
             "INSERT INTO kept_out (tape, contract, trading_day, reason, prints) VALUES ($1, $2, $3, $4, $5)",
             [
@@ -65,7 +68,7 @@ async def test_the_days_of_a_finished_run_are_kept(
     database: Database, pool: Pool, reader: Pool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(print_store, "ROWS", 7)
-    await begun(database, finished=True)
+    await begun(database, ends=25)
     await stored(pool, prints(0, 9), prints(10, 19), prints(20, 24, OPEN_NS + A_DAY))
     catalog = Catalog(tmp_path)
     done = await recorded(reader, catalog)
@@ -83,7 +86,7 @@ async def test_the_days_of_a_finished_run_are_kept(
 
 
 async def test_the_day_that_a_run_is_in_is_left_out(database: Database, pool: Pool, reader: Pool, tmp_path: Path):
-    await begun(database, finished=False)
+    await begun(database)
     await stored(pool, prints(0, 9), prints(10, 14, OPEN_NS + A_DAY))
     catalog = Catalog(tmp_path)
     done = await recorded(reader, catalog)
@@ -94,13 +97,34 @@ async def test_the_day_that_a_run_is_in_is_left_out(database: Database, pool: Po
 async def test_a_day_of_which_prints_were_lost_is_never_a_shorter_one(
     database: Database, pool: Pool, reader: Pool, tmp_path: Path
 ):
-    await begun(database, finished=True)
+    await begun(database, ends=21)
     await stored(pool, prints(0, 9), prints(10, 14, OPEN_NS + A_DAY))
     await Store(pool).skip_ticks(TAPE, CONTRACT, 15, 18)
     await stored(pool, prints(18, 20, OPEN_NS + A_DAY))
     with pytest.raises(PrintsMissing, match="print 15 of MESZ2025 is not stored, nor are 2 of the 21 from 0 on"):
         await recorded(reader, Catalog(tmp_path))
     assert Catalog(tmp_path).contracts() == ()
+
+
+async def test_the_last_day_of_a_run_that_is_not_stored_to_its_end_is_left_out(
+    database: Database, pool: Pool, reader: Pool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    await begun(database, ends=16)
+    await stored(pool, prints(0, 9), prints(10, 14, OPEN_NS + A_DAY))
+    catalog = Catalog(tmp_path)
+    done = await recorded(reader, catalog)
+    assert catalog.dates(CONTRACT) == (DAY,)
+    assert done.left_out == {f"{CONTRACT} 2025-11-21": 5}
+    assert "5 prints so far, left out: of 16 of its tape 15 are stored" in capsys.readouterr().err
+    await stored(pool, prints(15, 15, OPEN_NS + A_DAY))
+    assert [state for _, state in (await recorded(reader, catalog)).days] == ["there already", "written"]
+
+
+async def test_a_run_that_failed_is_no_source_of_days(database: Database, pool: Pool, reader: Pool, tmp_path: Path):
+    await begun(database, ends=10, failure="too many prints were kept out")
+    await stored(pool, prints(0, 9))
+    with pytest.raises(InvalidInput, match=r"a run that has not failed \(too many prints were kept out\)"):
+        await recorded(reader, Catalog(tmp_path))
 
 
 async def test_a_run_that_is_not_there_is_unknown(reader: Pool, tmp_path: Path):

@@ -13,6 +13,8 @@ from leadline.cli.options import Output
 from leadline.ingestion.importing import DaySplitter, imported, of_day
 from leadline.ingestion.tally import OUTSIDE
 from leadline.local.data_dir import placed_at
+from leadline.model.counted import counted
+from leadline.model.errors import InvalidInput
 from leadline.model.ids import RunId
 from leadline.views.database import database_of, dsn_of
 from leadline.views.print_store import StoredContract, StoredRun, stored_prints, stored_run
@@ -41,8 +43,13 @@ async def _record(data_dir: Path, tape: str | None, catalog: Catalog, done: Done
 
 
 async def record(connection: Any, tape: RunId, catalog: Catalog, done: Done, *, replace: bool) -> None:
-    """Put the days of a run in that are over. Raises Unknown for a run that is not there, PrintsMissing."""
+    """Put the days of a run in that are over and stored whole.
+
+    Raises Unknown for a run that is not there, InvalidInput for one that has failed, PrintsMissing.
+    """
     run = await stored_run(connection, tape, OUTSIDE)
+    if run.failure:
+        raise InvalidInput("tape", tape, f"a run that has not failed ({run.failure})")
     for contract in run.contracts:
         await _record_contract(connection, run, contract, catalog, done, replace=replace)
 
@@ -55,10 +62,11 @@ async def _record_contract(
         for day, whole in splitter.take(ticks):
             done.days.append(put(catalog, imported(of.contract, day, whole, source, of.kept_out), replace=replace))
     for day, whole in splitter.finish():
-        if run.finished:
+        if of.prints == of.of:
             done.days.append(put(catalog, imported(of.contract, day, whole, source, of.kept_out), replace=replace))
         else:
             done.left_out[f"{of.contract} {day}"] = len(whole)
-            progress(f"{of.contract} {day}: {len(whole):,} prints so far, left out: the run is in this day")
+            why = f"of {of.of:,} of its tape {of.prints:,} are stored" if of.of else "the run is in this day"
+            progress(f"{of.contract} {day}: {counted(len(whole), 'print')} so far, left out: {why}")
     if undated := of_day(of.kept_out, None):
         done.undated[of.contract] = undated

@@ -126,11 +126,11 @@ class Publisher:
         self._count_quarantined()
         await self._write_counts()
         failure = self._failure(max_kept_out_percent, later)
-        await self._store.finish_run(self.run.tape, failure)
+        counts = {name: each.ticks for name, each in self.status.contracts.items()}
+        await self._store.finish_run(self.run.tape, failure, counts)
         await announce_run(self._bus, replace(self.run, finished=True))
         self.status.failure = failure
         self.status.state = State.FAILED if failure else State.FINISHED
-        counts = {name: each.ticks for name, each in self.status.contracts.items()}
         kept_out = {name: each.tally.quarantined() for name, each in self.status.contracts.items()}
         _log.info("run.finished", tape=self.run.tape, prints=counts, quarantined=kept_out, failure=failure)
 

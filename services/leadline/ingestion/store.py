@@ -37,7 +37,10 @@ _OPEN: Final = """
     INSERT INTO run (number, tape, code_version, content, launch, feed, details) OVERRIDING SYSTEM VALUE
     VALUES ($1, $2, $3, $4, $5, $6, $7)
 """
-_FINISH: Final = "UPDATE run SET finished_at = now(), failure = $2 WHERE tape = $1 AND finished_at IS NULL"
+_FINISH: Final = """
+    UPDATE run SET finished_at = now(), failure = $2, details = details || jsonb_build_object('prints', $3::jsonb)
+    WHERE tape = $1 AND finished_at IS NULL
+"""
 _FAILURE: Final = "SELECT failure FROM run WHERE tape = $1"
 # A restarted process reads a source again from its begin, or takes again what a client pushed and was not settled: what
 # it has counted so far is no news until it is more. It has not always seen the first prints, which are the samples.
@@ -111,9 +114,12 @@ class Store:
             lambda: self._open_run(code_version, content, launch, feed, details, adopt, new)
         )
 
-    async def finish_run(self, tape: RunId, failure: str) -> None:
-        """Write down that the whole tape is published, and why the run failed, empty when it did not."""
-        await self._with_retries(lambda: self._pool.execute(_FINISH, tape, failure))
+    async def finish_run(self, tape: RunId, failure: str, prints: Mapping[ContractId, int]) -> None:
+        """Write down that the whole tape is published, how many prints each contract has on it, and why the run failed.
+
+        failure: empty when it did not.
+        """
+        await self._with_retries(lambda: self._pool.execute(_FINISH, tape, failure, dict(prints)))
 
     async def failure(self, tape: RunId) -> str:
         """Why a finished run failed; empty when it did not."""

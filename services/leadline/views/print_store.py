@@ -25,20 +25,25 @@ class PrintsMissing(LeadlineError):
 
 @dataclass(frozen=True, slots=True)
 class StoredContract:
-    """A contract of a run. prints: how many of it are stored. kept_out: faulty ones by trading day and reason."""
+    """A contract of a run.
+
+    prints: how many of it are stored. of: how many its tape has, 0 while nobody knows. kept_out: faulty ones by trading
+    day and reason.
+    """
 
     contract: ContractId
     source: int
     prints: int
+    of: int
     kept_out: dict[tuple[date | None, str], int]
 
 
 @dataclass(frozen=True, slots=True)
 class StoredRun:
-    """A run of which prints are stored. finished: its tape has ended, so that its last day is over, too."""
+    """A run of which prints are stored. failure: why its tape is none to trust; empty where it is."""
 
     tape: RunId
-    finished: bool
+    failure: str
     contracts: tuple[StoredContract, ...]
 
 
@@ -46,7 +51,10 @@ async def stored_run(connection: Any, tape: RunId, outside: str) -> StoredRun:
     """The contracts of a run that have prints, by name. outside: the reason that is no fault. Raises Unknown."""
     run = await run_of(connection, tape)
     rows = await connection.fetch(
-        "SELECT contract, source, last_index FROM tick_position WHERE tape = $1 AND last_index >= 0 ORDER BY contract",
+        """
+        SELECT contract, source, last_index, coalesce((details -> 'prints' ->> contract)::bigint, 0) AS of
+        FROM tick_position JOIN run USING (tape) WHERE tape = $1 AND last_index >= 0 ORDER BY contract
+        """,
         tape,
     )
     counts = await connection.fetch(
@@ -54,12 +62,13 @@ async def stored_run(connection: Any, tape: RunId, outside: str) -> StoredRun:
     )
     return StoredRun(
         tape,
-        run["finished_at"] is not None,
+        run["failure"] or "",
         tuple(
             StoredContract(
                 ContractId(row["contract"]),
                 row["source"],
                 row["last_index"] + 1,
+                row["of"],
                 {
                     (each["trading_day"], each["reason"]): each["prints"]
                     for each in counts
