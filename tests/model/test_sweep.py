@@ -195,5 +195,5 @@ def test_an_option_is_a_field_with_its_values(text: str, document: dict[str, Any
 
 @pytest.mark.parametrize("text", [STOP, f"{STOP}=", f"{STOP}=[", f"{STOP}=1]x", f"{STOP}=4..1/1", f"{STOP}=.nan"])
 def test_an_option_that_is_none_is_refused(text: str) -> None:
-    with pytest.raises(InvalidInput, match=r"^set: got"):
+    with pytest.raises(InvalidInput, match=r"^--set: got"):
         swept_field(text)

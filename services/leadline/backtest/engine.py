@@ -39,16 +39,29 @@ async def _run_accounts(
     seen: Callable[[DayResult, Accounts], None],
     folder: Path,
 ) -> Accounts:
+    runs = await opened(accounts, strategies, days, folder)
+    for result in results:
+        if result.day.day >= days.plan.trade_from:
+            await go_on(runs, result)
+        seen(result, runs)
+    return runs
+
+
+async def opened(
+    accounts: Iterable[TradingAccount], strategies: Sequence[TradingStrategy], days: BacktestDays, folder: Path
+) -> Accounts:
+    """The accounts of a backtest before their first day. Raises InvalidInput and Unknown as they do."""
     runs: dict[AccountId, AccountRun] = {}
     for number, account in enumerate(sorted(accounts, key=lambda each: each.full_name)):
         own = [each for each in strategies if each.account_name == account.full_name]
         run = AccountRun(account, own, days.contracts, days.plan.trade_from, days.begins_ns, folder / str(number))
         await run.start()
         runs[account.full_name] = run
-    for result in results:
-        if result.day.day >= days.plan.trade_from:
-            for run in runs.values():
-                said = {name: words.heard for name, words in result.said.items() if run.has(name)}
-                await run.go_on(result.ticks, said, result.day.end_ns, final=result.day.final)
-        seen(result, runs)
     return runs
+
+
+async def go_on(runs: Accounts, result: DayResult) -> None:
+    """Take every account through a day that is traded. Raises Halted and RefusedMessage."""
+    for run in runs.values():
+        said = {name: words.heard for name, words in result.said.items() if run.has(name)}
+        await run.go_on(result.ticks, said, result.day.end_ns, final=result.day.final)

@@ -61,13 +61,13 @@ class DayResult:
     """One trading day of the market.
 
     ticks: the prints by contract, of a day that is traded; they stand there until the day after the next is asked for.
-    lines: those of the digest for all bars, in any order. closes: of the bars of strategies' own series, in order.
-    said: by strategy.
+    lines: those of the digest for all bars, in any order, by series. closes: of the bars of strategies' own series, in
+    order. said: by strategy.
     """
 
     day: BacktestDay
     ticks: Mapping[ContractId, TickColumns]
-    lines: Sequence[Line]
+    lines: Mapping[ContractId, Mapping[Series, Sequence[Line]]]
     closes: Mapping[ContractId, Mapping[Series, Sequence[Close]]]
     said: Mapping[StrategyId, Said]
 
@@ -78,18 +78,15 @@ class DayWorker:
     def __init__(self, prints: Prints, days: BacktestDays, strategies: Iterable[TradingStrategy]) -> None:
         self._prints = prints
         self._strategies = {strategy.full_name: strategy for strategy in strategies}
-        read = {
-            contract: [series_of(self._strategies[name]) for name in names] for contract, names in days.readers.items()
+        self._series = series_by_contract(self._strategies.values(), days)
+        self._own = {
+            contract: {series_of(self._strategies[name])[OWN_SERIES] for name in names}
+            for contract, names in days.readers.items()
         }
-        self._series = {
-            contract: tuple(dict.fromkeys(each for found in every for each in found.values()))
-            for contract, every in read.items()
-        }
-        self._own = {contract: {found[OWN_SERIES] for found in every} for contract, every in read.items()}
 
     def ticks(self, day: ContractDay) -> TickColumns:
         """The prints of a day with the source indices that they have on the tape."""
-        return numbered_from(self._prints.read(day.contract, day.day), day.first_index)
+        return ticks_of(self._prints, day)
 
     def bars(self, day: ContractDay, ticks: TickColumns) -> Bars:
         """The bars of a day of a contract, of every series that a strategy reads of it."""
@@ -104,12 +101,13 @@ class DayWorker:
         return DayResult(
             day,
             ticks,
-            [
-                line_of("bar", bar_row(bar), _NOBODY)
-                for found in own.values()
-                for told in found.values()
-                for bar in _bars(told)
-            ],
+            {
+                contract: {
+                    series: [line_of("bar", bar_row(bar), _NOBODY) for bar in _bars(told)]
+                    for series, told in found.items()
+                }
+                for contract, found in own.items()
+            },
             {contract: dict(self._closes(contract, found)) for contract, found in own.items()},
             {spoken.strategy: self._said(spoken, bars) for spoken in day.spoken},
         )
@@ -134,6 +132,22 @@ class DayWorker:
                 if any(proposal.withdrawn is None for proposal in each.proposals)
             },
         )
+
+
+def ticks_of(prints: Prints, day: ContractDay) -> TickColumns:
+    """The prints of a day with the source indices that they have on the tape."""
+    return numbered_from(prints.read(day.contract, day.day), day.first_index)
+
+
+def series_by_contract(
+    strategies: Iterable[TradingStrategy], days: BacktestDays
+) -> dict[ContractId, tuple[Series, ...]]:
+    """The series that strategies read of each contract, each once."""
+    by_name = {strategy.full_name: strategy for strategy in strategies}
+    return {
+        contract: tuple(dict.fromkeys(each for name in names for each in series_of(by_name[name]).values()))
+        for contract, names in days.readers.items()
+    }
 
 
 def _bars(messages: Iterable[BarMessage]) -> Iterator[Bar]:

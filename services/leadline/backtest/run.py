@@ -40,20 +40,37 @@ def run_backtest(
     (DayFailed in another process), Halted for an account that was halted, and as `Prints.read`.
     """
     days = backtest_days(prints, strategies, first, last)
-    owners = {strategy.full_name: strategy.account_name for strategy in strategies}
-    digest = RunningDigest((account, strategy) for strategy, account in owners.items())
+    digest = DigestOfDays(strategies)
 
     def note(result: DayResult, runs: Accounts) -> None:
-        digest.bars(result.lines)
-        for strategy, words in result.said.items():
-            digest.said(owners[strategy], strategy, words.lines)
-        for account, run in runs.items():
-            digest.booked(account, run.records)
-        digest.complete(result.day.end_ns)
+        digest.seen(result, runs)
         seen(result, runs)
 
     results = (
         in_processes(prints, days, strategies, workers) if workers > 1 else in_this_process(prints, days, strategies)
     )
     runs = run_accounts(accounts, strategies, days, results, note)
-    return Outcome(days, runs, digest.finish({name: run.records for name, run in runs.items()}))
+    return Outcome(days, runs, digest.finish(runs))
+
+
+class DigestOfDays:
+    """The digest of a backtest, out of its days as they go by."""
+
+    def __init__(self, strategies: Iterable[TradingStrategy]) -> None:
+        self._owners = {strategy.full_name: strategy.account_name for strategy in strategies}
+        self._digest = RunningDigest((account, strategy) for strategy, account in self._owners.items())
+
+    def seen(self, result: DayResult, runs: Accounts) -> None:
+        """Take a day in; all accounts are through it."""
+        for by_series in result.lines.values():
+            for lines in by_series.values():
+                self._digest.bars(lines)
+        for strategy, words in result.said.items():
+            self._digest.said(self._owners[strategy], strategy, words.lines)
+        for account, run in runs.items():
+            self._digest.booked(account, run.records)
+        self._digest.complete(result.day.end_ns)
+
+    def finish(self, runs: Accounts) -> str:
+        """The digest, once the last day is in."""
+        return self._digest.finish({name: run.records for name, run in runs.items()})

@@ -31,14 +31,18 @@ class BacktestInputs:
     first: date | None
     last: date | None
 
+    @property
+    def feed_settings(self) -> dict[str, int]:
+        """The settings of the feed from which its prints follow."""
+        return {"seed": self.feed.seed} if self.feed.kind == "sim" else {}
+
     def identity(self, days: BacktestDays) -> Identity:
         """The identity of a backtest of these days."""
         plan, traded = self.plan, days.traded
-        settings = {"seed": self.feed.seed} if self.feed.kind == "sim" else {}
         return Identity(
             code_of(plan.strategies),
             manifests_document(plan.accounts, plan.strategies, traded[0].day, traded[-1].day, in_force()),
-            data_of(self.feed.kind, settings, self.prints, days),
+            data_of(self.feed.kind, self.feed_settings, self.prints, days),
         )
 
 

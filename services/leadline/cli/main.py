@@ -21,6 +21,7 @@ from leadline.cli.commands import (
     reporting,
     running,
     schema,
+    study,
 )
 from leadline.cli.failures import EXIT_BAD_INPUT, EXIT_FAILED, report_error
 from leadline.cli.pipes import ended_by_a_closed_pipe
@@ -59,6 +60,7 @@ def _options(
 
 _GROUPS: Final = {
     "backtest": backtest.app,
+    "study": study.app,
     "data": data.app,
     "db": schema.database,
     "bus": schema.bus,

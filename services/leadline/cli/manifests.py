@@ -67,13 +67,8 @@ def plan_of(options: PlanOptions) -> tuple[Plan, dict[str, Path]]:
     if not strategies:
         raise InvalidInput(", ".join(map(str, options.manifests)), "no TradingStrategy", "at least one")
     accounts = [item for item in manifests if isinstance(item, TradingAccount)]
-    feed, files = _feed(options, strategies)
-    day = None if options.trade_from is None else day_of(options.trade_from)
-    if feed.kind == "push" and day is None:
-        raise InvalidInput("trade_from", None, "a date: a pushed feed cannot be read ahead")
-    if day is not None:
-        _require_known(day, strategies)
-    platform = PlatformSettings(feed=feed, trade_from=day, speed=parse_speed(options.speed))
+    platform, files = platform_of(options, strategies)
+    feed, day = platform.feed, platform.trade_from
     try:
         built = plan(platform, accounts, strategies)
         if feed.kind == "sim" and day is None and (problems := list(expired(feed, DEFAULT_TRADE_FROM, strategies))):
@@ -83,6 +78,19 @@ def plan_of(options: PlanOptions) -> tuple[Plan, dict[str, Path]]:
     except InvalidInput as error:
         raise _in_files(error, options.manifests) from error
     return built, files
+
+
+def platform_of(
+    options: PlanOptions, strategies: Sequence[TradingStrategy]
+) -> tuple[PlatformSettings, dict[str, Path]]:
+    """The platform's settings of a plan, and where the files lie that its feed names. Raises as `checked_plan`."""
+    feed, files = _feed(options, strategies)
+    day = None if options.trade_from is None else day_of(options.trade_from)
+    if feed.kind == "push" and day is None:
+        raise InvalidInput("trade_from", None, "a date: a pushed feed cannot be read ahead")
+    if day is not None:
+        _require_known(day, strategies)
+    return PlatformSettings(feed=feed, trade_from=day, speed=parse_speed(options.speed)), files
 
 
 def _know_instruments(options: PlanOptions) -> None:

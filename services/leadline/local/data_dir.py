@@ -80,6 +80,11 @@ def default_catalog() -> Path:
     return default_data_dir().with_name("leadline-catalog")
 
 
+def default_studies() -> Path:
+    """Where sweeps are kept when nobody says: beside the default data directory."""
+    return default_data_dir().with_name("leadline-studies")
+
+
 def placed_at(path: Path | str) -> Path:
     """Where a path of somebody lies, from the root on. `~` is the home folder; of nobody's, it stays as it is."""
     return Path(os.path.expanduser(path)).absolute()  # noqa: PTH111 - that of pathlib raises RuntimeError

@@ -1,7 +1,7 @@
 """Trades, days and equity of a backtest as files: CSV for a sheet, Parquet for a program."""
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -22,11 +22,12 @@ _KINDS: Final = {"text": pa.string(), "whole": pa.int64(), "money": _MONEY}
 class Table:
     """Rows under named columns, of which each holds texts, whole numbers or money.
 
-    Times are ns UTC, prices text as the contract spells them; money has 8 decimals, in the account's currency.
+    Times are ns UTC, prices text as the contract spells them; money has 8 decimals, in the account's currency. An
+    absent value is null, and empty in a sheet.
     """
 
     columns: Sequence[tuple[str, str]]
-    rows: Sequence[tuple[str | int | Decimal, ...]]
+    rows: Sequence[tuple[str | int | Decimal | None, ...]]
 
 
 def tables_of(result: BacktestResult) -> dict[str, Table]:
@@ -41,10 +42,7 @@ def write_tables(result: BacktestResult, folder: Path) -> None:
     """
     folder.mkdir(parents=True, exist_ok=True)
     for name, table in tables_of(result).items():
-        with (folder / f"{name}.csv").open("w", encoding="utf-8", newline="") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(column for column, _ in table.columns)
-            writer.writerows([_text(value) for value in row] for row in table.rows)
+        write_csv(table, folder, name)
     for name, content in parquet_files(result).items():
         (folder / name).write_bytes(content)
 
@@ -52,16 +50,27 @@ def write_tables(result: BacktestResult, folder: Path) -> None:
 def parquet_files(result: BacktestResult) -> dict[str, bytes]:
     """Each table as `<name>.parquet`; its metadata have the id of the backtest as `leadline.backtest`."""
     pairs = {} if result.identity is None else {"leadline.backtest": result.identity.id}
-    files = {}
-    for name, table in tables_of(result).items():
-        columns = {
-            column: pa.array([_exact(row[place]) for row in table.rows], _KINDS[kind])
-            for place, (column, kind) in enumerate(table.columns)
-        }
-        sink = pa.BufferOutputStream()
-        pq.write_table(pa.table(columns, metadata=pairs), sink, compression="zstd")
-        files[f"{name}.parquet"] = sink.getvalue().to_pybytes()
-    return files
+    return {f"{name}.parquet": parquet_bytes(table, pairs) for name, table in tables_of(result).items()}
+
+
+def write_csv(table: Table, folder: Path, name: str) -> None:
+    """Write a table as `<name>.csv` into a folder that there is. Raises OSError."""
+    with (folder / f"{name}.csv").open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(column for column, _ in table.columns)
+        writer.writerows([_text(value) for value in row] for row in table.rows)
+
+
+def parquet_bytes(table: Table, pairs: Mapping[str, str]) -> bytes:
+    """A table as a Parquet file has it, with these pairs in its metadata."""
+    columns = {
+        column: pa.array([_exact(row[place]) for row in table.rows], _KINDS[kind])
+        for place, (column, kind) in enumerate(table.columns)
+    }
+    sink = pa.BufferOutputStream()
+    pq.write_table(pa.table(columns, metadata=dict(pairs)), sink, compression="zstd")
+    found: bytes = sink.getvalue().to_pybytes()
+    return found
 
 
 def _trades(result: BacktestResult) -> Table:
@@ -110,9 +119,11 @@ def _equity(result: BacktestResult) -> Table:
     return Table(columns, rows)
 
 
-def _exact(value: str | int | Decimal) -> str | int | Decimal:
+def _exact(value: str | int | Decimal | None) -> str | int | Decimal | None:
     return booked(value) if isinstance(value, Decimal) else value
 
 
-def _text(value: str | int | Decimal) -> str:
+def _text(value: str | int | Decimal | None) -> str:
+    if value is None:
+        return ""
     return format(booked(value).normalize(), "f") if isinstance(value, Decimal) else str(value)

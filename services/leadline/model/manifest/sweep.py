@@ -91,7 +91,7 @@ def swept_field(text: str) -> SweptField:
     """
     field, equals, written = text.partition("=")
     if not equals or not written.strip():
-        raise InvalidInput("set", text, "FIELD=VALUE,VALUE or FIELD=FROM..TO/STEP")
+        raise InvalidInput("--set", text, "FIELD=VALUE,VALUE or FIELD=FROM..TO/STEP")
     found = _RANGE.fullmatch(written)
     if found is not None:
         document: dict[str, Any] = {"field": field, "from": found[1], "to": found[2], "step": found[3]}
@@ -99,14 +99,14 @@ def swept_field(text: str) -> SweptField:
         try:
             (values,) = yaml_documents(f"[{written}]".encode())
         except (InvalidInput, ValueError):
-            raise InvalidInput("set", text, "values as YAML has them in a list, with commas between them") from None
+            raise InvalidInput("--set", text, "values as YAML has them in a list, with commas between them") from None
         document = {"field": field, "values": values.value}
     if wrong := list(not_plain(document, "", nulls=True)):
-        raise InvalidInput("set", text, wrong[0].expected)
+        raise InvalidInput("--set", text, wrong[0].expected)
     try:
         return SweptField.from_manifest(document)
     except ValidationError as error:
-        raise InvalidInput("set", text, expected_instead(error.errors()[0])) from None
+        raise InvalidInput("--set", text, expected_instead(error.errors()[0])) from None
 
 
 def shard_of(count: int, index: int, shards: int) -> range:

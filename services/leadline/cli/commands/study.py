@@ -1,0 +1,159 @@
+"""`leadline study ...`: many variants of manifests over the same days."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from leadline.cli.options import (
+    FeedCatalogOption,
+    FeedOption,
+    InstrumentsOption,
+    ManifestOption,
+    MaxKeptOutOption,
+    Output,
+    OutputOption,
+    PlanOptions,
+    SeedOption,
+    SessionsOption,
+)
+
+app = typer.Typer(help="Many variants of manifests over the same days.", no_args_is_help=True)
+
+FirstOption = Annotated[
+    str | None,
+    typer.Option(
+        "--from", metavar="DATE", help="First trading day that is traded, YYYY-MM-DD.", show_default="the feed's"
+    ),
+]
+LastOption = Annotated[
+    str | None, typer.Option("--to", metavar="DATE", help="Last trading day, included.", show_default="the feed's")
+]
+WorkersOption = Annotated[
+    int | None,
+    typer.Option(
+        "--workers",
+        metavar="NUMBER",
+        min=1,
+        max=256,
+        help="Processes. The result is the same with any number.",
+        show_default="one per core, and only one for a few days",
+    ),
+]
+ReportOption = Annotated[
+    Path | None,
+    typer.Option("--report", metavar="FILE", help="Where a page of the results goes.", show_default="no page"),
+]
+SweepFileOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--sweep",
+        metavar="FILE",
+        help="A YAML file of the sweep: fields with their values, a random draw, or a list of variants.",
+        exists=True,
+        dir_okay=False,
+        show_default="only --set",
+    ),
+]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="FIELD=VALUES",
+        help="A field with its values: FIELD=16,20,24 or FIELD=16..24/4. FIELD is strategy.spec.... or "
+        "account.spec...., once per field; all combinations are tried.",
+    ),
+]
+FigureOption = Annotated[
+    str,
+    typer.Option(
+        "--by",
+        metavar="FIGURE",
+        help="Figure by which variants are compared, such as net, sharpe, profit_factor or max_drawdown.",
+    ),
+]
+
+
+@app.callback()
+def _study() -> None:
+    """Many variants of manifests over the same days."""
+
+
+@app.command(
+    short_help="Try every variant of manifests, and sort them.",
+    epilog="Example: leadline study sweep -f examples/mes-orderflow.yaml --sessions 5 "
+    "--set strategy.spec.strategy.router.minStrength=0.4,0.5,0.6 --set account.spec.paper.slippageTicks=0..2/1",
+)
+def sweep(
+    manifests: ManifestOption,
+    sweep_file: SweepFileOption = None,
+    fields: SetOption = None,
+    feed: FeedOption = None,
+    trade_from: FirstOption = None,
+    to: LastOption = None,
+    seed: SeedOption = None,
+    sessions: SessionsOption = None,
+    catalog: FeedCatalogOption = None,
+    max_kept_out: MaxKeptOutOption = 1.0,
+    instruments: InstrumentsOption = None,
+    workers: WorkersOption = None,
+    shard: Annotated[
+        str | None,
+        typer.Option(
+            "--shard",
+            metavar="I/N",
+            help="Only the I-th of N parts. Shards of one folder find each other.",
+            show_default="all of it",
+        ),
+    ] = None,
+    by: FigureOption = "net",
+    heat_map: Annotated[
+        str | None,
+        typer.Option(
+            "--heat-map",
+            metavar="FIELD,FIELD",
+            help="Fields of the heat map: down, across.",
+            show_default="the first two that have several values",
+        ),
+    ] = None,
+    folder: Annotated[
+        Path | None,
+        typer.Option(
+            "--folder",
+            metavar="FOLDER",
+            help="Folder of the sweeps. A sweep that was interrupted goes on there.",
+            file_okay=False,
+            show_default="~/.local/share/leadline-studies",
+        ),
+    ] = None,
+    report: ReportOption = None,
+    tables: Annotated[
+        Path | None,
+        typer.Option(
+            "--tables",
+            metavar="FOLDER",
+            help="Where variants and their days go, as CSV and as Parquet.",
+            show_default="no files",
+        ),
+    ] = None,
+    output: OutputOption = Output.TEXT,
+) -> None:
+    """Try every variant of manifests over the same days. Parts that variants share are worked out once.
+
+    The results of a variant are those of leadline backtest with its manifests. Each variant is kept as soon as it is
+    finished.
+    """
+    from leadline.cli.studying import StudyOptions, SweepOptions, run_sweep_command
+
+    planned = PlanOptions(
+        manifests,
+        feed or (),
+        trade_from,
+        seed,
+        sessions,
+        max_kept_out=max_kept_out,
+        instruments=instruments or (),
+        catalog=catalog,
+    )
+    options = SweepOptions(sweep_file, fields or (), shard, by, heat_map, folder, tables)
+    run_sweep_command(planned, StudyOptions(to, workers, report, output), options)

@@ -1,0 +1,161 @@
+"""`leadline study`: variants from options and files over the prints of a feed, and what came of them."""
+
+import re
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from leadline.backtest.workers import suitable_workers
+from leadline.cli.backtest_inputs import BacktestInputs, backtest_inputs
+from leadline.cli.manifests import check_strategy, platform_of
+from leadline.cli.options import Output, PlanOptions
+from leadline.cli.output import people_console, print_json
+from leadline.cli.reporting import check_place
+from leadline.local.data_dir import default_studies, placed_at
+from leadline.model.errors import InvalidInput
+from leadline.model.manifest.one_document import MAX_FILE_BYTES
+from leadline.model.manifest.specs import InvalidManifest, first_of
+from leadline.model.manifest.sweep import Variant, load_sweep, shard_of, swept_field, variants_of
+from leadline.model.manifest.sweep_spec import Sweep
+from leadline.plan.plan import plan
+from leadline.report.parts import Document, print_document, write_document
+from leadline.report.sweeps import default_axes, require_axes, sweep_document
+from leadline.study.documents import sweep_result
+from leadline.study.rows import require_figure
+from leadline.study.sweep import Source, SweepResult, run_sweep
+
+MOST_SHOWN: Final = 20
+"""Variants that a terminal shows, the best."""
+_SHARD: Final = re.compile(r"([1-9][0-9]{0,5})/([1-9][0-9]{0,5})")
+
+
+@dataclass(frozen=True, slots=True)
+class StudyOptions:
+    """The options of every study: the last day and the processes as `BacktestOptions`, and where its page goes."""
+
+    last: str | None
+    workers: int | None
+    report: Path | None
+    output: Output
+
+
+@dataclass(frozen=True, slots=True)
+class SweepOptions:
+    """The options of a sweep, as they were typed. `folder` is that of all sweeps; `tables` where its tables go."""
+
+    sweep: Path | None
+    fields: Sequence[str]
+    shard: str | None
+    figure: str
+    heat_map: str | None
+    folder: Path | None
+    tables: Path | None
+
+
+def run_sweep_command(planned: PlanOptions, options: StudyOptions, swept: SweepOptions) -> None:
+    """Run a sweep and print its results. Raises before anything begins as `backtest_inputs` and `variants_of`."""
+    figure = require_figure(swept.figure, "by")
+    check_places(options, swept.tables)
+    inputs = backtest_inputs(planned, options.last)
+    variants = variants_of(sweep_of(swept.sweep, swept.fields), inputs.plan.accounts, inputs.plan.strategies)
+    names = list(dict.fromkeys(name for each in variants for name, _ in each.values))
+    axes = () if swept.heat_map is None else require_axes(swept.heat_map, names)
+    part = _part(swept.shard, len(variants))
+    check_variants(planned, variants)
+    result = run_sweep(
+        variants,
+        part,
+        Source(inputs.prints, inputs.first, inputs.last, inputs.feed.kind, inputs.feed_settings),
+        workers_of(options, inputs),
+        placed_at(swept.folder or default_studies()),
+        tell,
+    )
+    _show(result, figure, axes or default_axes(result.rows), options, swept.tables)
+
+
+def sweep_of(file: Path | None, fields: Sequence[str]) -> Sweep:
+    """The sweep of a file and of options, whose fields come after those of the file. Raises InvalidManifest."""
+    own = tuple(map(swept_field, fields))
+    if file is None:
+        if not own:
+            raise InvalidInput("--sweep", None, "a file, or --set FIELD=VALUES")
+        return Sweep(fields=own)
+    with file.open("rb") as opened:
+        found = load_sweep(opened.read(MAX_FILE_BYTES + 1), str(file))
+    if own and found.variants:
+        raise InvalidInput("--set", ", ".join(fields), f"a sweep of fields, and {file} lists its variants")
+    return Sweep.from_manifest(
+        {**found.to_manifest(), "fields": [each.to_manifest() for each in (*found.fields, *own)]}
+    )
+
+
+def check_variants(planned: PlanOptions, variants: Sequence[Variant]) -> None:
+    """Raises InvalidManifest with every variant that `leadline up` would refuse, whatever its manifests are alone."""
+    platform, _ = platform_of(planned, variants[0].strategies)
+    problems: list[InvalidInput] = []
+    made: set[int] = set()
+    for variant in variants:
+        try:
+            plan(platform, variant.accounts, variant.strategies)
+            for strategy in variant.strategies:
+                if id(strategy) not in made:
+                    made.add(id(strategy))
+                    check_strategy(strategy)
+        except InvalidInput as refused:
+            found = refused.problems if isinstance(refused, InvalidManifest) else (refused,)
+            where = f"variant {variant.number}"
+            problems += [InvalidInput(f"{where}: {each.field}", each.value, each.expected) for each in found]
+    if problems:
+        raise InvalidManifest(first_of(problems, "sweep"))
+
+
+def check_places(options: StudyOptions, tables: Path | None = None) -> None:
+    """Whether page and tables can be written. Raises InvalidInput."""
+    if options.report is not None:
+        check_place(options.report, "--report")
+    if tables is not None:
+        check_place(tables / "variants.csv", "--tables")
+
+
+def workers_of(options: StudyOptions, inputs: BacktestInputs) -> int:
+    """The processes of a study."""
+    return options.workers or suitable_workers(inputs.prints)
+
+
+def tell(line: str) -> None:
+    """Say how far a study is, on the line of a terminal where it was said before."""
+    if sys.stderr.isatty():
+        print(f"\r{line}\x1b[K", end="", file=sys.stderr, flush=True)
+
+
+def show(document: Document, page: Document, options: StudyOptions) -> None:
+    """Print a study's results for people, and write its page where one is wanted."""
+    if sys.stderr.isatty():
+        print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+    if options.report is not None:
+        options.report.parent.mkdir(parents=True, exist_ok=True)
+        write_document(page, options.report)
+    if options.output is Output.TEXT:
+        print_document(document, people_console())
+
+
+def _show(result: SweepResult, figure: str, axes: Sequence[str], options: StudyOptions, tables: Path | None) -> None:
+    if tables is not None:
+        from leadline.report.sweep_tables import write_sweep_tables  # noqa: PLC0415 - Arrow, which else nobody needs
+
+        write_sweep_tables(result, tables)
+    show(sweep_document(result, figure, axes, MOST_SHOWN), sweep_document(result, figure, axes), options)
+    if options.output is Output.JSON:
+        print_json(sweep_result(result, figure))
+
+
+def _part(text: str | None, count: int) -> range:
+    """The places of a shard as it is typed. Raises InvalidInput."""
+    if text is None:
+        return range(count)
+    found = _SHARD.fullmatch(text)
+    if found is None:
+        raise InvalidInput("shard", text, "a part and the number of parts, such as 1/4")
+    return shard_of(count, int(found[1]) - 1, int(found[2]))

@@ -1,0 +1,221 @@
+"""The parts of a study's results, drawn on a terminal and as a page out of the same values."""
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+from decimal import Decimal
+from html import escape
+from pathlib import Path
+from typing import Final, TypeAlias
+
+from rich import box
+from rich.console import Console
+from rich.rule import Rule
+from rich.table import Table as RichTable
+from rich.text import Text
+
+from leadline.report.page import money, table, write_page
+from leadline.report.printable import plain_text
+from leadline.report.svg import Series, chart, thinned
+from leadline.report.text import money as money_text
+from leadline.report.text import spark
+
+_LONGEST_RULE: Final = 100
+_MOST_POINTS: Final = 2_000
+_DAY_NS: Final = 86_400 * 10**9
+_EPOCH: Final = date(1970, 1, 1)
+_DEEPEST: Final = 70
+"""Percent of colour in the cell of a heat map that is farthest from zero."""
+_WORST: Final = (179, 67, 31)
+_MIDDLE: Final = (38, 44, 52)
+_BEST: Final = (11, 122, 117)
+_STYLE: Final = """
+td.h{text-align:right;padding:6px 10px;border:1px solid var(--paper);color:var(--ink)}td.h.best{outline:2px solid
+var(--ink);outline-offset:-3px}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Amount:
+    """A sum of money that is shown with its sign and colour."""
+
+    value: Decimal
+    places: int
+
+
+Cell: TypeAlias = str | Amount
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A table with its title; the first `names` columns stand left, the others hold numbers. `note` stands below."""
+
+    title: str
+    heads: tuple[str, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    names: int = 1
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class HeatMap:
+    """A figure by two fields: `down` names the rows, `across` the columns; an empty place has no value.
+
+    `places` are the decimals of a value; `higher`: whether higher ones are better.
+    """
+
+    title: str
+    down: str
+    across: str
+    rows: tuple[str, ...]
+    columns: tuple[str, ...]
+    values: tuple[tuple[Decimal | None, ...], ...]
+    places: int
+    higher: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A value of each day, in order, such as the equity at its end."""
+
+    title: str
+    points: tuple[tuple[date, Decimal], ...]
+    places: int
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """All of a study's results: its title, sentences on it, what a reader must not overlook, and its parts."""
+
+    title: str
+    intro: tuple[str, ...]
+    warnings: tuple[str, ...]
+    parts: tuple[Section | HeatMap | Line, ...]
+
+
+def print_document(document: Document, console: Console) -> None:
+    """Print it on a terminal."""
+    console.print(Rule(plain_text(document.title, "bold")), width=min(console.width, _LONGEST_RULE))
+    for line in document.intro:
+        console.print(plain_text(line))
+    for line in document.warnings:
+        console.print(plain_text(line, "bold yellow"))
+    for part in document.parts:
+        match part:
+            case Section():
+                console.print(_section(part))
+                if part.note:
+                    console.print(plain_text(part.note, "dim"))
+            case HeatMap():
+                console.print(_heat_map(part))
+            case Line():
+                if part.points:
+                    last = f"{part.points[-1][1]:,.{part.places}f}"
+                    console.print(plain_text(f"{part.title}, at the end {last}"))
+                    console.print(spark([value for _, value in part.points]))
+
+
+def write_document(document: Document, path: Path) -> None:
+    """Write it as one self-contained HTML file. Raises OSError."""
+    parts = [f"<h1>{escape(document.title)}</h1>"]
+    parts += [f"<p>{escape(line)}</p>" for line in document.intro]
+    parts += [f"<p class=warning>{escape(line)}</p>" for line in document.warnings]
+    for part in document.parts:
+        parts.append(f"<h2>{escape(part.title)}</h2>")
+        match part:
+            case Section():
+                rows = [tuple(_markup(cell) for cell in row) for row in part.rows]
+                heads = tuple(map(escape, part.heads))
+                parts.append(table(heads, rows, heads[part.names :]))
+                parts.append(f"<p class=soft>{escape(part.note)}</p>" if part.note else "")
+            case HeatMap():
+                parts.append(_heat_map_page(part))
+            case Line():
+                parts.append(_line_page(part))
+    write_page(document.title, "".join(parts), path, _STYLE)
+
+
+def _section(part: Section) -> RichTable:
+    found = RichTable(title=plain_text(part.title), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    for place, head in enumerate(part.heads):
+        found.add_column(plain_text(head), justify="left" if place < part.names else "right", overflow="fold")
+    for row in part.rows:
+        found.add_row(*map(_text, row))
+    return found
+
+
+def _text(cell: Cell) -> Text:
+    return money_text(cell.value, cell.places) if isinstance(cell, Amount) else plain_text(cell)
+
+
+def _markup(cell: Cell) -> str:
+    return money(cell.value, cell.places) if isinstance(cell, Amount) else cell
+
+
+def _heat_map(part: HeatMap) -> RichTable:
+    found = RichTable(title=plain_text(part.title), title_justify="left", box=box.SIMPLE, pad_edge=False)
+    found.add_column(plain_text(f"{part.down}, across: {part.across}"))
+    for column in part.columns:
+        found.add_column(plain_text(column), justify="right")
+    for name, row in zip(part.rows, part.values, strict=True):
+        found.add_row(plain_text(name), *(_terminal_cell(part, value) for value in row))
+    return found
+
+
+def _terminal_cell(part: HeatMap, value: Decimal | None) -> Text:
+    if value is None:
+        return Text("")
+    share = _share(part, value)
+    end = _WORST if share < 0 else _BEST
+    colour = ",".join(str(round(dark + (light - dark) * abs(share))) for dark, light in zip(_MIDDLE, end, strict=True))
+    style = f"{'bold underline ' if value == _best(part) else ''}white on rgb({colour})"
+    return Text(f" {value:,.{part.places}f} ", style=style)
+
+
+def _heat_map_page(part: HeatMap) -> str:
+    best = _best(part)
+    rows = []
+    for name, values in zip(part.rows, part.values, strict=True):
+        cells = [f"<th>{escape(name)}</th>"]
+        for value in values:
+            if value is None:
+                cells.append("<td class=h></td>")
+                continue
+            share = _share(part, value)
+            depth, colour = round(abs(share) * _DEEPEST), "down" if share < 0 else "up"
+            marked = " best" if value == best else ""
+            cells.append(
+                f'<td class="h{marked}" style="background:color-mix(in srgb,var(--{colour}) {depth}%,var(--panel))">'
+                f"{value:,.{part.places}f}</td>"
+            )
+        rows.append(f"<tr>{''.join(cells)}</tr>")
+    heads = "".join(f"<th class=n>{escape(column)}</th>" for column in part.columns)
+    corner = f"<th>{escape(part.down)}, across: {escape(part.across)}</th>"
+    return (
+        f"<div class=scroll><table><thead><tr>{corner}{heads}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
+    )
+
+
+def _best(part: HeatMap) -> Decimal | None:
+    found = [value for row in part.values for value in row if value is not None]
+    return None if not found else max(found) if part.higher else min(found)
+
+
+def _share(part: HeatMap, value: Decimal) -> float:
+    """The place of a value between the worst, -1, and the best, 1: from zero where some lie on either side of it."""
+    found = [each for row in part.values for each in row if each is not None]
+    low, high = min(found), max(found)
+    middle = Decimal(0) if low < 0 < high else (low + high) / 2
+    widest = max(high - middle, middle - low)
+    share = float((value - middle) / widest) if widest else 0.0
+    return share if part.higher else -share
+
+
+def _line_page(part: Line) -> str:
+    points = [((day - _EPOCH).days * _DAY_NS, value) for day, value in part.points]
+    line = Series(thinned(points, _MOST_POINTS), steps=True)
+    found = chart(line, (), lambda value: f"{value:,.{part.places}f}", _day_of, part.title)
+    return found or "<p class=soft>None.</p>"
+
+
+def _day_of(time_ns: int) -> str:
+    return (_EPOCH + timedelta(days=time_ns // _DAY_NS)).isoformat()

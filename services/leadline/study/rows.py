@@ -1,0 +1,151 @@
+"""The row that a sweep keeps of each variant: its values and its figures, as plain values that are read back."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from datetime import date
+from decimal import Decimal
+from functools import cache
+from typing import Any, Final, get_type_hints
+
+import orjson
+
+from leadline.backtest.figures import daily_returns
+from leadline.backtest.results import DayLine, Figures
+from leadline.model.errors import InvalidInput
+from leadline.model.ids import AccountId
+from leadline.study.accounts import VariantResult
+
+FIGURES: Final = tuple(each.name for each in fields(Figures))
+"""The figures by which variants are sorted and chosen."""
+LOWER_IS_BETTER: Final = frozenset({"losses", "commission", "max_drawdown"})
+"""Figures of which the lowest is the best."""
+
+
+@dataclass(frozen=True, slots=True)
+class AccountRow:
+    """The figures of one account of a variant, and its session days. Money is in its currency."""
+
+    account: AccountId
+    currency: str
+    start_equity: Decimal
+    end_equity: Decimal
+    figures: Figures
+    days: tuple[DayLine, ...]
+
+    @property
+    def returns(self) -> list[Decimal] | None:
+        """Its daily returns; None where a day began without equity."""
+        return daily_returns(self.start_equity, [each.equity for each in self.days])
+
+    def figure(self, name: str) -> Decimal | None:
+        """A figure by its name, one of `FIGURES`; None where it is not defined."""
+        found = getattr(self.figures, name)
+        return None if found is None else Decimal(found)
+
+
+@dataclass(frozen=True, slots=True)
+class VariantRow:
+    """One variant: its number, its fields with their values, its digest and its accounts by name.
+
+    Where an account was halted, `halted` says why, and there is no digest and no account.
+    """
+
+    number: int
+    values: tuple[tuple[str, Any], ...]
+    digest: str
+    accounts: tuple[AccountRow, ...]
+    halted: str = ""
+
+    def document(self) -> dict[str, Any]:
+        """Plain values, which `row_of_document` reads back. Decimals are text, what is not defined is left out."""
+        return {
+            "number": self.number,
+            "values": dict(self.values),
+            "digest": self.digest,
+            "halted": self.halted,
+            "accounts": [_account_document(each) for each in self.accounts],
+        }
+
+
+def row_of(found: VariantResult) -> VariantRow:
+    """The row of a variant's result."""
+    number, values = found.variant.number, found.variant.values
+    if found.result is None:
+        return VariantRow(number, values, "", (), found.halted)
+    accounts = tuple(
+        AccountRow(each.account, each.currency, each.start_equity, each.end_equity, each.figures, each.days)
+        for each in found.result.accounts
+    )
+    return VariantRow(number, values, found.result.digest, accounts)
+
+
+def row_of_document(document: Mapping[str, Any]) -> VariantRow:
+    """The inverse of `VariantRow.document`. Raises KeyError, TypeError and ValueError for what it does not write."""
+    return VariantRow(
+        document["number"],
+        tuple(document["values"].items()),
+        document["digest"],
+        tuple(_account_of(each) for each in document["accounts"]),
+        document["halted"],
+    )
+
+
+def bytes_of(row: VariantRow) -> bytes:
+    """A row as a file has it: the same row, the same bytes."""
+    return orjson.dumps(row.document(), option=orjson.OPT_INDENT_2) + b"\n"
+
+
+def require_figure(name: str, where: str) -> str:
+    """The name itself. Raises InvalidInput for one that no figure has."""
+    if name not in FIGURES:
+        raise InvalidInput(where, name, f"one of {', '.join(FIGURES)}")
+    return name
+
+
+def better_first(name: str, value: Decimal | None) -> tuple[bool, Decimal]:
+    """A key by which the better of two figures of this name comes first, and one that is not defined comes last."""
+    if value is None:
+        return True, Decimal(0)
+    return False, value if name in LOWER_IS_BETTER else -value
+
+
+def _account_document(row: AccountRow) -> dict[str, Any]:
+    return {
+        "account": row.account,
+        "currency": row.currency,
+        "start_equity": _text(row.start_equity),
+        "end_equity": _text(row.end_equity),
+        "figures": {
+            name: found if isinstance(found, int) else _text(found)
+            for name in FIGURES
+            if (found := getattr(row.figures, name)) is not None
+        },
+        "days": [[each.day.isoformat(), each.trades, _text(each.net), _text(each.equity)] for each in row.days],
+    }
+
+
+def _account_of(document: Mapping[str, Any]) -> AccountRow:
+    found, whole = document["figures"], _whole_figures()
+    values: dict[str, Any] = {
+        name: None if name not in found else found[name] if name in whole else Decimal(found[name]) for name in FIGURES
+    }
+    return AccountRow(
+        AccountId(document["account"]),
+        document["currency"],
+        Decimal(document["start_equity"]),
+        Decimal(document["end_equity"]),
+        Figures(**values),
+        tuple(
+            DayLine(date.fromisoformat(day), trades, Decimal(net), Decimal(equity))
+            for day, trades, net, equity in document["days"]
+        ),
+    )
+
+
+@cache
+def _whole_figures() -> frozenset[str]:
+    return frozenset(name for name, hint in get_type_hints(Figures).items() if hint is int)
+
+
+def _text(value: Decimal) -> str:
+    return format(value, "f")

@@ -1,0 +1,70 @@
+"""The result of a variant is that of a backtest of its manifests, whatever it shares with others."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TypeVar
+
+import orjson
+
+from leadline.backtest.gathered import Gathered
+from leadline.backtest.results import BacktestResult, result_of
+from leadline.backtest.run import run_backtest
+from leadline.model.manifest.sweep import Variant, variants_of
+from leadline.model.manifest.sweep_spec import Sweep
+from leadline.study.accounts import VariantResult
+from leadline.study.engine import Study, run_study
+from leadline.study.rows import bytes_of, row_of, row_of_document
+from tests.study.builders import SLIPPAGE, STRENGTH, manifests, simulated
+
+FoundT = TypeVar("FoundT")
+
+
+def whole(found: VariantResult) -> BacktestResult:
+    assert found.result is not None
+    return found.result
+
+
+def alone(variant: Variant) -> BacktestResult:
+    gathered = Gathered(variant.strategies)
+    return result_of(run_backtest(variant.accounts, variant.strategies, simulated(), seen=gathered.seen), gathered)
+
+
+LISTED = (
+    {STRENGTH: "0.4", SLIPPAGE: 0},
+    {STRENGTH: "0.4", SLIPPAGE: 1},
+    {STRENGTH: "0.6", SLIPPAGE: 0},
+    {"strategy.spec.bars": "3m"},
+    {"strategy.spec.ticksPerRow": 2, SLIPPAGE: 0},
+    {"strategy.spec.history": 4},
+)
+
+
+def listed() -> tuple[Variant, ...]:
+    return variants_of(Sweep.from_manifest({"variants": list(LISTED)}), *manifests())
+
+
+def test_variants_are_what_backtests_of_their_manifests_are() -> None:
+    found = {variant.number: result for variant, result in run_study(study(1, whole), listed())}
+    assert set(found) == set(range(1, len(LISTED) + 1))
+    for variant in listed():
+        result, expected = found[variant.number], alone(variant)
+        assert result.digest == expected.digest, variant.values
+        for one, other in zip(result.accounts, expected.accounts, strict=True):
+            assert one == replace(other, causes=())
+    assert len({result.digest for result in found.values()}) == len(LISTED)
+
+
+def test_processes_come_to_the_same() -> None:
+    one = {variant.number: bytes_of(row) for variant, row in run_study(study(1, row_of), listed())}
+    two = {variant.number: bytes_of(row) for variant, row in run_study(study(2, row_of), listed())}
+    assert two == one
+
+
+def test_a_row_is_read_back_as_it_was() -> None:
+    ((_, row),) = run_study(study(1, row_of), listed()[:1])
+    assert row_of_document(orjson.loads(bytes_of(row))) == row
+    assert row.accounts[0].figures.trade_count > 0
+
+
+def study(workers: int, taken: Callable[[VariantResult], FoundT]) -> Study[FoundT]:
+    return Study(simulated(), None, None, workers, taken)
