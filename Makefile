@@ -117,6 +117,10 @@ interleavings: setup ## hundreds of random lives under a failing operator and AP
 parity: setup ## replay days through the whole platform, a roll and an early close among them, and backtest them
 	@$(PY) -m pytest -m parity tests/system $(PYTEST_ARGS)
 
+.PHONY: determinism
+determinism: setup ## the same backtest in one process and in two, on this Python and on another: the same bytes
+	@LEADLINE_MAKE_PYTHON=1 $(PY) -m pytest -v tests/system/test_determinism.py $(PYTEST_ARGS)
+
 .PHONY: chaos
 chaos: setup ## kill each part of a whole stack by itself, three times in a run, and compare the books
 	@$(PY) -m pytest -m chaos tests/system $(PYTEST_ARGS)

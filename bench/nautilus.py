@@ -15,8 +15,6 @@ Each run is a process of its own; the two take turns, and the medians of the rou
 
 import argparse
 import json
-import os
-import shutil
 import statistics
 import subprocess
 import sys
@@ -34,6 +32,7 @@ import numpy as np
 from leadline.model.ids import ContractId
 from leadline.model.market.contracts import instrument_of
 from leadline.model.market.sessions import calendar_of
+from scripts.pythons import environment, pythons, version_of
 
 CONTRACT: Final = ContractId("MESH2025")
 DAY: Final = date(2025, 3, 4)
@@ -73,7 +72,8 @@ def main() -> int:
     parser.add_argument("--python", default=None, help="the Python that runs NautilusTrader")
     parser.add_argument("--keep", type=Path, default=None, help="a folder for the tape and the results")
     options = parser.parse_args()
-    python = environment(options.python or newest_python())
+    found = pythons()
+    python = nautilus(options.python or found[max(found)])
     with tempfile.TemporaryDirectory(prefix="leadline-bench-") as scratch:
         folder = options.keep or Path(scratch)
         folder.mkdir(parents=True, exist_ok=True)
@@ -88,29 +88,13 @@ def main() -> int:
     return report(theirs, ours, options.trades)
 
 
-def newest_python() -> str:
-    """The newest Python of this machine: of the PATH, or of pyenv."""
-    found = {sys.version_info[:2]: sys.executable}
-    for minor in range(sys.version_info.minor + 1, sys.version_info.minor + 8):
-        kept = sorted(Path.home().glob(f".pyenv/versions/3.{minor}.*/bin/python"))
-        for each in (shutil.which(f"python3.{minor}"), *map(str, kept)):
-            if each and subprocess.run([each, "--version"], capture_output=True, check=False).returncode == 0:
-                found[3, minor] = each
-    return found[max(found)]
+def nautilus(python: str) -> Path:
+    """The Python of an environment that has NautilusTrader."""
 
-
-def environment(python: str) -> Path:
-    """The Python of an environment that has NautilusTrader, made where it is not there yet."""
-    show = "import sys; print('{}.{}.{}'.format(*sys.version_info))"
-    version = subprocess.run([python, "-c", show], capture_output=True, text=True, check=True).stdout.strip()
-    caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    home = caches / "leadline" / f"nautilus-{version}"
-    inside = home / "bin" / "python"
-    if not (home / "complete").exists():
-        subprocess.run([python, "-m", "venv", "--clear", home], check=True)
+    def fill(inside: Path) -> None:
         subprocess.run([inside, "-m", "pip", "install", "--quiet", "nautilus_trader"], check=True)
-        (home / "complete").touch()
-    return inside
+
+    return environment(f"nautilus-{version_of(python)}", python, fill)
 
 
 def write_tape(path: Path, count: int) -> None:

@@ -19,71 +19,11 @@ from tests.system.stack_run import MES, Ended, run_stack
 
 pytestmark = pytest.mark.timeout(900)
 
-# From the Friday before the roll of June 2025 to the early close of June 19. Tiers execute ES and MES in turns, entries
-# and targets fill in parts, an account loses what a day may lose, and each kind of bar is read.
+# From the Friday before the roll of June 2025 to the early close of June 19. Tiers of parity.yaml execute ES and MES in
+# turns, entries and targets fill in parts, an account loses what a day may lose, and each kind of bar is read.
 ROLL = ("--feed", "sim", "--sessions", "5", "--seed", "5")
 FIRST = "2025-06-13"
-MANIFESTS = """
-apiVersion: leadline.dev/v1alpha1
-kind: TradingStrategy
-metadata: {name: by-time}
-spec:
-  instrument: MES
-  bars: 5m
-  history: 1
----
-apiVersion: leadline.dev/v1alpha1
-kind: TradingStrategy
-metadata: {name: by-ticks}
-spec:
-  instrument: MNQ
-  account: {name: limits}
-  bars: ticks:400
-  history: 1
-  sizing: {mode: Fixed, size: 1}
-  entries: {blocks: [{from: "12:00", to: "13:00"}]}
----
-apiVersion: leadline.dev/v1alpha1
-kind: TradingStrategy
-metadata: {name: by-volume}
-spec:
-  instrument: ES
-  account: {name: limits}
-  bars: volume:1500
-  history: 1
-  sizing: {mode: Fixed, size: 9, maxSize: 9}
-  entries: {type: Limit, offsetTicks: 2, validFor: 15m}
----
-apiVersion: leadline.dev/v1alpha1
-kind: TradingStrategy
-metadata: {name: in-parts}
-spec:
-  instrument: ES
-  account: {name: strict}
-  bars: 5m
-  history: 1
-  sizing: {mode: Fixed, size: 30, maxSize: 30, respectDayBudget: false}
-  entries: {type: Limit, offsetTicks: 1, validFor: 10m}
----
-apiVersion: leadline.dev/v1alpha1
-kind: TradingAccount
-metadata: {name: paper}
-spec: {startingBalance: "3450"}
----
-apiVersion: leadline.dev/v1alpha1
-kind: TradingAccount
-metadata: {name: limits}
-spec: {startingBalance: "400000", tiers: [], limits: {dayLoss: "20000"}}
----
-apiVersion: leadline.dev/v1alpha1
-kind: TradingAccount
-metadata: {name: strict}
-spec:
-  startingBalance: "900000"
-  tiers: []
-  limits: {dayLoss: "4000", dayTarget: "30000", maxPosition: 60}
-  paper: {fillRule: Pessimistic}
-"""
+MANIFESTS = Path(__file__).with_name("parity.yaml")
 
 
 def backtested(capsys: pytest.CaptureFixture[str], *words: str) -> dict[str, object]:
@@ -101,11 +41,8 @@ def test_a_session_of_the_platform_is_backtested_to_the_same_digest(
 
 @pytest.mark.parity
 def test_sessions_through_a_roll_and_an_early_close_come_to_the_same_digest(tmp_path: Path):
-    manifests = tmp_path / "parity.yaml"
-    manifests.write_text(MANIFESTS)
-
-    ended = asyncio.run(run_stack(manifests, tmp_path / "data", *ROLL, "--trade-from", FIRST))
-    inputs = backtest_inputs(PlanOptions([manifests], ["sim"], trade_from=FIRST, seed=5, sessions=5), None)
+    ended = asyncio.run(run_stack(MANIFESTS, tmp_path / "data", *ROLL, "--trade-from", FIRST))
+    inputs = backtest_inputs(PlanOptions([MANIFESTS], ["sim"], trade_from=FIRST, seed=5, sessions=5), None)
     found = run_backtest(inputs.plan.accounts, inputs.plan.strategies, inputs.prints, inputs.first)
 
     assert found.digest == ended.digest
