@@ -113,10 +113,11 @@ def measure(folder: Path, last: date, workers: int) -> Measured:
     """One `leadline backtest` of all days of a catalog up to one."""
     leadline = Path(sys.executable).with_name("leadline")
     feed = ("--feed", "catalog", "--catalog", str(folder), "--from", str(FIRST), "--to", str(last))
-    kept = ("--data-dir", str(folder.with_name("data")))
-    command = (leadline, "backtest", "-f", str(MANIFESTS), *feed, *kept, "--workers", str(workers), "-o", "json")
+    options = ("--workers", str(workers), "--output", "json")
     before, began, most = processors(), perf_counter(), 0.0
-    with tempfile.TemporaryFile("w+") as output, subprocess.Popen(command, stdout=output) as process:
+    with tempfile.TemporaryDirectory() as data, tempfile.TemporaryFile("w+") as output:
+        command = (leadline, "backtest", "-f", str(MANIFESTS), *feed, *options, "--data-dir", data)
+        process = subprocess.Popen(command, stdout=output)
         while process.poll() is None:
             most = max(most, memory_of(process.pid))
             sleep(LOOK_SECONDS)
