@@ -225,7 +225,8 @@ LIBRARY = "/usr/lib/site-packages/averages.py"
 def test_a_failure_names_the_error_and_the_deepest_line_that_is_the_strategy_s() -> None:
     inner = raised_by("def on_bar():\n    return helper()\n\n\ndef helper():\n    return 1 / 0", "mine.py", "mine")
     failed = StrategyFailed("at the bar", inner)
-    assert (failed.doing, failed.error, failed.args) == ("at the bar", inner, ("at the bar", inner))
+    assert (failed.doing, failed.error, failed.strategy) == ("at the bar", inner, "")
+    assert str(failed.of("default/mes")).startswith("the strategy default/mes failed at the bar: ")
     assert str(failed) == (
         "the strategy failed at the bar: ZeroDivisionError: division by zero (mine.py, line 6, in helper)"
     )

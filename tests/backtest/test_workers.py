@@ -58,3 +58,4 @@ def test_a_strategy_that_raises_ends_the_backtest_with_the_same_words(tmp_path: 
 
     assert str(shared.value) == str(alone.value)
     assert "at bar MESM2025/rth/30m-r1/2025-06-12/0: ValueError: no idea what to do" in str(alone.value)
+    assert str(alone.value).startswith(f"the strategy {raising.full_name} failed at bar ")

@@ -99,7 +99,17 @@ def test_decisions_that_were_refused_are_counted_by_their_first_reason(account: 
         ),
         (
             ["--feed", "push", "--from", "2025-06-10"],
-            "leadline: --feed: got 'push', expected prints that are at hand: files or a simulated market\n",
+            (
+                "leadline: --feed: got 'push', expected sim, catalog or files: what is pushed goes into the catalog by "
+                "`leadline data record`\n"
+            ),
+        ),
+        (
+            ["--feed", "nowhere.csv"],
+            (
+                "leadline: --feed: got 'nowhere.csv', expected sim, catalog, or a file that exists, "
+                "and is no folder and no pipe\n"
+            ),
         ),
     ],
 )

@@ -31,7 +31,7 @@ COMMANDS = ["up", "plan", "status", "orders", "positions", "signals", "halt", "r
             "server postgres", "nodes", "venues", "data import", "data record", "data fetch", "data spend", "data list",
             "data verify", "data export", "data remove", "operator guard-uninstall",
             "operator guard-upgrade", "backtest", "backtest list", "backtest show", "backtest compare",
-            "backtest remove"]  # fmt: skip
+            "backtest remove", "study sweep"]  # fmt: skip
 SHOW_TIMES = ["up", "status", "orders", "signals", "halt", "resume", "flatten", "report"]
 # A log of JSON lines, that of the server which they become, SQL, JSON only, and a yes or no.
 ONE_FORM = {

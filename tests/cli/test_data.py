@@ -192,7 +192,7 @@ def test_days_are_removed_by_range_or_all(folder: Path, capsys: pytest.CaptureFi
         day = DAY.replace(day=number)
         catalog.write(CONTRACT, day, prints(50, day=day))
     assert data(folder, "remove", CONTRACT) == 2
-    assert "--all: got False, expected either --all, or a first or last day" in capsys.readouterr().err
+    assert "--all: got nothing, expected either --all, or a first or last day" in capsys.readouterr().err
     assert data(folder, "remove", CONTRACT, "--from", "2025-01-14", "--to", "2025-01-14") == 0
     assert [day.day for day in catalog.dates(CONTRACT)] == [13, 15]
     assert data(folder, "remove", CONTRACT, "--all") == 0

@@ -38,14 +38,14 @@ def test_a_path_may_have_an_equals_sign_in_it(tmp_path: Path) -> None:
     folder.mkdir()
     path = folder / "mes.csv"
     path.touch()
-    assert _file_of(str(path)) == ("", path)
-    assert _file_of(f"MESM2025={path}") == ("MESM2025", path)
+    assert _file_of(str(path), "sim") == ("", path)
+    assert _file_of(f"MESM2025={path}", "sim") == ("MESM2025", path)
 
 
 @pytest.mark.parametrize("text", ["MESM2025=", "MESM2025=no.csv", "no=such.csv", "", "x" * 400, "/dev/null"])
 def test_what_is_no_file_is_refused(text: str) -> None:
     with pytest.raises(InvalidInput, match="sim, catalog, push, or a file that exists"):
-        _file_of(text)
+        _file_of(text, "sim, catalog, push")
 
 
 def of_a_day(day: str) -> str:

@@ -23,7 +23,17 @@ def test_something_unknown_says_what_is_known(known, message):
 
 
 @pytest.mark.parametrize(
-    ("value", "told"), [(None, "nothing"), ("1", "'1'"), (Decimal("1.50"), "1.50"), (date(2025, 6, 10), "2025-06-10")]
+    ("value", "told"),
+    [
+        (None, "nothing"),
+        ("1", "'1'"),
+        (Decimal("1.50"), "1.50"),
+        (date(2025, 6, 10), "2025-06-10"),
+        (True, "true"),
+        ({"name": None, "on": False, "of": ["a", Decimal(1)]}, "{name: null, on: false, of: ['a', 1]}"),
+        ((), "[]"),
+        ({"b", "a"}, "['a', 'b']"),
+    ],
 )
 def test_a_value_is_shown_as_its_author_would_write_it(value, told):
     assert str(InvalidInput("spec.size", value, "another")) == f"spec.size: got {told}, expected another"

@@ -193,7 +193,7 @@ def test_all_problems_of_all_documents_come_together():
         ),
         (
             "instrument: MES, entries: {type: Limit, offsetTicks: 1, validFor: {bars: 3}}",
-            "spec.entries.validFor: got {'bars': 3}, expected day, a length such as 15m, or bars:N, as text",
+            "spec.entries.validFor: got {bars: 3}, expected day, a length such as 15m, or bars:N, as text",
         ),
         (
             'instrument: MES, entries: {blocks: [{from: "12:00", to: "24:00"}]}',
@@ -208,33 +208,33 @@ def test_all_problems_of_all_documents_come_together():
         ),
         (
             'instrument: MES, session: {name: rth, open: "09:30"}',
-            "spec.session: got {'name': 'rth', 'open': '09:30'}, expected either a name, or open, close and zone",
+            "spec.session: got {name: 'rth', open: '09:30'}, expected either a name, or open, close and zone",
         ),
         (
             'instrument: MES, session: {open: "09:30", close: "16:00"}',
-            "spec.session: got {'open': '09:30', 'close': '16:00'}, expected either a name, or open, close and zone",
+            "spec.session: got {open: '09:30', close: '16:00'}, expected either a name, or open, close and zone",
         ),
         (
             'instrument: MES, session: {open: "09:30", close: "16:00", zone: Mars/Base}',
             (
-                "spec.session: got {'open': '09:30', 'close': '16:00', 'zone': 'Mars/Base'}, expected a name of the "
+                "spec.session: got {open: '09:30', close: '16:00', zone: 'Mars/Base'}, expected a name of the "
                 "IANA time zone database, such as America/New_York"
             ),
         ),
         (
             'instrument: MES, session: {open: "09:30", close: "18:00", zone: America/New_York}',
             (
-                "spec.session: got {'open': '09:30', 'close': '18:00', 'zone': 'America/New_York'}, expected hours "
+                "spec.session: got {open: '09:30', close: '18:00', zone: 'America/New_York'}, expected hours "
                 "inside 18:00-17:00 America/New_York"
             ),
         ),
         (
             "instrument: SPY, session: {name: globex}",
-            "spec.session: got {'name': 'globex'}, expected a session of SPY: rth",
+            "spec.session: got {name: 'globex'}, expected a session of SPY: rth",
         ),
         (
             'instrument: MES, strategy: {detectors: {imbalance: {ratio: "4"}}}',
-            "spec.strategy: got {'detectors': {'imbalance': {'ratio': '4'}}}, expected either name or entryPoint",
+            "spec.strategy: got {detectors: {imbalance: {ratio: '4'}}}, expected either name or entryPoint",
         ),
         (
             "instrument: MES, strategy: {entryPoint: acme}",
@@ -363,7 +363,7 @@ def test_an_instrument_without_a_profile_needs_thresholds_and_bracket():
 
 def test_mode_live_needs_the_acknowledgement_an_account_the_digest_and_limits():
     assert problems(strategy_text("instrument: MES, mode: Live, image: hub/x:latest")) == [
-        "spec.acknowledgeLive: got False, expected true with mode Live, which trades real money",
+        "spec.acknowledgeLive: got false, expected true with mode Live, which trades real money",
         "spec.account.name: got 'paper', expected the name of a live account with mode Live, which paper never is",
         "spec.image: got 'hub/x:latest', expected an image pinned by digest (...@sha256:...) with mode Live",
         "spec.risk.dayLoss: got nothing, expected a limit with mode Live",

@@ -167,7 +167,7 @@ def test_files_of_a_folder_come_by_name_and_before_those_that_are_named(tmp_path
         ),
         (
             {"inverse": True, "below_zero": True},
-            "instruments.ETHUSDT.below_zero: got True, expected false: an inverse contract has no worth at",
+            "instruments.ETHUSDT.below_zero: got true, expected false: an inverse contract has no worth at",
         ),
         (
             {"inverse": True, "multiplier": None, "tick_value": "1"},

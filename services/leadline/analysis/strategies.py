@@ -62,16 +62,25 @@ class StrategyFailed(GivenUp):
     and the file and line of the strategy that it came from.
     """
 
-    def __init__(self, doing: str, error: BaseException) -> None:
-        super().__init__(doing, error)
+    def __init__(self, doing: str, error: BaseException, strategy: str = "") -> None:
+        super().__init__(doing, error, strategy)
         self.doing = doing
         self.error = error
+        self.strategy = strategy
+
+    def of(self, strategy: str) -> "StrategyFailed":
+        """The same failure, with the name of the strategy."""
+        return StrategyFailed(self.doing, self.error, strategy)
 
     def __str__(self) -> str:
         if isinstance(self.error, RefusedMessage):  # it is about what the strategy said, and not about its code
-            return f"the strategy failed {self.doing}: {self.error.detail}"
+            return f"{self._who} failed {self.doing}: {self.error.detail}"
         words = f"{type(self.error).__name__}: {self.error}".rstrip(": ")
-        return f"the strategy failed {self.doing}: {words}{_place_in_code(self.error)}"
+        return f"{self._who} failed {self.doing}: {words}{_place_in_code(self.error)}"
+
+    @property
+    def _who(self) -> str:
+        return f"the strategy {self.strategy}" if self.strategy else "the strategy"
 
 
 def _place_in_code(error: BaseException) -> str:

@@ -5,7 +5,6 @@ from leadline.ingestion.feed import Feed
 from leadline.ingestion.params import IngestionParams
 from leadline.ingestion.tape import ContractTape
 from leadline.model.durations import NS_PER_MILLISECOND
-from leadline.model.errors import InvalidInput
 from leadline.model.ids import ContractId
 from leadline.model.ticks import TickColumns, concat
 
@@ -13,10 +12,9 @@ from leadline.model.ticks import TickColumns, concat
 def prints_of(feed: Feed, params: IngestionParams) -> PrintsInMemory:
     """The prints that a run of this feed would accept, of the days that its plan has.
 
-    Raises InvalidInput for a pushed feed, whose prints nobody has yet.
+    It is not pushed: nobody has the prints of such a feed yet.
     """
-    if feed.source is None:
-        raise InvalidInput("feed", "push", "prints that are at hand: files or a simulated market")
+    assert feed.source is not None
     market: dict[ContractId, TickColumns] = {}
     ends_ns: dict[ContractId, int] = {}
     for contract in feed.contracts:

@@ -15,6 +15,7 @@ from leadline.aggregation.builder import BarBuilder
 from leadline.analysis.assemble import strategy_fold
 from leadline.analysis.merge import merged
 from leadline.analysis.publication import Publication
+from leadline.analysis.strategies import StrategyFailed
 from leadline.backtest.names import ANALYSIS, TAPE
 from leadline.model.bars import BarMessage
 from leadline.model.durations import BarSpec
@@ -129,12 +130,15 @@ def day_signals(
         for name, of in series.items()
     }
     found: list[SignalMessage] = []
-    for name, message in merged(streams):
-        if publication.passed:
-            break
-        one = publication.step(message, name)
-        if one is not None:
-            found.append(one)
+    try:
+        for name, message in merged(streams):
+            if publication.passed:
+                break
+            one = publication.step(message, name)
+            if one is not None:
+                found.append(one)
+    except StrategyFailed as failed:
+        raise failed.of(strategy.full_name) from failed.error
     return found
 
 

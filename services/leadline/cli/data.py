@@ -40,6 +40,12 @@ def opened(folder: Path, instruments: Sequence[Path]) -> Catalog:
     return Catalog(placed_at(folder))
 
 
+def range_text(between: Range) -> str:
+    """A range as it was given, behind what it is of; empty for none."""
+    ends = zip((" from ", " to "), between, strict=True)
+    return "".join(f"{word}{day}" for word, day in ends if day is not None)
+
+
 def print_days(folder: Path, contract: str | None, between: Range, instruments: Sequence[Path], output: Output) -> int:
     """The days as a table or as one document. Returns the exit code: 1 when a day has no head that can be read."""
     catalog = opened(folder, instruments)
@@ -119,7 +125,7 @@ def export(
         raise InvalidInput("FILE", str(file), "a name that ends in .csv, or in .csv.gz for a packed file")
     days = days_of(catalog, contract, between)
     if not days:
-        raise Unknown("day of the catalog", f"{contract} from {between[0]} to {between[1]}", _known(catalog, contract))
+        raise Unknown("day of the catalog", f"{contract}{range_text(between)}", _known(catalog, contract))
     prints = 0
     with _written(target) as stream:
         stream.write(f"{HEADER}\n".encode())
@@ -144,7 +150,8 @@ def remove(
 ) -> None:
     """Delete the files of these days."""
     if whole == (between != (None, None)):
-        raise InvalidInput("--all", whole, "either --all, or a first or last day with --from and --to")
+        given = f"--all{range_text(between)}" if whole else None
+        raise InvalidInput("--all", given, "either --all, or a first or last day with --from and --to")
     catalog = opened(folder, instruments)
     days = days_of(catalog, contract, between)
     for name, day in days:

@@ -84,6 +84,9 @@ def platform_of(
     options: PlanOptions, strategies: Sequence[TradingStrategy]
 ) -> tuple[PlatformSettings, dict[str, Path]]:
     """The platform's settings of a plan, and where the files lie that its feed names. Raises as `checked_plan`."""
+    if "push" in options.feed and not options.pushed:
+        expected = "sim, catalog or files: what is pushed goes into the catalog by `leadline data record`"
+        raise InvalidInput("--feed", "push", expected)
     feed, files = _feed(options, strategies)
     day = None if options.trade_from is None else day_of(options.trade_from)
     if feed.kind == "push" and day is None:
@@ -144,7 +147,8 @@ def _feed(options: PlanOptions, strategies: Sequence[TradingStrategy]) -> tuple[
         return feed, {CATALOG: placed_at(options.catalog or default_catalog())}
     if named == ["push"]:
         return Feed(kind="push", max_kept_out_percent=percent), {}
-    given = [(text, *_file_of(text)) for text in named]
+    kinds = "sim, catalog, push" if options.pushed else "sim, catalog"
+    given = [(text, *_file_of(text, kinds)) for text in named]
     names = distinct_names([str(path) for _, _, path in given])
     try:
         files = tuple(
@@ -171,8 +175,11 @@ def _require_effect(options: PlanOptions, named: Sequence[str]) -> None:
         raise InvalidInput("--seed", options.seed, f"at most {LARGEST_SEED}")
 
 
-def _file_of(text: str) -> tuple[str, Path]:
-    """The contract that is named, empty when none is, and the file. A path may have `=` in it: what exists wins."""
+def _file_of(text: str, kinds: str) -> tuple[str, Path]:
+    """The contract that is named, empty when none is, and the file. A path may have `=` in it: what exists wins.
+
+    kinds: what a feed may be that is no file.
+    """
     contract, path = "", placed_at(text)
     if not _is_file(path):
         contract, equals, place = text.partition("=")
@@ -180,9 +187,7 @@ def _file_of(text: str) -> tuple[str, Path]:
             raise InvalidInput("--feed", text, "CONTRACT=FILE: a contract before the =, or the file alone")
         path = placed_at(place)
         if not place or not _is_file(path):
-            raise InvalidInput(
-                "--feed", text, "sim, catalog, push, or a file that exists, and is no folder and no pipe"
-            )
+            raise InvalidInput("--feed", text, f"{kinds}, or a file that exists, and is no folder and no pipe")
     if not is_utf8(str(path)):
         # It goes into settings and tables, which are.
         raise InvalidInput("--feed", text, "a file whose path is UTF-8: rename it, or the folder that it is in")

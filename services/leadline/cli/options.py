@@ -20,7 +20,7 @@ class Output(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PlanOptions:
-    """The options of a plan on the command line."""
+    """The options of a plan on the command line. pushed: whether a feed may be one whose prints are pushed."""
 
     manifests: Sequence[Path]
     feed: Sequence[str]
@@ -31,6 +31,7 @@ class PlanOptions:
     max_kept_out: float = 1.0
     instruments: Sequence[Path] = ()
     catalog: Path | None = None
+    pushed: bool = True
 
 
 def _knowing_its_instruments(data_dir: Path) -> Path:
@@ -160,6 +161,16 @@ FeedOption = Annotated[
         show_default="sim",
     ),
 ]
+PastFeedOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--feed",
+        metavar="SOURCE",
+        help="sim, catalog, or a CSV file of prints (ts_ns,price,size,side; also .gz), once per file. "
+        "A file of another contract than the strategy's is written CONTRACT=FILE.",
+        show_default="sim",
+    ),
+]
 TradeFromOption = Annotated[
     str | None,
     typer.Option(
@@ -180,6 +191,17 @@ SessionsOption = Annotated[
         min=1,
         max=260,
         help="Sessions that a simulated feed has, or are played of a catalog.",
+        show_default="1",
+    ),
+]
+SimulatedSessionsOption = Annotated[
+    int | None,
+    typer.Option(
+        "--sessions",
+        metavar="NUMBER",
+        min=1,
+        max=260,
+        help="Sessions that a simulated feed has. Of a catalog or a file, --to says the last.",
         show_default="1",
     ),
 ]

@@ -8,7 +8,7 @@ from tempfile import TemporaryFile
 from rich.console import Console
 
 from leadline.cli.options import Output
-from leadline.cli.output import people_console, print_json
+from leadline.cli.output import announce_written, people_console, print_json
 from leadline.model.errors import InvalidInput, reason_of
 from leadline.model.ids import RunId
 from leadline.report.html import write_html
@@ -33,6 +33,7 @@ def report_run(data_dir: Path, tape: str | None, html: Path | None, output: Outp
     reports = asyncio.run(_reports(data_dir, tape))
     if html is not None:
         write_reports(reports, html)
+        announce_written(html)
     if output is Output.JSON:
         print_json([documents.report(item) for item in reports])
     else:

@@ -15,7 +15,7 @@ from leadline.catalog.entry import DayEntry
 from leadline.ingestion.raw import RawColumns, nano, to_nano
 from leadline.ingestion.sources import Accepted, Day
 from leadline.ingestion.tally import Counts, require_share
-from leadline.model.errors import Unknown
+from leadline.model.errors import InvalidInput, Unknown
 from leadline.model.ids import ContractId, derive
 from leadline.model.market.contracts import dated, instrument_of, resolve_contract, rolls_by_rule
 from leadline.model.ticks import TickColumns
@@ -25,7 +25,7 @@ class CatalogSource:
     """Days of a catalog. Their prints were accepted when they came in: they are not judged again.
 
     instruments: of a root all months that the catalog has, else the contract that is meant on a day. Raises Unknown for
-    a contract that the catalog has not, InvalidInput for a file that is damaged, OSError.
+    a contract that the catalog has not, InvalidInput for a catalog without any and for a file that is damaged, OSError.
     """
 
     kind: Literal["sim", "file", "catalog"] = "catalog"
@@ -33,6 +33,9 @@ class CatalogSource:
     def __init__(self, root: Path, instruments: Sequence[str], as_of: date) -> None:
         self._catalog = Catalog(root)
         known = self._catalog.contracts()
+        if not known:
+            ways = "`leadline data import` puts prints of files in, `leadline data fetch` buys some"
+            raise InvalidInput("catalog", str(root), f"a folder with days of prints: {ways}")
         found: dict[ContractId, None] = {}
         for symbol in instruments:
             months = [name for name in known if (month := dated(name)) is not None and month.root == symbol]

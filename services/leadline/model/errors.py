@@ -5,6 +5,7 @@ known here. Neither is ever answered by a default. `Unavailable`, `Refused` and 
 question to another part of the platform.
 """
 
+from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
 from typing import ClassVar, Final
@@ -43,9 +44,19 @@ class InvalidInput(LeadlineError, ValueError):
 
 def shown(value: object) -> str:
     """A value that was found, as its author would write it; of a long one the beginning."""
-    if value is None:
-        return "nothing"
-    return _cut(str(value) if isinstance(value, Decimal | date) else repr(value), LONGEST_SHOWN)
+    return "nothing" if value is None else _cut(_written(value), LONGEST_SHOWN)
+
+
+def _written(value: object) -> str:
+    """A value as a manifest writes it."""
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    if isinstance(value, Mapping):
+        return f"{{{', '.join(f'{name}: {_written(each)}' for name, each in value.items())}}}"
+    if isinstance(value, list | tuple | set | frozenset):
+        parts = list(map(_written, value))
+        return f"[{', '.join(parts if isinstance(value, list | tuple) else sorted(parts))}]"
+    return str(value) if isinstance(value, Decimal | date) else repr(value)
 
 
 def _one_line(text: str) -> str:

@@ -7,16 +7,16 @@ import typer
 
 from leadline.cli.options import (
     FeedCatalogOption,
-    FeedOption,
     InstrumentsOption,
     KeptDirOption,
     ManifestOption,
     MaxKeptOutOption,
     Output,
     OutputOption,
+    PastFeedOption,
     PlanOptions,
     SeedOption,
-    SessionsOption,
+    SimulatedSessionsOption,
     ZoneOption,
 )
 
@@ -52,7 +52,7 @@ def backtest(
     context: typer.Context,
     manifests: ManifestOption,
     data_dir: KeptDirOption,
-    feed: FeedOption = None,
+    feed: PastFeedOption = None,
     trade_from: Annotated[
         str | None,
         typer.Option(
@@ -63,7 +63,7 @@ def backtest(
         str | None, typer.Option("--to", metavar="DATE", help="Last trading day, included.", show_default="the feed's")
     ] = None,
     seed: SeedOption = None,
-    sessions: SessionsOption = None,
+    sessions: SimulatedSessionsOption = None,
     catalog: FeedCatalogOption = None,
     max_kept_out: MaxKeptOutOption = 1.0,
     instruments: InstrumentsOption = None,
@@ -103,6 +103,7 @@ def backtest(
         max_kept_out=max_kept_out,
         instruments=instruments or (),
         catalog=catalog,
+        pushed=False,
     )
     kept_in = None if no_keep else data_dir
     run_backtest_command(planned, BacktestOptions(to, workers, output, report, tables, kept_in))

@@ -7,15 +7,15 @@ import typer
 
 from leadline.cli.options import (
     FeedCatalogOption,
-    FeedOption,
     InstrumentsOption,
     ManifestOption,
     MaxKeptOutOption,
     Output,
     OutputOption,
+    PastFeedOption,
     PlanOptions,
     SeedOption,
-    SessionsOption,
+    SimulatedSessionsOption,
 )
 
 app = typer.Typer(help="Many variants of manifests over the same days.", no_args_is_help=True)
@@ -88,11 +88,11 @@ def sweep(
     manifests: ManifestOption,
     sweep_file: SweepFileOption = None,
     fields: SetOption = None,
-    feed: FeedOption = None,
+    feed: PastFeedOption = None,
     trade_from: FirstOption = None,
     to: LastOption = None,
     seed: SeedOption = None,
-    sessions: SessionsOption = None,
+    sessions: SimulatedSessionsOption = None,
     catalog: FeedCatalogOption = None,
     max_kept_out: MaxKeptOutOption = 1.0,
     instruments: InstrumentsOption = None,
@@ -154,6 +154,7 @@ def sweep(
         max_kept_out=max_kept_out,
         instruments=instruments or (),
         catalog=catalog,
+        pushed=False,
     )
     options = SweepOptions(sweep_file, fields or (), shard, by, heat_map, folder, tables)
     run_sweep_command(planned, StudyOptions(to, workers, report, output), options)
