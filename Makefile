@@ -79,7 +79,7 @@ proto-image: setup ## publish the contracts: later changes are compared with thi
 	@.venv/bin/buf build --exclude-source-info --output proto/image.binpb
 
 .PHONY: crds
-crds: setup ## write the definitions of the two kinds, helm/leadline-crds, from the models of the manifests
+crds: setup ## write the definitions of the kinds, helm/leadline-crds, from the models of the manifests
 	@$(PY) -m scripts.crds
 
 .PHONY: crds-check

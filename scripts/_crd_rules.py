@@ -6,7 +6,7 @@ and has the words of the check that a manifest gets on a laptop, so that people 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypeVar
 
 from leadline.model.manifest.venues import venues
 from leadline.nodes.base import series_fields
@@ -92,6 +92,23 @@ SHOWN: Final[Mapping[str, Shown]] = {
             _AGE_COLUMN,
         ),
     ),
+    "Backtest": Shown(
+        description="A backtest: one strategy on one account through a range of days.",
+        columns=(
+            _PHASE_COLUMN,
+            _column("Progress", ".status.progress", "Shards that are done, of all."),
+            _column("Trades", ".status.summary.trades", "Trades that were closed.", "integer"),
+            _column("Net", ".status.summary.net", "Net result."),
+            _column("Sharpe", ".status.summary.sharpe", "Sharpe ratio, annualised."),
+            _column("From", ".spec.from", "First traded day.", wide=True),
+            _column("To", ".spec.to", "Last traded day.", wide=True),
+            _column("Files", ".status.files", "Where the files of the result are.", wide=True),
+            _column(
+                "Message", '.status.conditions[?(@.type=="Complete")].message', "Why there is no result.", wide=True
+            ),
+            _AGE_COLUMN,
+        ),
+    ),
 }
 
 REGIMES: Final = ("TRENDING_UP", "TRENDING_DOWN", "RANGING", "VOLATILE")
@@ -100,7 +117,7 @@ _REGIME: Final = "spec.strategy.router.regimes"
 # How lists merge when several people apply parts of an object, and what may not stand in them twice. A list whose
 # absence means something else than its being empty is one piece: applying it empty to a list with keys would take the
 # last item away, and the default, or nothing, would stand there instead.
-LISTS: Final[Mapping[str, Mapping[str, tuple[str, ...] | Literal["set", "atomic"]]]] = {
+_LISTS: Final[Mapping[str, Mapping[str, tuple[str, ...] | Literal["set", "atomic"]]]] = {
     "TradingStrategy": {
         "spec.entries.blocks": ("from", "to"),
         "spec.entries.news": ("at", "name"),
@@ -115,13 +132,38 @@ LISTS: Final[Mapping[str, Mapping[str, tuple[str, ...] | Literal["set", "atomic"
         "spec.tiers": "atomic",
         "status.conditions": ("type",),
     },
+    "Backtest": {
+        "spec.sweep.fields": "atomic",
+        "spec.sweep.fields[].values": "atomic",
+        "spec.sweep.variants": "atomic",
+        "status.conditions": ("type",),
+    },
 }
+
+# The strategy and the account that a backtest has written out.
+_WRITTEN_OUT: Final = (("TradingStrategy", "spec.strategy"), ("TradingAccount", "spec.account"))
+_Entry = TypeVar("_Entry")
+
+
+def _with_written_out(table: Mapping[str, Mapping[str, _Entry]]) -> dict[str, Mapping[str, _Entry]]:
+    """A table in which a backtest has, besides its own entries, those of the specs that it may have written out."""
+    inner = {
+        f"{where}.{path}": entry
+        for kind, where in _WRITTEN_OUT
+        for path, entry in table[kind].items()
+        if path.partition(".")[0] == "spec"
+    }
+    return {**table, "Backtest": {**inner, **table["Backtest"]}}
+
+
+LISTS: Final = _with_written_out(_LISTS)
 """The kind of each list; of a list with keys, the fields by which an item is known."""
 
 # A choice has no default in the object: who later writes the other arm would find the first one there already.
 NO_DEFAULT: Final[Mapping[str, tuple[str, ...]]] = {
     "TradingStrategy": ("spec.session", "spec.strategy"),
     "TradingAccount": (),
+    "Backtest": ("spec.account", "spec.strategy.spec.session", "spec.strategy.spec.strategy"),
 }
 """Fields whose default is for the reader to know, and is not written into the object."""
 
@@ -165,7 +207,7 @@ def _once(what: str) -> Rule:
     return Rule("self.all(item, self.exists_one(other, other == item))", f"expected each {what} once")
 
 
-RULES: Final[Mapping[str, Mapping[str, Sequence[Rule]]]] = {
+_RULES: Final[Mapping[str, Mapping[str, Sequence[Rule]]]] = {
     "TradingStrategy": {
         "": (_NAME_RULE,),
         "spec": (
@@ -325,4 +367,42 @@ RULES: Final[Mapping[str, Mapping[str, Sequence[Rule]]]] = {
         ),
         "spec.tiers[]": (Rule("self.minSize <= self.maxSize", "expected at most maxSize", ".minSize"),),
     },
+    "Backtest": {
+        "": (_NAME_RULE,),
+        "spec": (
+            Rule("self == oldSelf", "expected no change: a backtest never changes, another one is another object"),
+            Rule(
+                "has(self.sweep) || self.shards == 1", "expected 1 without a sweep: one run is not divided", ".shards"
+            ),
+            Rule("self.from <= self.to", "expected a day not before from", ".to"),
+        ),
+        "spec.sweep": (
+            Rule(
+                "(has(self.fields) && size(self.fields) > 0) != (has(self.variants) && size(self.variants) > 0)",
+                "expected either fields or variants, one or more",
+            ),
+        ),
+        "spec.strategy": (Rule("has(self.name) != has(self.spec)", "expected either name or spec"),),
+        "spec.account": (
+            Rule("!has(self.name) || !has(self.spec)", "expected either name or spec"),
+            Rule("!has(self.namespace) || has(self.name)", "expected a name with it", ".namespace"),
+        ),
+        **{
+            place: (Rule("has(self.claim) != has(self.bucket)", "expected either claim or bucket"),)
+            for place in ("spec.catalog", "spec.results")
+        },
+    },
 }
+
+
+def _standing(rules: Mapping[str, Mapping[str, Sequence[Rule]]]) -> dict[str, Mapping[str, Sequence[Rule]]]:
+    """The rules, in a backtest without those of changes to what it has written out: nothing in it changes."""
+    inside = tuple(f"{where}.spec" for _, where in _WRITTEN_OUT)
+    own = {
+        path: tuple(rule for rule in entry if "oldSelf" not in rule.must) if path.startswith(inside) else entry
+        for path, entry in rules["Backtest"].items()
+    }
+    return {**rules, "Backtest": own}
+
+
+RULES: Final = _standing(_with_written_out(_RULES))

@@ -7,16 +7,18 @@ from enum import StrEnum
 from itertools import pairwise
 
 import leadline_operator.metrics
+from leadline.model.manifest.backtest_status import BacktestPhase
 from leadline.model.manifest.status_spec import AccountPhase, ConditionType, RolloutReason, RolloutStep, StrategyPhase
 from leadline_operator.conditions import Reason
-from leadline_operator.reconcile import account, strategy
+from leadline_operator.reconcile import account, backtest, strategy
 from scripts._markdown import code, table
 from scripts._reference_platform import metric_rows
 
 
 def phases() -> str:
-    """Phases of both kinds."""
-    return f"\nOf a strategy:\n{_words(StrategyPhase)}Of an account:\n{_words(AccountPhase)}"
+    """Phases of each kind."""
+    kinds = (("a strategy", StrategyPhase), ("an account", AccountPhase), ("a backtest", BacktestPhase))
+    return "\n" + "".join(f"Of {name}:\n{_words(words)}" for name, words in kinds)
 
 
 def conditions() -> str:
@@ -41,7 +43,7 @@ def rollout_reasons() -> str:
 
 def reconcile_steps() -> str:
     """Steps of a reconcile of each kind, in their order."""
-    pages = (("a strategy", strategy), ("an account", account))
+    pages = (("a strategy", strategy), ("an account", account), ("a backtest", backtest))
     return "".join(f"\nOf {name}:\n{_steps((*page.GATES, page.admit, *page.STEPS))}" for name, page in pages)
 
 

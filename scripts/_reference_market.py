@@ -6,6 +6,7 @@ from typing import Any, Final
 import yaml
 
 from leadline.model.durations import BAR_SPEC_PATTERN, DURATION_PATTERN
+from leadline.model.manifest.backtest_spec import BacktestSpec
 from leadline.model.manifest.spec_base import CHANGE_KEY, DNS_LABEL_PATTERN, DNS_NAME_PATTERN
 from leadline.model.manifest.specs import AccountSpec, StrategySpec, TradingStrategy, default_account, parse_manifest
 from leadline.model.manifest.venues import MEANINGS, NEEDED, Capability, venues
@@ -26,7 +27,7 @@ _WORDS: Final = {
     ZONE_PATTERN: "IANA time zone",
     BAR_SPEC_PATTERN: "minutes from `1m` to `1440m` such as `75m`, `1h`, `4h`, `1d`, `ticks:N`, `volume:N`",
     DNS_LABEL_PATTERN: "DNS label",
-    DNS_NAME_PATTERN: "name of a Secret",
+    DNS_NAME_PATTERN: "name of an object",
 }
 
 
@@ -40,11 +41,18 @@ def account_fields() -> str:
     return _fields(AccountSpec.model_json_schema())
 
 
-def _fields(schema: dict[str, Any]) -> str:
-    return table(("field", "value", "default", "change", "meaning"), list(_field_rows(schema, "")))
+def backtest_fields() -> str:
+    """Every field of a Backtest's spec; the specs of the two other kinds that may stand in it have their own tables."""
+    return _fields(BacktestSpec.model_json_schema(), ("strategy.spec", "account.spec"))
 
 
-def _field_rows(node: dict[str, Any], path: str) -> Iterator[tuple[str, str, str, str, str]]:
+def _fields(schema: dict[str, Any], elsewhere: tuple[str, ...] = ()) -> str:
+    return table(("field", "value", "default", "change", "meaning"), list(_field_rows(schema, "", elsewhere)))
+
+
+def _field_rows(
+    node: dict[str, Any], path: str, elsewhere: tuple[str, ...]
+) -> Iterator[tuple[str, str, str, str, str]]:
     for name, field in node.get("properties", {}).items():
         place = f"{path}.{name}" if path else name
         inner = field.get("items", field)
@@ -53,7 +61,8 @@ def _field_rows(node: dict[str, Any], path: str) -> Iterator[tuple[str, str, str
         default = _default(field, required=name in node.get("required", ()), nested=nested)
         change = field.get(CHANGE_KEY, "").replace("_", " ")
         yield code(place), _value(field), default, change, field.get("description", "")
-        yield from _field_rows(inner, place)
+        if place not in elsewhere:
+            yield from _field_rows(inner, place, elsewhere)
 
 
 def _value(field: dict[str, Any]) -> str:
@@ -63,7 +72,9 @@ def _value(field: dict[str, Any]) -> str:
         )
     if "enum" in field:
         return " ".join(map(code, field["enum"]))
-    match field["type"]:
+    match field.get("type", "any"):
+        case "any":
+            return "whole number, or decimal in quotes" if "x-kubernetes-int-or-string" in field else "any value"
         case "integer" | "number":
             return f"{field['minimum']:,} to {field['maximum']:,}"
         case "boolean":
@@ -82,7 +93,7 @@ def _default(field: dict[str, Any], *, required: bool, nested: bool) -> str:
         return "**required**"
     if "default" not in field:
         # A mapping is made empty for each manifest, so its schema names no default.
-        return "none" if field["type"] == "object" and not nested else "absent"
+        return "none" if field.get("type") == "object" and not nested else "absent"
     default = field["default"]
     if isinstance(default, bool):
         return code(str(default).lower())

@@ -43,6 +43,11 @@ def account_lines() -> str:
     return _schema_lines("TradingAccount")
 
 
+def backtest_lines() -> str:
+    """Every line that the schema of a Backtest can give; those of the other kinds in it are theirs."""
+    return _schema_lines("Backtest")
+
+
 def _schema_lines(kind: str) -> str:
     lines = [violation.says for violation in violations(object_schema(kind))]
     return "\n".join(("", "```text", *lines, "```", "", ""))

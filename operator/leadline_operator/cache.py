@@ -155,6 +155,12 @@ def named_account(strategy: Mapping[str, Any]) -> Key:
     return account_key(referenced_account(strategy))
 
 
+def named_strategy(backtest: Mapping[str, Any]) -> Key | None:
+    """The key of the strategy that a backtest's object names, None where it has one of its own."""
+    name = ((backtest.get("spec") or {}).get("strategy") or {}).get("name")
+    return None if name is None else Key(STRATEGY.name, backtest["metadata"]["namespace"], str(name))
+
+
 def trimmed(kind: Kind, document: Mapping[str, Any]) -> JsonObject:
     """The part of an object that is kept: no lists of fields, and of a Pod only whether it is there and well."""
     metadata = dict(document["metadata"])

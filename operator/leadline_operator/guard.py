@@ -124,7 +124,7 @@ async def _asked(look: Callable[[Kube], Awaitable[list[str]]]) -> list[str]:
         await kube.close()
 
 
-async def _owners(kube: Kube, counts: Callable[[JsonObject], bool], kinds: Sequence[Kind] = OWNERS.kinds) -> list[str]:
+async def _owners(kube: Kube, counts: Callable[[JsonObject], bool], kinds: Sequence[Kind] = OWNERS.held) -> list[str]:
     names: list[str] = []
     for kind in kinds:
         try:

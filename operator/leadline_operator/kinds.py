@@ -51,9 +51,11 @@ class Kind:
 _OWNERS: Final = {each.noun: Kind(GROUP, _VERSION, each.name, each.plural) for each in kinds.MANIFEST_KINDS}
 STRATEGY: Final = _OWNERS["strategy"]
 ACCOUNT: Final = _OWNERS["account"]
+BACKTEST: Final = _OWNERS["backtest"]
 DEPLOYMENT: Final = Kind("apps", "v1", "Deployment", "deployments")
 STATEFUL_SET: Final = Kind("apps", "v1", "StatefulSet", "statefulsets")
 REPLICA_SET: Final = Kind("apps", "v1", "ReplicaSet", "replicasets")
+JOB: Final = Kind("batch", "v1", "Job", "jobs")
 REVISION: Final = Kind("apps", "v1", "ControllerRevision", "controllerrevisions")
 CONFIG_MAP: Final = Kind("", "v1", "ConfigMap", "configmaps")
 SERVICE: Final = Kind("", "v1", "Service", "services")
@@ -70,6 +72,7 @@ _KNOWN: Final = {
         STATEFUL_SET,
         REPLICA_SET,
         REVISION,
+        JOB,
         CONFIG_MAP,
         SERVICE,
         POD,
@@ -87,6 +90,7 @@ def owner_label(noun: str) -> str:
 
 STRATEGY_LABEL: Final = owner_label("strategy")
 ACCOUNT_LABEL: Final = owner_label("account")
+BACKTEST_LABEL: Final = owner_label("backtest")
 
 
 class Key(NamedTuple):

@@ -22,13 +22,13 @@ class OwnerKind:
     """One kind of object that the operator looks after.
 
     label: on everything that is made for such an object, with the object's name. finalizer: on the object while it
-    must not go. children: kinds of what is made for it. refers_to: the object of another such kind that it names in
-    its spec, None for none: each of the two is reconciled when the other changes.
+    must not go; None where it may go at any time. children: kinds of what is made for it. refers_to: the object of
+    another such kind that it names in its spec, None for none: each of the two is reconciled when the other changes.
     """
 
     kind: Kind
     label: str
-    finalizer: str
+    finalizer: str | None
     children: tuple[Kind, ...]
     reconcile: Reconcile
     refers_to: Callable[[JsonObject], Key | None] = _nothing
@@ -57,7 +57,12 @@ class Owners:
     @property
     def finalizers(self) -> frozenset[str]:
         """The finalizers by which objects are held."""
-        return frozenset(record.finalizer for record in self)
+        return frozenset(record.finalizer for record in self if record.finalizer is not None)
+
+    @property
+    def held(self) -> tuple[Kind, ...]:
+        """The kinds whose objects only the operator lets go."""
+        return tuple(record.kind for record in self if record.finalizer is not None)
 
     def of(self, key: Key) -> OwnerKind:
         """The record of a key's kind. Raises KeyError for a kind that has no reconcile."""

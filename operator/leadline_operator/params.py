@@ -1,6 +1,6 @@
 """The operator's settings: the platform that it belongs to, and how often it does things."""
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import ConfigDict, Field
 
@@ -63,6 +63,10 @@ class OperatorParams(ServiceParams):
     """The database that execution connects to, without a password."""
     storage: Storage = Storage()
     """The volumes of journals and ledgers."""
+    backtest_resources: dict[str, Any] = Field(
+        default_factory=lambda: {"requests": {"cpu": "1", "memory": "1Gi"}, "limits": {"memory": "2Gi"}}
+    )
+    """Requests and limits of a backtest's Pods whose manifest has none."""
     tls: bool = False
     """Whether workloads serve and call with certificates."""
     priority_classes: bool = True

@@ -159,9 +159,10 @@ def test_a_new_strategy_or_account_takes_no_room_from_market_data_decisions_and_
     values = {name: found["value"] for name, found in classes.items()}
     # What the operator starts for a newcomer is of these two; a Pod evicts those of smaller value only.
     newcomers = max(values["leadline-execution"], values["leadline-strategy"])
-    assert [name for name, value in values.items() if value < newcomers] == ["leadline-strategy"]
+    assert [name for name, value in values.items() if value < newcomers] == ["leadline-strategy", "leadline-backtest"]
+    assert values["leadline-backtest"] < min(0, values["leadline-strategy"]), "it makes way for everybody"
     policies = {name: found["preemptionPolicy"] for name, found in classes.items()}
-    assert policies.pop("leadline-strategy") == "Never"
+    assert {policies.pop(f"leadline-{name}") for name in ("strategy", "backtest")} == {"Never"}
     assert set(policies.values()) == {"PreemptLowerPriority"}
     platform = {name: pod["spec"].get("priorityClassName") for name, pod in pods(render())}
     assert "leadline-strategy" not in platform.values(), "of the platform itself nothing is evicted"

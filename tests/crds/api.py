@@ -7,9 +7,9 @@ import ssl
 from typing import Any, Self
 from urllib.parse import urlsplit
 
+from leadline.model.manifest.kinds import KINDS
 from tests.kube.cluster.control_plane import ControlPlane
 
-_PLURALS = {"TradingStrategy": "tradingstrategies", "TradingAccount": "tradingaccounts"}
 # It stands beside every schema error, and says nothing about the object.
 _NOT_ALL_CHECKED = "some validation rules were not checked because the object was invalid"
 
@@ -40,7 +40,7 @@ class Api:
 
         Unknown fields are looked for as kubectl asks for it.
         """
-        path = f"/apis/leadline.dev/v1alpha1/namespaces/default/{_PLURALS[document['kind']]}"
+        path = f"/apis/leadline.dev/v1alpha1/namespaces/default/{KINDS[document['kind']].plural}"
         status, answer = self._post(f"{path}?dryRun=All&fieldValidation=Strict", document)
         if status == 201:
             return []

@@ -1,10 +1,11 @@
-"""A control plane that knows the two kinds, as the chart installs them."""
+"""A control plane that knows the kinds, as the chart installs them."""
 
 from collections.abc import Iterator
 
 import helm_python
 import pytest
 
+from leadline.model.manifest.kinds import KINDS
 from scripts.crds import CHART
 from tests.crds.api import Api
 from tests.kube.cluster.control_plane import ControlPlane
@@ -16,8 +17,8 @@ def kube(control_plane: ControlPlane) -> ControlPlane:
     with helm_python.Chart.load(CHART) as chart:
         rendered = chart.render(name="leadline-crds", namespace="leadline-system")
     control_plane.kubectl("apply", "-f", "-", input="---\n".join(rendered.values()))
-    lists = [f"/apis/leadline.dev/v1alpha1/{plural}" for plural in ("tradingstrategies", "tradingaccounts")]
-    control_plane.wait_until(lambda: {control_plane.get(path)[0] for path in lists} == {200}, "both kinds are served")
+    lists = [f"/apis/leadline.dev/v1alpha1/{plural}" for plural in (kind.plural for kind in KINDS.values())]
+    control_plane.wait_until(lambda: {control_plane.get(path)[0] for path in lists} == {200}, "all kinds are served")
     return control_plane
 
 

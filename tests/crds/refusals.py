@@ -11,7 +11,7 @@ from typing import Any, Final, Literal
 from leadline.model.market.instruments import instruments
 
 JsonObject = dict[str, Any]
-KindName = Literal["TradingStrategy", "TradingAccount"]
+KindName = Literal["TradingStrategy", "TradingAccount", "Backtest"]
 
 STRATEGY: Final[JsonObject] = {
     "apiVersion": "leadline.dev/v1alpha1",
@@ -25,6 +25,19 @@ ACCOUNT: Final[JsonObject] = {
     "metadata": {"name": "a"},
     "spec": {},
 }
+BACKTEST: Final[JsonObject] = {
+    "apiVersion": "leadline.dev/v1alpha1",
+    "kind": "Backtest",
+    "metadata": {"name": "b"},
+    "spec": {
+        "strategy": {"name": "s"},
+        "from": "2025-10-06",
+        "to": "2025-10-10",
+        "catalog": {"claim": "ticks"},
+        "results": {"claim": "results"},
+    },
+}
+_SMALLEST: Final = {each["kind"]: each for each in (STRATEGY, ACCOUNT, BACKTEST)}
 
 DIGEST: Final = "registry.example/strategies@sha256:" + "0123456789abcdef" * 4
 LIVE: Final[JsonObject] = {
@@ -57,7 +70,7 @@ def merged(base: Mapping[str, Any], change: Mapping[str, Any]) -> JsonObject:
 
 def good(kind: KindName) -> JsonObject:
     """The smallest object of a kind that everybody accepts."""
-    return STRATEGY if kind == "TradingStrategy" else ACCOUNT
+    return _SMALLEST[kind]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +101,10 @@ def _strategy(what: str, spec: JsonObject, *lines: tuple[str, str]) -> Refusal:
 
 def _account(what: str, spec: JsonObject, *lines: tuple[str, str], name: str = "a") -> Refusal:
     return Refusal(what, "TradingAccount", {"metadata": {"name": name}, "spec": spec}, *_columns(lines))
+
+
+def _backtest(what: str, spec: JsonObject, *lines: tuple[str, str]) -> Refusal:
+    return Refusal(what, "Backtest", {"spec": spec}, *_columns(lines))
 
 
 def _columns(lines: tuple[tuple[str, str], ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -404,6 +421,63 @@ RULES: Final[tuple[Refusal, ...]] = (
             "spec.allowedNamespaces: got ['desk', 'desk'], expected each namespace once",
         ),
     ),
+    Refusal(
+        "a backtest's name with a dot",
+        "Backtest",
+        {"metadata": {"name": "mes.autumn"}},
+        (f"<nil>: Invalid value: {_NAME}",),
+        (f"metadata.name: got 'mes.autumn', {_LABEL}",),
+    ),
+    _backtest(
+        "no strategy",
+        {"strategy": {"name": None}},
+        _same("spec.strategy", "nothing", "either name or spec"),
+    ),
+    _backtest(
+        "a strategy that is named and written out",
+        {"strategy": {"spec": {"instrument": "MES"}}},
+        _same("spec.strategy", "'s'", "either name or spec"),
+    ),
+    _backtest(
+        "a strategy that is written out and cannot run",
+        {"strategy": {"name": None, "spec": {"instrument": "MES", "sizing": {"mode": "Fixed"}}}},
+        _same("spec.strategy.spec.sizing.size", "nothing", "a number of contracts with mode Fixed"),
+    ),
+    _backtest(
+        "an account that is named and written out",
+        {"account": {"name": "a", "spec": {}}},
+        _same("spec.account", "'a'", "either name or spec"),
+    ),
+    _backtest(
+        "the namespace of no account",
+        {"account": {"namespace": "desk"}},
+        _same("spec.account.namespace", "'desk'", "a name with it"),
+    ),
+    _backtest(
+        "a range that ends before it begins",
+        {"to": "2025-10-03"},
+        _same("spec.to", "'2025-10-03'", "a day not before from"),
+    ),
+    _backtest(
+        "a catalog at two places",
+        {"catalog": {"bucket": {"name": "ticks", "secretName": "s3"}}},
+        _same("spec.catalog", "'ticks'", "either claim or bucket"),
+    ),
+    _backtest(
+        "results nowhere",
+        {"results": {"claim": None}},
+        _same("spec.results", "nothing", "either claim or bucket"),
+    ),
+    _backtest(
+        "one run in several shards",
+        {"shards": 2},
+        _same("spec.shards", "2", "1 without a sweep: one run is not divided"),
+    ),
+    _backtest(
+        "a sweep over nothing",
+        {"sweep": {}},
+        _same("spec.sweep", "{}", "either fields or variants, one or more"),
+    ),
 )
 """What no schema can say of an object by itself."""
 
@@ -437,6 +511,13 @@ CHANGES: Final[tuple[Refusal, ...]] = (
         "spec.venue: Invalid value: expected paper, which never changes: another venue is another account",
     ),
     _fixed("currency", {"currency": "EUR"}, "USD"),
+    Refusal(
+        "another day of a backtest",
+        "Backtest",
+        {"spec": {"to": "2025-10-17"}},
+        ("spec: Invalid value: expected no change: a backtest never changes, another one is another object",),
+        before={},
+    ),
 )
 """Changes of an object that are refused although the new object is good by itself."""
 

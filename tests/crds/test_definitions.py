@@ -12,8 +12,8 @@ import yaml
 
 from leadline.model.manifest.kinds import KINDS
 from leadline.model.manifest.spec_base import CHANGE_KEY
-from leadline.model.manifest.specs import AccountSpec, Change, StrategySpec
-from leadline.model.manifest.status_spec import AccountStatus, ConditionType, StrategyStatus
+from leadline.model.manifest.specs import Change
+from leadline.model.manifest.status_spec import ConditionType
 from scripts import crds
 from scripts._crd_rules import LISTS, RULES
 
@@ -93,9 +93,9 @@ def test_values_that_the_chart_does_not_know_are_refused(values: dict[str, Any])
         chart.validate_schema(values)
 
 
-def test_both_fit_into_a_client_side_apply_many_times_over():
+def test_each_fits_into_a_client_side_apply_with_room_to_grow():
     for path in crds.files():
-        assert path.stat().st_size < CLIENT_SIDE_APPLY_BYTES / 4, path.name
+        assert path.stat().st_size < CLIENT_SIDE_APPLY_BYTES / 2, path.name
 
 
 @pytest.mark.parametrize("kind", ALL_KINDS)
@@ -107,6 +107,9 @@ def test_every_field_explains_itself(kind: str):
 def test_every_field_is_bounded(kind: str):
     bounds = {"string": ("maxLength", "enum"), "array": ("maxItems",), "integer": ("maximum", "format")}
     for path, field in own_fields(kind):
+        if "type" not in field:  # the value of any field, or a number in either of its spellings
+            assert {"x-kubernetes-preserve-unknown-fields", "x-kubernetes-int-or-string"} & set(field), path
+            continue
         wanted = bounds.get(field["type"], ())
         if field["type"] == "object" and "properties" not in field:
             wanted = ("maxProperties",)
@@ -114,9 +117,19 @@ def test_every_field_is_bounded(kind: str):
 
 
 @pytest.mark.parametrize("kind", ALL_KINDS)
-def test_only_parameters_and_resources_are_free_form(kind: str):
+def test_only_what_other_people_define_is_free_form(kind: str):
     free = [path for path, field in own_fields(kind) if "x-kubernetes-preserve-unknown-fields" in field]
-    assert free == (["spec.strategy.parameters", "spec.resources"] if kind == "TradingStrategy" else [])
+    of_a_strategy = ["spec.strategy.parameters", "spec.resources"]
+    assert free == {
+        "TradingStrategy": of_a_strategy,
+        "TradingAccount": [],
+        "Backtest": [
+            *(f"spec.strategy.{path}" for path in of_a_strategy),
+            "spec.sweep.fields[].values[]",
+            "spec.sweep.variants[]",
+            "spec.resources",
+        ],
+    }.get(kind)
 
 
 @pytest.mark.parametrize("kind", ALL_KINDS)
@@ -124,8 +137,8 @@ def test_nothing_of_ours_stands_in_a_schema(kind: str):
     assert CHANGE_KEY not in str(crds.object_schema(kind))
 
 
-@pytest.mark.parametrize(("kind", "model"), [("TradingStrategy", StrategySpec), ("TradingAccount", AccountSpec)])
-def test_every_field_of_the_spec_says_what_a_change_does(kind: str, model: type[StrategySpec | AccountSpec]):
+@pytest.mark.parametrize("kind", ALL_KINDS)
+def test_every_field_of_the_spec_says_what_a_change_does(kind: str):
     found = crds.object_schema(kind)["properties"]["spec"]["properties"]
     words = {
         "HOT": "without a restart",
@@ -135,14 +148,14 @@ def test_every_field_of_the_spec_says_what_a_change_does(kind: str, model: type[
         "IGNORE": "read when it is needed",
     }
     assert set(words) == set(Change)
-    for name, field in model.model_json_schema()["properties"].items():
+    for name, field in KINDS[kind].spec.model_json_schema()["properties"].items():
         assert words[field[CHANGE_KEY]] in found[name]["description"]
 
 
-@pytest.mark.parametrize(("kind", "model"), [("TradingStrategy", StrategyStatus), ("TradingAccount", AccountStatus)])
-def test_a_status_has_its_fields_and_makes_nothing_up(kind: str, model: type[StrategyStatus | AccountStatus]):
+@pytest.mark.parametrize("kind", ALL_KINDS)
+def test_a_status_has_its_fields_and_makes_nothing_up(kind: str):
     status = crds.object_schema(kind)["properties"]["status"]
-    assert list(status["properties"]) == list(model.model_json_schema()["properties"])
+    assert list(status["properties"]) == list(KINDS[kind].status.model_json_schema()["properties"])
     assert [path for path, field in fields(status) if "default" in field] == []
     conditions = status["properties"]["conditions"]
     assert conditions["x-kubernetes-list-map-keys"] == ["type"]

@@ -25,7 +25,9 @@ from tests.crds.refusals import (
 from tests.crds.violations import violations
 from tests.kube.cluster.control_plane import ControlPlane, KubectlFailed
 
-KINDS: tuple[KindName, ...] = ("TradingStrategy", "TradingAccount")
+KINDS: tuple[KindName, ...] = ("TradingStrategy", "TradingAccount", "Backtest")
+# The specs that a backtest may have written out: what is refused in them is in the tables of their own kinds.
+WRITTEN_OUT = ("spec.strategy.spec", "spec.account.spec")
 kubernetes = pytest.mark.integration
 
 
@@ -132,8 +134,8 @@ def test_what_a_laptop_takes_a_cluster_takes(api: Api, kind: KindName, change: J
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_table_has_every_rule(kind: KindName):
     lines = "\n".join(line for refusal in (*RULES, *CHANGES) if refusal.kind == kind for line in refusal.says)
-    for rules in KIND_RULES[kind].values():
-        for rule in rules:
+    for path, rules in KIND_RULES[kind].items():
+        for rule in () if path.startswith(WRITTEN_OUT) else rules:
             words = rule.message or max(rule.expression.split("'")[1::2], key=len)
             assert words in lines, rule.must
 

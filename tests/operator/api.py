@@ -92,7 +92,7 @@ class Kubelet:
             pods = self._api.items(f"{CORE}/pods", "app.kubernetes.io%2Fmanaged-by%3Dleadline-operator")
             for pod in pods:
                 metadata, status = pod["metadata"], pod.get("status") or {}
-                if status.get("phase") == "Running" or any(part in metadata["name"] for part in self.lazy):
+                if status.get("phase", "Pending") != "Pending" or any(part in metadata["name"] for part in self.lazy):
                     continue
                 path = f"{CORE}/namespaces/{metadata['namespace']}/pods/{metadata['name']}/status"
                 conditions = [{"type": kind, "status": "True"} for kind in ("Ready", "ContainersReady", "PodScheduled")]

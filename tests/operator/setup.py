@@ -13,6 +13,7 @@ from typing import Any, Final
 import yaml
 
 from leadline.local.child import dies_with_parent
+from leadline.model.manifest.kinds import KINDS
 from scripts import crds
 from tests.kube.cluster.control_plane import ControlPlane
 from tests.stack import Database
@@ -29,8 +30,8 @@ WAIT_SECONDS: Final = 60
 
 def install_crds(kube: ControlPlane) -> None:
     """The custom resources, as the chart has them."""
-    kube.apply(*(crds.definition(kind) for kind in ("TradingAccount", "TradingStrategy")))
-    kinds = ("tradingstrategies", "tradingaccounts")
+    kube.apply(*map(crds.definition, KINDS))
+    kinds = [kind.plural for kind in KINDS.values()]
     kube.wait_until(
         lambda: all(kube.get(f"/apis/{API}/{kind}")[0] == 200 for kind in kinds), "the custom resources are served"
     )

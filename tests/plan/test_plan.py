@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from leadline.model.ids import AccountId, StrategyId
-from leadline.model.manifest.specs import InvalidManifest, TradingAccount, TradingStrategy, load_manifests
+from leadline.model.manifest.specs import InvalidManifest, Manifest, TradingAccount, TradingStrategy, load_manifests
 from leadline.plan.plan import Plan, plan, plan_document, workload_id
 from leadline.plan.platform import Feed, FeedFile, PlatformSettings, parse_speed
 from tests.plan.builders import account, strategy
@@ -21,7 +21,7 @@ SIM = PlatformSettings()
 FIXED: dict[str, Any] = {"sizing": {"mode": "Fixed", "size": 1}}
 
 
-def plan_of(*manifests: TradingAccount | TradingStrategy, platform: PlatformSettings = SIM) -> Plan:
+def plan_of(*manifests: Manifest, platform: PlatformSettings = SIM) -> Plan:
     accounts = [item for item in manifests if isinstance(item, TradingAccount)]
     return plan(platform, accounts, [item for item in manifests if isinstance(item, TradingStrategy)])
 

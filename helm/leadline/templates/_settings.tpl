@@ -112,6 +112,7 @@ max_kept_out_percent: {{ .Values.feed.maxKeptOutPercent | toString | quote }}
   "nats" $nats
   "database_url" (include "leadline.database.url" (dict "root" . "role" "leadline_execution"))
   "storage" (dict "class" .Values.accountVolumes.storageClass "size" .Values.accountVolumes.size "access_mode" .Values.accountVolumes.accessMode)
+  "backtest_resources" .Values.backtests.resources
   "tls" (ne .Values.tls.mode "none")
   "priority_classes" .Values.priorityClasses.create
   "otlp_endpoint" .Values.monitoring.otlpEndpoint

@@ -193,10 +193,16 @@ class Kube:
         return await self._request("create", kind, path, {"fieldManager": FIELD_MANAGER}, document)
 
     async def delete(self, found: Mapping[str, Any]) -> None:
-        """Delete just this object; nothing when it is gone."""
+        """Delete just this object, and then what it owns; nothing when it is gone."""
         kind = kind_of(found)
         metadata = found["metadata"]
-        body = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": {"uid": metadata["uid"]}}
+        body = {
+            "apiVersion": "v1",
+            "kind": "DeleteOptions",
+            "preconditions": {"uid": metadata["uid"]},
+            # Else a Job leaves its Pods behind.
+            "propagationPolicy": "Background",
+        }
         try:
             await self._write("delete", kind, kind.path(metadata["namespace"], metadata["name"]), body, {})
         except Missing:

@@ -20,8 +20,14 @@ GRACE_SECONDS: Final = 60
 SETTINGS_KEY: Final = "settings.json"
 INSTRUMENTS_KEY: Final = "instruments.json"
 
-_CONFIG: Final = "/etc/leadline"
-_SECRETS: Final = f"{_CONFIG}/secrets"
+CONFIG_DIR: Final = "/etc/leadline"
+CONFINED: Final = {
+    "allowPrivilegeEscalation": False,
+    "readOnlyRootFilesystem": True,
+    "capabilities": {"drop": ["ALL"]},
+}
+"""The security context of every container."""
+_SECRETS: Final = f"{CONFIG_DIR}/secrets"
 _DATA: Final = "/var/lib/leadline"
 _CREDENTIALS: Final = "/var/run/leadline/credentials"
 _TLS: Final = ("tls.crt", "tls.key", "ca.crt")
@@ -31,12 +37,17 @@ _CONNECTION_AGE: Final = {"seconds": 300, "grace_seconds": 30}
 
 def labels_of(workload: Workload, owner: Key) -> dict[str, str]:
     """The labels of everything that is made for a workload."""
+    return labels_for(workload.service, owner_label(workload.owner), owner)
+
+
+def labels_for(component: str, label: str, owner: Key) -> dict[str, str]:
+    """The labels of everything that is made for an owner; `label` is the one that finds it again."""
     return {
         "app.kubernetes.io/name": "leadline",
-        "app.kubernetes.io/component": workload.service,
+        "app.kubernetes.io/component": component,
         "app.kubernetes.io/instance": owner.name,
         **MANAGED_BY,
-        owner_label(workload.owner): owner.name,
+        label: owner.name,
     }
 
 
@@ -88,7 +99,7 @@ def service_settings(
             if "database" in workload.secrets
             else None,
             "data_dir": _DATA,
-            "instruments_file": f"{_CONFIG}/{INSTRUMENTS_KEY}" if own_digest() else None,
+            "instruments_file": f"{CONFIG_DIR}/{INSTRUMENTS_KEY}" if own_digest() else None,
             "token_key_file": secret["token"],
             "tls": {
                 "certificate_file": f"{_SECRETS}/tls/tls.crt",
@@ -125,17 +136,13 @@ def pod_template(
         "name": service,
         "image": image or params.image,
         "imagePullPolicy": params.image_pull_policy,
-        "args": ["service", service, "--settings", f"{_CONFIG}/{SETTINGS_KEY}"],
+        "args": ["service", service, "--settings", f"{CONFIG_DIR}/{SETTINGS_KEY}"],
         "ports": [
             {"name": "grpc", "containerPort": GRPC_PORT, "protocol": "TCP"},
             {"name": "health", "containerPort": HEALTH_PORT, "protocol": "TCP"},
             {"name": "metrics", "containerPort": METRICS_PORT, "protocol": "TCP"},
         ],
-        "securityContext": {
-            "allowPrivilegeEscalation": False,
-            "readOnlyRootFilesystem": True,
-            "capabilities": {"drop": ["ALL"]},
-        },
+        "securityContext": CONFINED,
         "resources": workload.resources,
         # Why it ended, where `kubectl get` finds it.
         "terminationMessagePolicy": "FallbackToLogsOnError",
@@ -143,7 +150,7 @@ def pod_template(
         "readinessProbe": _probe("", periodSeconds=5),
         "livenessProbe": _probe("liveness", periodSeconds=10, failureThreshold=3),
         "volumeMounts": [
-            {"name": "config", "mountPath": _CONFIG, "readOnly": True},
+            {"name": "config", "mountPath": CONFIG_DIR, "readOnly": True},
             {"name": volume or "data", "mountPath": _DATA},
             {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 - the container's own
         ],
@@ -159,6 +166,12 @@ def pod_template(
     if credentials is not None:
         container["volumeMounts"].append({"name": "credentials", "mountPath": _CREDENTIALS, "readOnly": True})
         volumes.append({"name": "credentials", "secret": {"secretName": credentials, "defaultMode": 0o440}})
+    spec = pod_spec(container, volumes, params, service_of(service).priority)
+    return {"metadata": {"labels": labels_of(workload, owner), "annotations": dict(annotations)}, "spec": spec}
+
+
+def pod_spec(container: JsonObject, volumes: list[JsonObject], params: OperatorParams, priority: str) -> JsonObject:
+    """A Pod of one container: restricted, and without a token of the API. `priority` is the class among the chart's."""
     spec: JsonObject = {
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
@@ -177,8 +190,8 @@ def pod_template(
     if params.image_pull_secrets:
         spec["imagePullSecrets"] = [{"name": name} for name in params.image_pull_secrets]
     if params.priority_classes:
-        spec["priorityClassName"] = f"leadline-{service_of(service).priority}"
-    return {"metadata": {"labels": labels_of(workload, owner), "annotations": dict(annotations)}, "spec": spec}
+        spec["priorityClassName"] = f"leadline-{priority}"
+    return spec
 
 
 def config_map(workload: Workload, owner: Key, reference: list[JsonObject], settings: str) -> JsonObject:

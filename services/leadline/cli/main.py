@@ -21,6 +21,7 @@ from leadline.cli.commands import (
     reporting,
     running,
     schema,
+    shard,
     study,
 )
 from leadline.cli.failures import EXIT_BAD_INPUT, EXIT_FAILED, report_error
@@ -61,6 +62,7 @@ def _options(
 _GROUPS: Final = {
     "backtest": backtest.app,
     "study": study.app,
+    "shard": shard.app,
     "data": data.app,
     "db": schema.database,
     "bus": schema.bus,

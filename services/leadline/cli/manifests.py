@@ -18,6 +18,7 @@ from leadline.ingestion.runs import DEFAULT_TRADE_FROM
 from leadline.local.binding import CATALOG, check_feed
 from leadline.local.data_dir import default_catalog, placed_at
 from leadline.model.errors import InvalidInput, LeadlineError, Unknown, is_utf8, reason_of
+from leadline.model.manifest.backtest_spec import Backtest
 from leadline.model.manifest.manifests import no_yaml, placed_in
 from leadline.model.manifest.own_markets import put_in_force, read_own
 from leadline.model.manifest.spec_checks import calendar_of_spec
@@ -67,6 +68,9 @@ def plan_of(options: PlanOptions) -> tuple[Plan, dict[str, Path]]:
     if not strategies:
         raise InvalidInput(", ".join(map(str, options.manifests)), "no TradingStrategy", "at least one")
     accounts = [item for item in manifests if isinstance(item, TradingAccount)]
+    for item in manifests:
+        if isinstance(item, Backtest):
+            raise InvalidInput("kind", f"Backtest {item.full_name}", "a TradingStrategy or a TradingAccount")
     platform, files = platform_of(options, strategies)
     feed, day = platform.feed, platform.trade_from
     try:

@@ -10,12 +10,15 @@ from typing import Any, Final
 
 from leadline.model.errors import InvalidInput
 from leadline.model.manifest.account_spec import AccountSpec, TradingAccount
+from leadline.model.manifest.backtest_checks import backtest_problems
+from leadline.model.manifest.backtest_spec import Backtest, BacktestSpec
+from leadline.model.manifest.backtest_status import BacktestStatus
 from leadline.model.manifest.spec_base import SpecModel
 from leadline.model.manifest.spec_checks import account_problems, strategy_problems
 from leadline.model.manifest.status_spec import AccountStatus, OwnerStatus, StrategyStatus
 from leadline.model.manifest.strategy_spec import StrategySpec, TradingStrategy
 
-Manifest = TradingStrategy | TradingAccount
+Manifest = TradingStrategy | TradingAccount | Backtest
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +67,15 @@ MANIFEST_KINDS: Final = (
         spec=AccountSpec,
         status=AccountStatus,
         problems=account_problems,
+    ),
+    ManifestKind(
+        name="Backtest",
+        noun="backtest",
+        short="bt",
+        manifest=Backtest,
+        spec=BacktestSpec,
+        status=BacktestStatus,
+        problems=backtest_problems,
     ),
 )
 

@@ -62,7 +62,7 @@ class AccountPhase(StrEnum):
 
 
 class ConditionType(StrEnum):
-    """Statements about an object that hold or not. An account has no `Trading`, a strategy no `Halted`."""
+    """Statements about an object that hold or not. Each kind has those that can be said of it."""
 
     ACCEPTED = "Accepted"
     """The manifest can run: by itself, and together with the others."""
@@ -76,6 +76,10 @@ class ConditionType(StrEnum):
     """The account takes no entries until a person resumes."""
     DRAINED = "Drained"
     """The orders and the position that had to leave the market have left it."""
+    COMPLETE = "Complete"
+    """The result of a backtest is there."""
+    FAILED = "Failed"
+    """A backtest has ended without a result."""
     RECONCILIATION_PAUSED = "ReconciliationPaused"
     """A person has told the operator to leave the object alone."""
     READY = "Ready"

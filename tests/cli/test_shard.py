@@ -1,0 +1,148 @@
+"""`leadline shard`: what a Pod of a backtest does, on this machine: its files, its last words and its exit codes."""
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from leadline.backtest.kept import store_of
+from leadline.catalog.catalog import Catalog
+from leadline.cli.main import run
+from leadline.model.manifest.backtest_status import Summary
+from tests.backtest.test_run import BEFORE_THE_ROLL, SESSIONS, account, simulated, strategy
+
+LAST = date(2025, 6, 16)
+BACKTEST: dict[str, Any] = {
+    "apiVersion": "leadline.dev/v1alpha1",
+    "kind": "Backtest",
+    "metadata": {"name": "june"},
+    "spec": {
+        "strategy": {"name": strategy().metadata.name},
+        "account": {"name": account().metadata.name},
+        "from": BEFORE_THE_ROLL.isoformat(),
+        "to": LAST.isoformat(),
+        "catalog": {"claim": "ticks"},
+        "results": {"claim": "results"},
+    },
+}
+
+
+@pytest.fixture(scope="module")
+def catalog(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    prints, found = simulated(BEFORE_THE_ROLL, SESSIONS, 3), Catalog(tmp_path_factory.mktemp("catalog"))
+    for contract in prints.contracts:
+        for each in prints.days(contract):
+            found.write(contract, each.day, prints.read(contract, each.day))
+    return found.root
+
+
+@pytest.fixture
+def shard(catalog: Path, tmp_path: Path) -> Callable[..., list[str]]:
+    """The words of a shard's command for a backtest with other values in its spec."""
+
+    def words(task: str, **spec: Any) -> list[str]:
+        file = tmp_path / "manifests.yaml"
+        backtest = {**BACKTEST, "spec": {**BACKTEST["spec"], **spec}}
+        file.write_text(yaml.safe_dump_all([account().to_manifest(), strategy().to_manifest(), backtest]))
+        places = ("--catalog", str(catalog), "--results", str(tmp_path / "results"))
+        return ["shard", task, "--file", str(file), *places, "--message", str(tmp_path / "message")]
+
+    return words
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {str(each.relative_to(folder)): each.read_bytes() for each in sorted(folder.rglob("*")) if each.is_file()}
+
+
+def test_a_shard_leaves_the_files_of_a_laptop_and_says_their_summary(
+    shard: Callable[..., list[str]], catalog: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    assert run(shard("run")) == 0
+    left = files(tmp_path / "results")
+    assert run(shard("run")) == 0
+    assert files(tmp_path / "results") == left
+    assert run(shard("gather")) == 0
+    summary = Summary.model_validate_json((tmp_path / "message").read_bytes())
+    manifests = tmp_path / "laptop.yaml"
+    manifests.write_text(yaml.safe_dump_all([account().to_manifest(), strategy().to_manifest()]))
+    range_of = ("--from", BEFORE_THE_ROLL.isoformat(), "--to", LAST.isoformat())
+    feed = ("--feed", "catalog", "--catalog", str(catalog))
+    capsys.readouterr()
+    words = ["backtest", "-f", str(manifests), *feed, *range_of, "--data-dir", str(tmp_path / "data"), "-o", "json"]
+    assert run(words) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert (summary.id, summary.digest, summary.days) == (said["id"], said["digest"], said["days"])
+    (found,) = said["accounts"]
+    assert summary.trades == found["trade_count"] > 0
+    assert (summary.net, summary.sharpe, summary.currency) == (found["net"], found["sharpe"], "USD")
+    assert files(tmp_path / "results" / summary.id) == files(tmp_path / "data/backtests" / summary.id)
+    assert {name.split("/")[0] for name in left} == {".lock", summary.id}
+
+
+def test_a_shard_that_is_killed_leaves_nothing_by_its_name_and_the_next_one_all_of_it(
+    shard: Callable[..., list[str]], tmp_path: Path
+):
+    # Everything is written by then, and nothing has its name.
+    code = (
+        "import os, signal, sys\n"
+        "from leadline.backtest import store\n"
+        "store.sync_directory = lambda _: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "from leadline.cli.main import run\n"
+        "sys.exit(run(sys.argv[1:]))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code, *shard("run")], check=False, timeout=60)
+    assert done.returncode == -signal.SIGKILL
+    assert files(tmp_path / "results")
+    assert store_of(tmp_path / "results").names() == ()
+    assert run(shard("run")) == 0
+    (name,) = store_of(tmp_path / "results").names()
+    assert {place.split("/")[0] for place in files(tmp_path / "results")} == {".lock", name}
+
+
+def test_a_shard_that_is_asked_to_stop_ends_at_once_as_one_that_was_told_to(
+    shard: Callable[..., list[str]], tmp_path: Path
+):
+    code = (
+        "import os, signal, sys\n"
+        "from leadline.cli import shard\n"
+        "shard.run_backtest = lambda *_: os.kill(os.getpid(), signal.SIGTERM) or signal.pause()\n"
+        "from leadline.cli.main import run\n"
+        "sys.exit(run(sys.argv[1:]))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code, *shard("run")], check=False, timeout=60)
+    assert done.returncode == 128 + signal.SIGTERM
+    assert not (tmp_path / "message").exists()
+
+
+@pytest.mark.parametrize(
+    ("spec", "said"),
+    [
+        ({"to": "2025-12-30"}, "2025-12-30"),
+        ({"from": "2020-01-06", "to": "2020-01-07"}, "2020"),
+    ],
+)
+def test_a_range_that_the_catalog_has_not_is_refused_for_good_in_words(
+    shard: Callable[..., list[str]], tmp_path: Path, spec: dict[str, Any], said: str
+):
+    assert run(shard("run", **spec)) == 2
+    message = (tmp_path / "message").read_text()
+    assert said in message
+    assert len(message) < 4096
+
+
+def test_results_that_are_not_there_are_refused(shard: Callable[..., list[str]], tmp_path: Path):
+    assert run(shard("gather")) == 2
+    assert "about.json" in (tmp_path / "message").read_text()
+
+
+def test_a_place_that_cannot_be_written_is_worth_another_try(shard: Callable[..., list[str]], tmp_path: Path):
+    (tmp_path / "results").write_text("a file, and no folder")
+    assert run(shard("run")) == 1
+    assert (tmp_path / "message").read_text()
