@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Final, TypeAlias
 
-import numpy as np
-
 from leadline.aggregation.builder import BarBuilder
 from leadline.analysis.assemble import strategy_fold
 from leadline.analysis.merge import merged
@@ -25,9 +23,10 @@ from leadline.model.market.contracts import instrument_of
 from leadline.model.market.hours import SessionHours
 from leadline.model.market.sessions import calendar_of
 from leadline.model.signals import SignalMessage
-from leadline.model.ticks import Aggressor, TickBatch, TickColumns, concat
+from leadline.model.ticks import Aggressor, TickBatch, TickColumns
 
 _ANY_PRICE: Final = 0
+_NO_PROMISE_NS: Final = -(1 << 63)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,22 +74,25 @@ def series_of(strategy: TradingStrategy) -> dict[str, Series]:
 def day_bars(day: ContractDay, ticks: TickColumns, series: Sequence[Series]) -> dict[Series, list[BarMessage]]:
     """The bars of one day, of every series, and how far the word on them reaches. `ticks` begin at its first index."""
     assert (ticks.first_index, len(ticks)) == (day.first_index, day.prints)
-    batch = TickBatch(
-        TAPE,
-        instrument_of(day.contract).venue,
-        day.contract,
-        ticks if day.next_ns is None else concat([ticks, _print_at(day.next_ns, ticks.last_index + 1)]),
-        day.complete_ns,
-        final=day.next_ns is None,
-    )
-    return {
-        each: [
-            message
-            for message in builder_of(day.contract, each).feed(batch)
-            if message.bar is None or message.bar.last_index <= ticks.last_index
-        ]
-        for each in series
-    }
+    batches = _batches(day, ticks)
+    found: dict[Series, list[BarMessage]] = {}
+    for each in series:
+        builder = builder_of(day.contract, each)
+        told = [message for batch in batches for message in builder.feed(batch)]
+        found[each] = [each for each in told if each.bar is None or each.bar.last_index <= ticks.last_index]
+    return found
+
+
+def _batches(day: ContractDay, ticks: TickColumns) -> list[TickBatch]:
+    """The prints of a day, and the one that opens the day that follows, which tells when the last bars were known."""
+    venue = instrument_of(day.contract).venue
+    if day.next_ns is None:
+        return [TickBatch(TAPE, venue, day.contract, ticks, day.complete_ns, final=True)]
+    opens = TickColumns.of([(day.next_ns, _ANY_PRICE, 1, Aggressor.UNKNOWN)], ticks.last_index + 1)
+    return [
+        TickBatch(TAPE, venue, day.contract, ticks, _NO_PROMISE_NS),
+        TickBatch(TAPE, venue, day.contract, opens, day.complete_ns),
+    ]
 
 
 def builder_of(contract: ContractId, series: Series) -> BarBuilder:
@@ -103,14 +105,6 @@ def builder_of(contract: ContractId, series: Series) -> BarBuilder:
         hours=series.hours,
         spec=series.spec,
         ticks_per_row=series.ticks_per_row,
-    )
-
-
-def _print_at(time_ns: int, index: int) -> TickColumns:
-    """The print that opens the day that follows: it tells when the last bars of this one were known, and no more."""
-    one = np.array([time_ns], dtype=np.int64)
-    return TickColumns(
-        one, np.full(1, _ANY_PRICE), np.ones(1, dtype=np.int64), np.full(1, Aggressor.UNKNOWN, np.int8), index
     )
 
 

@@ -30,7 +30,7 @@ def capped_quotient(numerator: int, denominator: int) -> Decimal:
 def float_text(value: float) -> str:
     """A finite float to six places, ties to even, without a negative zero."""
     text = f"{value:.{PLACES}f}"
-    return text.removeprefix("-") if float(text) == 0 else text
+    return text[1:] if text[0] == "-" and float(text) == 0 else text
 
 
 def at_least(numerator: int, denominator: int, threshold: Fraction) -> bool:
@@ -45,6 +45,6 @@ def slope(values: Sequence[int] | Sequence[float]) -> float:
     the order of summation nor the version of Python shows.
     """
     n = len(values)
-    weighted = [(2 * x - (n - 1)) * value for x, value in enumerate(values)]
-    total = sum(weighted) if all(isinstance(value, int) for value in weighted) else fsum(weighted)
+    weighted = [weight * value for weight, value in zip(range(1 - n, n, 2), values, strict=True)]
+    total = fsum(weighted) if float in set(map(type, weighted)) else sum(weighted)
     return 6 * total / (n * (n * n - 1))

@@ -196,7 +196,8 @@ def _delta_slopes(bars: Sequence[Bar]) -> tuple[float, float] | None:
     """Slope of the running sum of the last bars' deltas, and its change from the bar before; each rounded once."""
     if len(bars) <= DELTA_SLOPE:
         return None
-    now, before = (tuple(accumulate(bar.delta for bar in part[-DELTA_SLOPE:])) for part in (bars, bars[:-1]))
+    deltas = [bar.delta for bar in bars[-DELTA_SLOPE - 1 :]]
+    now, before = tuple(accumulate(deltas[1:])), tuple(accumulate(deltas[:-1]))
     return slope(now), slope(tuple(new - old for new, old in zip(now, before, strict=True)))
 
 

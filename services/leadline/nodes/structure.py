@@ -28,15 +28,16 @@ def structure(bars: Sequence[Bar]) -> Structure | None:
     """The structure at the last of `bars` (oldest first); None with fewer than ten."""
     if len(bars) < BARS_NEEDED:
         return None
-    recent = bars[-SPAN:]
-    before = bars[-BARS_NEEDED:-SPAN]
-    high, high_before = max(bar.high for bar in recent), max(bar.high for bar in before)
-    low, low_before = min(bar.low for bar in recent), min(bar.low for bar in before)
-    pairs = zip(bars[-SPAN - 1 : -1], recent, strict=True)
+    seen = bars[-BARS_NEEDED:]
+    highs, lows = [bar.high for bar in seen], [bar.low for bar in seen]
+    high, high_before = max(highs[SPAN:]), max(highs[:SPAN])
+    low, low_before = min(lows[SPAN:]), min(lows[:SPAN])
+    # Each close of the last bars with the low and the high of the bar before it.
+    closes = zip(seen[SPAN:], lows[SPAN - 1 :], highs[SPAN - 1 :], strict=False)
     return Structure(
         higher_high=high > high_before,
         higher_low=low > low_before,
         lower_high=high < high_before,
         lower_low=low < low_before,
-        range_bound_bars=sum(earlier.low <= bar.close <= earlier.high for earlier, bar in pairs),
+        range_bound_bars=sum(below <= bar.close <= above for bar, below, above in closes),
     )

@@ -92,14 +92,14 @@ def lines_from(rows_by_kind: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[
 def line_of(kind: str, row: Mapping[str, Any], owners: Owners) -> Line:
     """The canonical line of a row, to be sorted among others.
 
-    A row has the fields of its kind, and besides: `account` and `strategy`, empty where nobody owns it, `at` the
-    instant, `sort` the bar's key or None, `leg`, and a fill its `k`.
+    A row has the fields of its kind, documents as values or as the text of their JSON, and besides: `account` and
+    `strategy`, empty where nobody owns it, `at` the instant, `sort` the bar's key or None, `leg`, and a fill its `k`.
     """
     account, strategy = owners.place(row["account"], row["strategy"])
     line = {name: _plain(name, row[name]) for name in FIELDS[kind]}
     if kind == "decision":
         line |= _asked(line.pop("proposal"))
-    text = orjson.dumps({**line, "kind": kind, "account": account, "strategy": strategy}, option=_CANONICAL)
+    text = orjson.dumps({**line, "kind": kind, "account": account, "strategy": strategy}, str, _CANONICAL)
     bar = numbered(row["sort"]) if row["sort"] else ("", -1)
     number = row["k"] if kind == "fill" else 0
     return (row["at"], KINDS.index(kind), account, strategy, *bar, row["leg"], number), text, kind

@@ -1,16 +1,14 @@
 """The rows of which a digest is made, out of values, as a database gives them back."""
 
-from dataclasses import asdict
+from dataclasses import asdict, fields, is_dataclass
 from decimal import Decimal
 from typing import Any, Final, TypeAlias
-
-import orjson
 
 from leadline.execution.core.records import BookedFill
 from leadline.model.bars import Bar
 from leadline.model.ids import AccountId, StrategyId
 from leadline.model.orders import Order
-from leadline.model.proposals import Decision
+from leadline.model.proposals import Decision, Proposal
 from leadline.model.signals import BarSignals
 from leadline.recorder.rows import signal_document
 from leadline.views.digest import FIELDS
@@ -18,6 +16,7 @@ from leadline.views.digest import FIELDS
 Row: TypeAlias = dict[str, Any]
 
 _BAR_FIELDS: Final = tuple(name for name in FIELDS["bar"] if name not in {"bar_key", "trades", "rows"})
+_PROPOSAL: Final = tuple(each.name for each in fields(Proposal))
 _NOBODY: Final = {"account": AccountId(""), "strategy": StrategyId(""), "leg": ""}
 
 
@@ -57,9 +56,9 @@ def signal_row(account: AccountId, strategy: StrategyId, said: BarSignals) -> Ro
         "confidence": None if regime is None else regime.confidence,
         "multiplier": None if regime is None else regime.multiplier,
         "reason": None if regime is None else regime.reason,
-        "scores": None if regime is None else _stored(regime.scores),
-        "inputs": None if regime is None else _stored(regime.inputs),
-        "signals": [_stored(signal_document(signal)) for signal in said.signals],
+        "scores": None if regime is None else regime.scores,
+        "inputs": None if regime is None else regime.inputs,
+        "signals": [signal_document(signal) for signal in said.signals],
     }
 
 
@@ -82,11 +81,11 @@ def decision_row(account: AccountId, decision: Decision) -> Row:
         "type": decision.type.value,
         "price": decision.price,
         "valid_until_ns": decision.valid_until_ns,
-        "bracket": None if decision.bracket is None else _stored(asdict(decision.bracket)),
+        "bracket": None if decision.bracket is None else asdict(decision.bracket),
         "patterns": list(decision.patterns),
         "regime": decision.regime,
-        "arithmetic": _stored([list(term) for term in decision.arithmetic]),
-        "proposal": _stored(asdict(decision.proposal)),
+        "arithmetic": decision.arithmetic,
+        "proposal": {name: _plain(getattr(decision.proposal, name)) for name in _PROPOSAL},
     }
 
 
@@ -132,6 +131,6 @@ def fill_row(account: AccountId, booked: BookedFill, order: Order, bar_key: str 
     }
 
 
-def _stored(value: Any) -> Any:
-    """A document as a database gives it back: JSON knows neither decimals nor tuples."""
-    return orjson.loads(orjson.dumps(value, default=str))
+def _plain(value: Any) -> Any:
+    """A part of a proposal, as a document has it."""
+    return asdict(value) if is_dataclass(value) and not isinstance(value, type) else value

@@ -5,13 +5,13 @@ known better: the bar's identity follows from the strategy's settings, its sessi
 which it may be acted on from both. Everything here raises `RefusedMessage`, and nothing else.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from functools import lru_cache
 from numbers import Integral
-from typing import Final
+from typing import Any, Final
 
 from leadline.model.bars import CLOSE_GRACE_NS, Bar, BarKey
 from leadline.model.checks.proposals import LARGEST_PRICE, check_proposals
@@ -211,16 +211,33 @@ def _check_regime(reading: RegimeReading) -> None:
 
 def _check_signal(signal: Signal) -> None:
     _fraction("strength", signal.strength)
-    _require(abs(signal.price) <= LARGEST_PRICE, "price", f"price {signal.price}")
+    if abs(signal.price) > LARGEST_PRICE:
+        raise RefusedMessage("price", f"price {signal.price}")
+    texts: list[object] = [signal.rejection, *signal.evidence]
+    numbers: list[object] = []
+    for value in signal.evidence.values():
+        if type(value) is int:
+            numbers.append(value)
+        elif type(value) is list:
+            numbers += value
+        else:
+            texts.append(value)
+    within = len(signal.evidence) <= MOST_EVIDENCE and len(numbers) <= MOST_EVIDENCE_ITEMS
+    if not (within and _are_usual_texts(texts) and _are_usual_integers(numbers)):
+        _check_evidence(signal)
+
+
+def _check_evidence(signal: Signal) -> None:
+    """Look at what a signal holds one by one, where all of it together is not as usual."""
     _text("rejection", signal.rejection)
     _require(len(signal.evidence) <= MOST_EVIDENCE, "too_much", f"{len(signal.evidence)} entries of evidence")
-    _texts("evidence", tuple(signal.evidence))
     items = 0
     for name, value in signal.evidence.items():
+        _text("evidence", name)
         if isinstance(value, list):
             items += len(value)
             _require(items <= MOST_EVIDENCE_ITEMS, "too_much", f"{items} numbers of evidence")
-            _require(_are_integers(value), "evidence", f"{name} holds what is no integer")
+            _require(all(map(_is_integer, value)), "evidence", f"{name} holds what is no integer")
         elif isinstance(value, str):
             _text("evidence", value)
         else:
@@ -231,10 +248,10 @@ def _is_integer(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and abs(value) <= END_OF_TIME_NS
 
 
-def _are_integers(values: list[int]) -> bool:
-    if set(map(type, values)) == {int}:
-        return max(values) <= END_OF_TIME_NS and min(values) >= -END_OF_TIME_NS
-    return all(map(_is_integer, values))
+def _are_usual_integers(values: Sequence[Any]) -> bool:
+    if not values:
+        return True
+    return set(map(type, values)) == {int} and min(values) >= -END_OF_TIME_NS and max(values) <= END_OF_TIME_NS
 
 
 def _fraction(name: str, value: object) -> None:
@@ -251,14 +268,19 @@ def _number(name: str, value: object, most: int) -> None:
         raise RefusedMessage("number", f"{name} is not from 0 to {most} with at most {MOST_PLACES} places")
 
 
-def _texts(name: str, values: tuple[str, ...]) -> None:
-    """Check many texts at once, and one by one where anything is unusual."""
-    if values and set(map(type, values)) == {str} and max(map(len, values)) <= LONGEST_TEXT:
-        whole = "".join(values)
-        if whole.isascii() and "\x00" not in whole:
-            return
-    for each in values:
-        _text(name, each)
+def _texts(name: str, values: Sequence[str]) -> None:
+    if not _are_usual_texts(values):
+        for each in values:
+            _text(name, each)
+
+
+def _are_usual_texts(values: Sequence[Any]) -> bool:
+    if not values:
+        return True
+    if set(map(type, values)) != {str} or max(map(len, values)) > LONGEST_TEXT:
+        return False
+    whole = "".join(values)
+    return whole.isascii() and "\x00" not in whole
 
 
 def _text(name: str, value: object) -> None:
