@@ -9,7 +9,13 @@ from leadline.backtest.catalog_prints import CatalogPrints
 from leadline.backtest.run import run_backtest
 from leadline.catalog.catalog import Catalog
 from leadline.model.errors import InvalidInput
+from leadline.model.ids import ContractId
+from leadline.model.manifest.specs import TradingAccount, parse_manifest
+from leadline.model.ticks import TickColumns
 from tests.backtest.test_run import BEFORE_THE_ROLL, SESSIONS, account, simulated, strategy
+from tests.catalog.builders import columns
+
+MES = ContractId("MESM2025")
 
 
 @pytest.fixture
@@ -27,6 +33,30 @@ def test_a_catalog_has_the_digest_of_its_prints(kept: CatalogPrints):
     assert run_backtest([account()], [strategy()], kept, BEFORE_THE_ROLL, last).digest == (
         run_backtest([account()], [strategy()], simulated(BEFORE_THE_ROLL, SESSIONS, 3), BEFORE_THE_ROLL, last).digest
     )
+
+
+def test_orders_are_filled_on_the_prints_of_what_the_tier_executes(kept: CatalogPrints, tmp_path: Path):
+    catalog, days = Catalog(tmp_path), Catalog(tmp_path).dates(MES)
+    head = {"apiVersion": "leadline.dev/v1alpha1", "kind": "TradingAccount", "metadata": {"name": "paper"}}
+    rich = parse_manifest({**head, "spec": {"startingBalance": "20000", "overnightGapTicks": {"ES": 200, "MES": 200}}})
+    assert isinstance(rich, TradingAccount)
+    fixed = {"mode": "Fixed", "size": 1, "respectDayBudget": False}
+    last = date(2025, 6, 13)
+
+    def filled() -> set[tuple[str, str]]:
+        prints = CatalogPrints(tmp_path, ("MES",), BEFORE_THE_ROLL, ("ES",))
+        outcome = run_backtest([rich], [strategy(sizing=fixed)], prints, BEFORE_THE_ROLL, last)
+        (run,) = outcome.accounts.values()
+        return {(each.order.contract, each.order.tape_contract) for each in run.records.orders.values()}
+
+    assert filled() == {("ESM2025", "MESM2025")}
+    es = ContractId("ESM2025")
+    for day in days:
+        time_ns, price, size, aggressor = columns(catalog.read(MES, day))
+        catalog.write(es, day, TickColumns(time_ns, price, size + 1, aggressor))
+    assert filled() == {("ESM2025", "ESM2025")}
+    catalog.remove(es, last)
+    assert filled() == {("ESM2025", "MESM2025")}
 
 
 def test_a_damaged_day_is_an_error_and_never_a_shorter_day(kept: CatalogPrints, tmp_path: Path):

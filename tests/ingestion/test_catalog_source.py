@@ -51,9 +51,9 @@ def kept(folder: Path, *files: tuple[Path, str]) -> Catalog:
     return catalog
 
 
-def opened(source: dict[str, Any], trade_from: int = 10, instruments: tuple[str, ...] = ("MES",)) -> Feed:
-    told = {"feed": source, "instruments": instruments, "trade_from": date(2025, 6, trade_from), "history": 1}
-    return open_feed(IngestionParams.model_validate(told))
+def opened(source: dict[str, Any], trade_from: int = 10, **more: Any) -> Feed:
+    told = {"feed": source, "instruments": ("MES",), "trade_from": date(2025, 6, trade_from), "history": 1}
+    return open_feed(IngestionParams.model_validate({**told, **more}))
 
 
 def of_catalog(catalog: Catalog, sessions: int = 1, **other: Any) -> Feed:
@@ -98,6 +98,32 @@ def week(tmp_path_factory: pytest.TempPathFactory) -> Catalog:
 @pytest.mark.parametrize(("sessions", "last"), [(1, 10), (2, 11), (3, 12)])
 def test_so_many_sessions_are_played_as_are_asked_for(week: Catalog, sessions: int, last: int):
     assert of_catalog(week, sessions).plan.sessions == {MES: june(*range(9, last + 1))}
+
+
+def test_what_an_account_executes_is_carried_when_it_has_each_traded_day(week: Catalog, tmp_path: Path):
+    both = Catalog(tmp_path)
+    for contract in week.contracts():
+        for day in week.dates(contract):
+            both.write(contract, day, week.read(contract, day))
+    for name, days in (("ESM2025", june(10, 11, 13)), ("ESU2025", june(16, 17)), ("NQM2025", june(10, 11))):
+        for day in days:
+            both.write(ContractId(name), day, part_of(ContractId(name), day))
+    alone = of_catalog(both, 2)
+    assert of_catalog(both, 2, beside=("ES",)).plan.sessions == dict(alone.plan.sessions) | {
+        ContractId("ESM2025"): june(10, 11)
+    }
+    # It lacks the 12th, on which the other is traded.
+    assert of_catalog(both, 3, beside=("ES",)).plan == of_catalog(both, 3).plan
+    rolled = of_catalog(both, 3, trade_from=13, beside=("ES",)).plan
+    assert rolled.sessions == {
+        "ESM2025": june(13),
+        "ESU2025": june(16, 17),
+        "MESM2025": june(12, 13),
+        "MESU2025": june(13, 16, 17),
+    }
+    dated = of_catalog(both, 2, instruments=("MESM2025",), beside=("ESM2025",)).plan
+    assert dated.sessions == {"ESM2025": june(10, 11), "MESM2025": june(9, 10, 11)}
+    assert of_catalog(both, 2, beside=("ES",)).content != alone.content
 
 
 def test_a_root_is_each_month_on_its_days(week: Catalog):

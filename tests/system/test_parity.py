@@ -2,18 +2,23 @@
 
 import asyncio
 from collections import Counter
+from datetime import date
 from pathlib import Path
 
 import orjson
 import pytest
 
 from leadline.backtest.run import Outcome, run_backtest
+from leadline.catalog.catalog import Catalog
 from leadline.cli.backtest_inputs import backtest_inputs
 from leadline.cli.main import run
 from leadline.cli.options import PlanOptions
 from leadline.execution.venues.paper.venue import PaperVenue
-from leadline.model.ids import LegKind
+from leadline.ingestion.simulator import simulate_day
+from leadline.model.ids import ContractId, LegKind
 from leadline.model.orders import OrderType
+from leadline.model.ticks import TickColumns
+from tests.catalog.builders import columns
 from tests.system.conftest import FEED
 from tests.system.stack_run import MES, Ended, run_stack
 
@@ -52,6 +57,35 @@ def test_sessions_through_a_roll_and_an_early_close_come_to_the_same_digest(tmp_
     met_its_day_loss(ended)
     # What the report has no room for. The digest has every fill, so that the platform made the same ones.
     assert {LegKind.ENTRY, LegKind.TARGET} <= limits_in_parts(found)
+
+
+@pytest.mark.parity
+def test_days_of_a_catalog_come_to_the_same_digest_on_the_prints_of_what_is_executed(tmp_path: Path):
+    catalog, days = Catalog(tmp_path / "catalog"), [date(2025, 6, day) for day in (11, 12, 13, 16, 17)]
+    for month, own in (("M2025", days[:4]), ("U2025", days[2:])):
+        for day in own:
+            ticks = simulate_day(ContractId(f"MES{month}"), day, 5)
+            catalog.write(ContractId(f"MES{month}"), day, ticks)
+            time_ns, price, size, aggressor = columns(ticks)
+            catalog.write(ContractId(f"ES{month}"), day, TickColumns(time_ns, price, size + 1, aggressor))
+    manifest = tmp_path / "tiers.yaml"
+    found_in = MANIFESTS.read_text().split("\n---\n")
+    by_time, paper = (
+        next(each for each in found_in if f"{{name: {name}}}\nspec" in each) for name in ("by-time", "paper")
+    )
+    manifest.write_text(f"{by_time}\n---\n{paper}".replace("3450", "3600"))
+
+    feed = ("--feed", "catalog", "--catalog", str(catalog.root), "--sessions", "3", "--trade-from", FIRST)
+    ended = asyncio.run(run_stack(manifest, tmp_path / "data", *feed))
+    planned = PlanOptions([manifest], ["catalog"], trade_from=FIRST, catalog=catalog.root)
+    inputs = backtest_inputs(planned, "2025-06-17")
+    found = run_backtest(inputs.plan.accounts, inputs.plan.strategies, inputs.prints, inputs.first, inputs.last)
+
+    assert found.digest == ended.digest
+    (account,) = found.accounts.values()
+    tapes = {(each.order.contract, each.order.tape_contract) for each in account.records.orders.values()}
+    assert all(contract == tape for contract, tape in tapes)
+    assert {contract[:2] for contract, _ in tapes} == {"ES", "ME"}
 
 
 def met_its_day_loss(ended: Ended) -> None:

@@ -14,12 +14,14 @@ from leadline.model.ticks import TickColumns
 class CatalogPrints:
     """Days of a catalog, each read when its turn comes: no day is held before, and none is judged again.
 
-    instruments: of a root all months that the catalog has, else the contract that is meant on the day `as_of`. Raises
-    Unknown for a contract that the catalog has not, InvalidInput for a file whose head is damaged, OSError.
+    instruments: of a root all months that the catalog has, else the contract that is meant on the day `as_of`.
+    executed: what may be filled in their place, where the catalog has it. Raises Unknown for a contract that the
+    catalog has not, InvalidInput for a file whose head is damaged, OSError.
     """
 
-    def __init__(self, root: Path, instruments: Sequence[str], as_of: date) -> None:
-        self.contracts = tuple(map(ContractId, CatalogSource(root, instruments, as_of).contracts))
+    def __init__(self, root: Path, instruments: Sequence[str], as_of: date, executed: Sequence[str] = ()) -> None:
+        source = CatalogSource(root, instruments, as_of, executed)
+        self.contracts, self.beside = source.contracts, source.beside
         self._catalog = Catalog(root)
         entries = {contract: self._catalog.days(contract) for contract in self.contracts}
         self._days = {

@@ -7,7 +7,7 @@ from datetime import date
 from leadline.analysis.months import month_ends
 from leadline.backtest.prints import DayOfPrints, Prints
 from leadline.backtest.work import ContractDay, history_start
-from leadline.ingestion.months import contract_days, market_of, refuse_expired, require_months
+from leadline.ingestion.months import contract_days, market_of, refuse_expired, require_months, with_beside
 from leadline.ingestion.runs import TapePlan, plan_tape
 from leadline.model.errors import InvalidInput
 from leadline.model.ids import ContractId, StrategyId
@@ -89,14 +89,17 @@ def backtest_days(
     symbols = sorted({strategy.spec.instrument for strategy in strategies})
     history = max(strategy.spec.longest_history for strategy in strategies)
     at_hand = _at_hand(prints, last)
-    feed = [contract_days(name, symbols, tuple(days)) for name, days in at_hand.items()]
+    read = {name: days for name, days in at_hand.items() if name not in prints.beside}
+    feed = [contract_days(name, symbols, tuple(days)) for name, days in read.items()]
     plan = plan_tape(feed, first, history, 1)
     refuse_expired(plan.sessions)
     require_months(feed, plan, symbols)
+    beside = {name: tuple(days) for name, days in at_hand.items() if name not in read}
+    plan = with_beside(plan, feed, beside, history)
     tapes = {
         contract: _tape(prints, contract, [days[day] for day in plan.sessions[contract]])
         for contract, days in at_hand.items()
-        if plan.sessions[contract]
+        if plan.sessions.get(contract)
     }
     months = {
         strategy.full_name: front_months(strategy.spec.instrument, tapes, plan.trade_from)

@@ -30,10 +30,12 @@ class DayOfPrints:
 class Prints(Protocol):
     """Accepted prints, a trading day at a time. A worker gets a copy, so that it is pickled.
 
-    contracts: those that it has, in order.
+    contracts: those that it has, in order. beside: those of them that no strategy reads and that are there to be filled
+    on; a backtest leaves out what lacks a day.
     """
 
     contracts: tuple[ContractId, ...]
+    beside: frozenset[ContractId]
 
     def days(self, contract: ContractId) -> Sequence[DayOfPrints]:
         """The trading days at hand, in order."""
@@ -68,6 +70,7 @@ class PrintsInMemory:
             raise InvalidInput("market", "nothing", "prints of a contract")
         self._ends_ns = dict(ends_ns or {})
         self.contracts = tuple(map(ContractId, self._days))
+        self.beside: frozenset[ContractId] = frozenset()
 
     def days(self, contract: ContractId) -> Sequence[DayOfPrints]:
         """See `Prints`."""

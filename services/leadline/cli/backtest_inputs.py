@@ -60,7 +60,8 @@ def backtest_inputs(planned: PlanOptions, to: str | None) -> BacktestInputs:
         plan, files = plan_of(planned)
         params = feed_params(plan, files)
         assert params.feed.catalog is not None
-        kept = CatalogPrints(params.feed.catalog, params.instruments, params.trade_from or DEFAULT_TRADE_FROM)
+        as_of = params.trade_from or DEFAULT_TRADE_FROM
+        kept = CatalogPrints(params.feed.catalog, params.instruments, as_of, params.beside)
         return _in_order(BacktestInputs(plan, params.feed, kept, params.trade_from, last))
     checked = checked_plan(planned)
     params = feed_params(checked.plan, checked.files)

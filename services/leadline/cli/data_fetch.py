@@ -19,7 +19,7 @@ from leadline.cli.data_spend import dollars
 from leadline.cli.manifests import day_of
 from leadline.cli.options import Output
 from leadline.cli.output import print_json, print_table
-from leadline.execution.core.contracts import execution_contract, execution_roots
+from leadline.execution.core.contracts import execution_symbols
 from leadline.ingestion.databento.client import Databento
 from leadline.ingestion.databento.days import DATASET, Closed, DayRequest, days_wanted
 from leadline.ingestion.databento.store import Purchases
@@ -28,7 +28,6 @@ from leadline.ingestion.dbn_prints import DatabentoPrints
 from leadline.model.counted import counted
 from leadline.model.errors import InvalidInput, LeadlineError, error_text, reason_of
 from leadline.model.manifest.specs import TradingAccount, TradingStrategy, load_manifests
-from leadline.model.market.contracts import instrument_of, resolve_contract, rolls_by_rule
 from leadline.plan.plan import plan
 from leadline.plan.platform import PlatformSettings
 from leadline.report.clock import day_and_time
@@ -178,12 +177,8 @@ def _symbols(options: FetchOptions) -> tuple[tuple[str, ...], int]:
     accounts = {account.full_name: account for account in planned.accounts}
     found: dict[str, None] = {}
     for strategy in planned.strategies:
-        symbol = strategy.spec.instrument
-        signal = resolve_contract(symbol, day_of(options.first, "from_day"))
-        roots = execution_roots(accounts[strategy.account_name], signal)
-        others = [root for root in roots if root != instrument_of(signal).root]
-        by_rule = rolls_by_rule(symbol)
-        found |= dict.fromkeys([symbol, *(root if by_rule else execution_contract(signal, root) for root in others)])
+        found[strategy.spec.instrument] = None
+        found |= dict.fromkeys(execution_symbols(strategy, accounts[strategy.account_name]))
     history = max(each.history for strategy in planned.strategies for each in strategy.spec.all_series)
     return tuple(found), history
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from leadline.catalog.catalog import Catalog
 from leadline.catalog.entry import DayEntry
+from leadline.ingestion.months import stands_for
 from leadline.ingestion.raw import RawColumns, nano, to_nano
 from leadline.ingestion.sources import Accepted, Day
 from leadline.ingestion.tally import Counts, require_share
@@ -24,13 +25,14 @@ from leadline.model.ticks import TickColumns
 class CatalogSource:
     """Days of a catalog. Their prints were accepted when they came in: they are not judged again.
 
-    instruments: of a root all months that the catalog has, else the contract that is meant on a day. Raises Unknown for
-    a contract that the catalog has not, InvalidInput for a catalog without any and for a file that is damaged, OSError.
+    instruments: of a root all months that the catalog has, else the contract that is meant on a day. executed: what may
+    be filled in their place; `beside` are its contracts that the catalog has. Raises Unknown for a contract that the
+    catalog has not, InvalidInput for a catalog without any and for a file that is damaged, OSError.
     """
 
     kind: Literal["sim", "file", "catalog"] = "catalog"
 
-    def __init__(self, root: Path, instruments: Sequence[str], as_of: date) -> None:
+    def __init__(self, root: Path, instruments: Sequence[str], as_of: date, executed: Sequence[str] = ()) -> None:
         self._catalog = Catalog(root)
         known = self._catalog.contracts()
         if not known:
@@ -43,7 +45,14 @@ class CatalogSource:
             if not wanted or not set(wanted) <= set(known):
                 raise Unknown(f"contract of the catalog {root}", symbol, known)
             found.update(dict.fromkeys(wanted))
-        self.contracts = tuple(sorted(found))
+        self.beside = frozenset(
+            name
+            for name in known
+            if name not in found
+            and {name, instrument_of(name).root} & set(executed)
+            and any(stands_for(name, signal) for signal in found)
+        )
+        self.contracts = tuple(sorted({*found, *self.beside}))
         self._entries = {name: {each.day: each for each in self._catalog.days(name)} for name in self.contracts}
         self.content_id = self._content()
 
@@ -51,7 +60,8 @@ class CatalogSource:
         """The same with these days alone, each of which is read once, so that nothing is published of a damaged one."""
         chosen = object.__new__(CatalogSource)
         chosen._catalog = self._catalog
-        chosen.contracts = tuple(name for name in self.contracts if sessions[name])
+        chosen.beside = self.beside
+        chosen.contracts = tuple(name for name in self.contracts if sessions.get(name))
         chosen._entries = {name: {day: self._entries[name][day] for day in sessions[name]} for name in chosen.contracts}
         for name, days in chosen._entries.items():
             for day in days:

@@ -10,6 +10,7 @@ from leadline.ingestion.months import (
     market_of,
     refuse_expired,
     require_months,
+    with_beside,
     with_next_month,
 )
 from leadline.ingestion.params import IngestionParams
@@ -83,8 +84,10 @@ def _kept(params: IngestionParams) -> Feed:
 
     if params.feed.catalog is None:
         raise InvalidInput("feed.catalog", None, "the folder of the catalog")
-    whole = CatalogSource(params.feed.catalog, params.instruments, params.trade_from or DEFAULT_TRADE_FROM)
-    feed = [contract_days(name, params.instruments, whole.days(name)) for name in whole.contracts]
+    as_of = params.trade_from or DEFAULT_TRADE_FROM
+    whole = CatalogSource(params.feed.catalog, params.instruments, as_of, params.beside)
+    read = [name for name in whole.contracts if name not in whole.beside]
+    feed = [contract_days(name, params.instruments, whole.days(name)) for name in read]
     plan = plan_tape(feed, params.trade_from, params.history, params.feed.sessions)
     last = max(_last_day(each, plan.trade_from, params.feed.sessions) for each in feed)
     plan = replace(
@@ -94,6 +97,8 @@ def _kept(params: IngestionParams) -> Feed:
     )
     refuse_expired(plan.sessions)
     require_months(feed, plan, params.instruments)
+    beside = {name: [day for day in whole.days(name) if day <= last] for name in sorted(whole.beside)}
+    plan = with_beside(plan, feed, beside, params.history)
     for name, days in plan.sessions.items():
         whole.require_share(name, days, params.feed.max_kept_out_percent)
     source = whole.of(plan.sessions)

@@ -1,9 +1,10 @@
 """Which contracts of a root a feed carries, and on which days: the lead month of each traded day, and what it needs."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import date, timedelta
 
-from leadline.ingestion.runs import ContractDays, TapePlan
+from leadline.ingestion.runs import ContractDays, TapePlan, previous_days
 from leadline.model.errors import InvalidInput
 from leadline.model.ids import ContractId
 from leadline.model.market.calendars import Calendar, calendar
@@ -56,6 +57,34 @@ def contract_days(contract: ContractId, symbols: Iterable[str], at_hand: tuple[d
     expires = last_trading_day(contract) if at_hand is None else None
     ends = None if expires is None else expires - timedelta(days=1)
     return ContractDays(contract, market_of(contract), at_hand, (lead_begins(month), roll_date(month)), ends)
+
+
+def stands_for(contract: ContractId, signal: ContractId) -> bool:
+    """Whether a contract may be filled in place of another: of the same underlying and month."""
+    one, other = dated(contract), dated(signal)
+    if one is None or other is None or (one.year, one.month) != (other.year, other.month):
+        return False
+    return instrument_of(contract).underlying == instrument_of(signal).underlying
+
+
+def with_beside(
+    plan: TapePlan, signals: Sequence[ContractDays], at_hand: Mapping[ContractId, Sequence[date]], history: int
+) -> TapePlan:
+    """The plan with those contracts that have prints on each traded day of the one in whose place they may be filled.
+
+    at_hand: their days. One that lacks a day is left out: on that day an order in it would find no print, and the
+    prints of the contract that is read stand for it where it has none of its own. Raises Unknown as `plan_tape`.
+    """
+    found = dict(plan.sessions)
+    for contract, days in at_hand.items():
+        for signal in (each for each in signals if stands_for(contract, each.contract)):
+            read = plan.sessions.get(signal.contract, ())
+            traded = {day for day in read if day >= plan.trade_from and signal.covers(day)}
+            if traded and traded <= set(days):
+                starts = signal.starts(plan.trade_from)
+                first = min(previous_days(signal.market, starts, history), default=starts)
+                found[contract] = tuple(day for day in days if day >= first)
+    return replace(plan, sessions=dict(sorted(found.items())))
 
 
 def require_months(feed: Sequence[ContractDays], plan: TapePlan, symbols: Iterable[str]) -> None:

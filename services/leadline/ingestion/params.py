@@ -71,6 +71,7 @@ class IngestionParams(ServiceParams):
     feed carries the contracts of its traded days; a pushed one those of `trade_from`, and of a root the month after it;
     files must have what each traded day needs. trade_from: first trading day on which anything is decided; a pushed
     feed must name it.
+    beside: what accounts may execute in place of the instruments: of a catalog what it has whole.
     history: sessions before it. speed: seconds of the tape per second, or `max`. wait_for: prints flow when that many
     strategies have said what they need. allowed_lateness_ms: how late a print may be against the newest before it.
     batch_ticks: most prints in a message, by default as suits the speed. launch: names one start of the platform: a
@@ -81,6 +82,7 @@ class IngestionParams(ServiceParams):
 
     feed: FeedParams
     instruments: tuple[str, ...] = ()
+    beside: tuple[str, ...] = ()
     trade_from: date | None = None
     history: Annotated[int, Field(ge=0, le=60)] = 5
     speed: Speed = "max"

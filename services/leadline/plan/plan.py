@@ -13,6 +13,7 @@ from itertools import chain, combinations
 from typing import Any, Final
 
 from leadline.analysis.params import AnalysisParams
+from leadline.execution.core.contracts import execution_symbols
 from leadline.execution.params import ExecutionParams
 from leadline.ingestion.params import FeedParams, IngestionParams
 from leadline.ingestion.runs import traded_days
@@ -140,7 +141,7 @@ def plan(platform: PlatformSettings, accounts: Sequence[TradingAccount], strateg
     ordered_accounts = tuple(complete[name] for name in sorted(complete))
     ordered_strategies = tuple(sorted(strategies, key=lambda strategy: strategy.full_name))
     workloads = (
-        *_workloads("platform", {"ingestion": _ingestion_params(platform, ordered_strategies)}),
+        *_workloads("platform", {"ingestion": _ingestion_params(platform, complete, ordered_strategies)}),
         *(workload for account in ordered_accounts for workload in _account_workloads(account)),
         *(workload for strategy in ordered_strategies for workload in _strategy_workloads(strategy)),
     )
@@ -214,10 +215,15 @@ def _workloads(
         )
 
 
-def _ingestion_params(platform: PlatformSettings, strategies: Sequence[TradingStrategy]) -> IngestionParams:
-    """Its files are named by their names: where they lie is for the one who runs the plan to know."""
+def _ingestion_params(
+    platform: PlatformSettings, accounts: Mapping[AccountId, TradingAccount], strategies: Sequence[TradingStrategy]
+) -> IngestionParams:
+    """Its files are named by their names: where they lie is for the one who runs the plan to know.
+
+    Only a catalog may have prints of what accounts execute beside the instruments, and nobody say so.
+    """
     files = [{"path": file.name, "contract": file.contract} for file in platform.feed.files]
-    return IngestionParams(
+    params = IngestionParams(
         feed=FeedParams.model_validate({**platform.feed.model_dump(), "files": files}),
         instruments=_signal_symbols(strategies),
         trade_from=platform.trade_from,
@@ -225,6 +231,9 @@ def _ingestion_params(platform: PlatformSettings, strategies: Sequence[TradingSt
         speed=platform.speed,
         wait_for=len(strategies),
     )
+    executed = {each for one in strategies for each in execution_symbols(one, accounts[one.account_name])}
+    beside = tuple(sorted(executed.difference(params.instruments)))
+    return params.model_copy(update={"beside": beside} if beside and platform.feed.kind == "catalog" else {})
 
 
 def _signal_symbols(strategies: Sequence[TradingStrategy]) -> tuple[str, ...]:

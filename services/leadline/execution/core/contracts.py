@@ -59,6 +59,13 @@ def signal_instrument(strategy: TradingStrategy) -> Instrument:
     return next((found for found in instruments() if found.root == symbol), None) or instrument_of(symbol)
 
 
+def execution_symbols(strategy: TradingStrategy, account: TradingAccount) -> tuple[str, ...]:
+    """The instruments beside its own that may fill a strategy's orders, named as that is: roots for a root."""
+    own = signal_instrument(strategy).root
+    month = strategy.spec.instrument.removeprefix(own)
+    return tuple(f"{root}{month}" for root in execution_roots(account, own) if root != own)
+
+
 @lru_cache(maxsize=1024)
 def execution_contract(signal: ContractId, root: str) -> ContractId:
     """The contract of `root` that expires with the signal contract: ESM2025 for MESM2025 and ES."""
