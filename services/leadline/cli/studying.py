@@ -21,9 +21,11 @@ from leadline.model.manifest.sweep import Variant, load_sweep, shard_of, swept_f
 from leadline.model.manifest.sweep_spec import Sweep
 from leadline.plan.plan import plan
 from leadline.report.parts import Document, print_document, write_document
+from leadline.report.scenarios import scenarios_page
 from leadline.report.sweeps import default_axes, require_axes, sweep_document
-from leadline.study.documents import sweep_result
+from leadline.study.documents import scenarios_document, sweep_result
 from leadline.study.rows import require_figure
+from leadline.study.run_scenarios import run_scenarios
 from leadline.study.sweep import Source, SweepResult, run_sweep
 
 MOST_SHOWN: Final = 20
@@ -73,6 +75,26 @@ def run_sweep_command(planned: PlanOptions, options: StudyOptions, swept: SweepO
         tell,
     )
     _show(result, figure, axes or default_axes(result.rows), options, swept.tables)
+
+
+def run_scenarios_command(planned: PlanOptions, options: StudyOptions) -> None:
+    """Run the scenarios and print them. Raises before anything begins as `backtest_inputs` and `baseline`."""
+    check_places(options)
+    inputs = backtest_inputs(planned, options.last)
+    plan = inputs.plan
+    result = run_scenarios(
+        plan.accounts,
+        plan.strategies,
+        inputs.prints,
+        inputs.first,
+        inputs.last,
+        workers_of(options, inputs),
+        tell,
+    )
+    page = scenarios_page(result)
+    show(page, page, options)
+    if options.output is Output.JSON:
+        print_json(scenarios_document(result))
 
 
 def sweep_of(file: Path | None, fields: Sequence[str]) -> Sweep:

@@ -102,7 +102,10 @@ def print_document(document: Document, console: Console) -> None:
     for part in document.parts:
         match part:
             case Section():
-                console.print(_section(part))
+                if part.rows:
+                    console.print(_section(part))
+                else:
+                    console.print(plain_text(part.title))
                 if part.note:
                     console.print(plain_text(part.note, "dim"))
             case HeatMap():

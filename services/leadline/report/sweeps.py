@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Final
 
+from leadline.backtest.results import Figures
 from leadline.model.counted import counted
 from leadline.model.errors import InvalidInput
 from leadline.model.ids import AccountId
@@ -51,18 +52,18 @@ def sweep_document(result: SweepResult, figure: str, axes: Sequence[str], most: 
     return Document("Sweep", tuple(intro), tuple(warnings), tuple(parts))
 
 
-def best_of_many(account: AccountId, found: Deflated) -> str:
+def best_of_many(name: str, found: Deflated) -> str:
     """The warning about the best of many: the deflated Sharpe ratio, or why there is none."""
     trials = counted(found.trials, "trial")
     if found.probability is None:
         return (
-            f"{account}: the first of {trials} was chosen after the fact, and its figures are too good to be expected "
+            f"{name}: the first of {trials} was chosen after the fact, and its figures are too good to be expected "
             f"again. No deflated Sharpe ratio: {found.warning}."
         )
     share, days = f"{100 * found.probability:.1f} %", counted(found.days, "day")
     few = " So few days say little." if found.days < FEW_DAYS else ""
     return (
-        f"{account}: deflated Sharpe ratio of the first of {trials}: {share}. The best of as many without any skill is "
+        f"{name}: deflated Sharpe ratio of the first of {trials}: {share}. The best of as many without any skill is "
         f"expected to have a Sharpe ratio of {found.expected_best:.2f} over {days}.{few}"
     )
 
@@ -117,21 +118,26 @@ def _variants(account: AccountId, ranked: Sequence[tuple[VariantRow, AccountRow]
                 str(row.number),
                 *(shown_value(values[field]) if field in values else "as given" for field in fields),
                 *extra,
-                *_figures(found, decimals),
+                *figure_cells(found.figures, decimals),
             )
         )
-    heads = ("variant", *(names[field] for field in fields), *(() if figure in _SHOWN else (words(figure),)), *_HEADS)
+    heads = (
+        "variant",
+        *(names[field] for field in fields),
+        *(() if figure in _SHOWN else (words(figure),)),
+        *FIGURE_HEADS,
+    )
     left = len(ranked) - len(rows)
     note = f"{counted(left, 'more variant')} in the tables and the JSON document." if left else ""
     return Section(f"Variants of {account}", heads, tuple(rows), 1 + len(fields), note)
 
 
 _SHOWN: Final = frozenset({"net", "trade_count", "win_rate", "profit_factor", "max_drawdown", "sharpe", "sortino"})
-_HEADS: Final = ("trades", "win rate", "net", "profit factor", "drawdown", "Sharpe", "Sortino")
+FIGURE_HEADS: Final = ("trades", "win rate", "net", "profit factor", "drawdown", "Sharpe", "Sortino")
 
 
-def _figures(found: AccountRow, decimals: int) -> tuple[Cell, ...]:
-    figures = found.figures
+def figure_cells(figures: Figures, decimals: int) -> tuple[Cell, ...]:
+    """The cells of a row below `FIGURE_HEADS`; money has so many decimals."""
     return (
         f"{figures.trade_count:,}",
         percent(figures.win_rate),

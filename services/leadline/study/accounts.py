@@ -1,19 +1,18 @@
 """The accounts of variants: several side by side through the days of their wave, whose prints are read once for all."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from leadline.backtest.account import AccountRun, Halted
-from leadline.backtest.engine import go_on, opened
+from leadline.backtest.account import Halted
+from leadline.backtest.engine import Accounts, go_on, opened
 from leadline.backtest.gathered import Gathered
 from leadline.backtest.market import ticks_of
 from leadline.backtest.prints import Prints
 from leadline.backtest.results import BacktestResult, result_of
 from leadline.backtest.run import DigestOfDays, Outcome
-from leadline.model.ids import AccountId
 from leadline.model.manifest.sweep import Variant
 from leadline.study.market import KeptMarket, Speakers
 
@@ -22,12 +21,15 @@ from leadline.study.market import KeptMarket, Speakers
 class VariantResult:
     """A variant with what `leadline backtest` of its manifests comes to, without the bars that made its trades.
 
-    Where an account was halted there is no result, and `halted` says why.
+    Where an account was halted there is no result, and `halted` says why. `accounts` are as they were at the end, and
+    `gathered` is what was seen on the way: both stay in the process that has them.
     """
 
     variant: Variant
     result: BacktestResult | None
-    halted: str = ""
+    halted: str
+    accounts: Accounts
+    gathered: Gathered
 
 
 def run_variants(variants: Sequence[Variant], market: KeptMarket, prints: Prints) -> list[VariantResult]:
@@ -45,7 +47,7 @@ class _Running:
 
     variant: Variant
     speakers: Speakers
-    accounts: Mapping[AccountId, AccountRun]
+    accounts: Accounts
     gathered: Gathered
     digest: DigestOfDays
     halted: str = ""
@@ -53,11 +55,11 @@ class _Running:
     def finished(self, market: KeptMarket) -> VariantResult:
         """Its result, after the last day."""
         if self.halted:
-            return VariantResult(self.variant, None, self.halted)
+            return VariantResult(self.variant, None, self.halted, self.accounts, self.gathered)
         outcome = Outcome(market.days, self.accounts, self.digest.finish(self.accounts))
         found = result_of(outcome, self.gathered)
         accounts = tuple(replace(each, causes=()) for each in found.accounts)
-        return VariantResult(self.variant, replace(found, accounts=accounts))
+        return VariantResult(self.variant, replace(found, accounts=accounts), "", self.accounts, self.gathered)
 
 
 async def _run(variants: Sequence[Variant], market: KeptMarket, prints: Prints, folder: Path) -> list[VariantResult]:

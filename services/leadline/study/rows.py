@@ -10,7 +10,7 @@ from typing import Any, Final, get_type_hints
 import orjson
 
 from leadline.backtest.figures import daily_returns
-from leadline.backtest.results import DayLine, Figures
+from leadline.backtest.results import AccountResult, DayLine, Figures
 from leadline.model.errors import InvalidInput
 from leadline.model.ids import AccountId
 from leadline.study.accounts import VariantResult
@@ -35,7 +35,7 @@ class AccountRow:
     @property
     def returns(self) -> list[Decimal] | None:
         """Its daily returns; None where a day began without equity."""
-        return daily_returns(self.start_equity, [each.equity for each in self.days])
+        return returns_of(self)
 
     def figure(self, name: str) -> Decimal | None:
         """A figure by its name, one of `FIGURES`; None where it is not defined."""
@@ -65,6 +65,11 @@ class VariantRow:
             "halted": self.halted,
             "accounts": [_account_document(each) for each in self.accounts],
         }
+
+
+def returns_of(account: AccountRow | AccountResult) -> list[Decimal] | None:
+    """The daily returns of an account; None where a day began without equity."""
+    return daily_returns(account.start_equity, [each.equity for each in account.days])
 
 
 def row_of(found: VariantResult) -> VariantRow:

@@ -74,6 +74,30 @@ FigureOption = Annotated[
 ]
 
 
+def _planned(
+    manifests: list[Path],
+    feed: list[str] | None,
+    trade_from: str | None,
+    seed: int | None,
+    sessions: int | None,
+    catalog: Path | None,
+    max_kept_out: float,
+    instruments: list[Path] | None,
+) -> PlanOptions:
+    """The options that a study has in common with a backtest."""
+    return PlanOptions(
+        manifests,
+        feed or (),
+        trade_from,
+        seed,
+        sessions,
+        max_kept_out=max_kept_out,
+        instruments=instruments or (),
+        catalog=catalog,
+        pushed=False,
+    )
+
+
 @app.callback()
 def _study() -> None:
     """Many variants of manifests over the same days."""
@@ -145,16 +169,35 @@ def sweep(
     """
     from leadline.cli.studying import StudyOptions, SweepOptions, run_sweep_command
 
-    planned = PlanOptions(
-        manifests,
-        feed or (),
-        trade_from,
-        seed,
-        sessions,
-        max_kept_out=max_kept_out,
-        instruments=instruments or (),
-        catalog=catalog,
-        pushed=False,
-    )
+    planned = _planned(manifests, feed, trade_from, seed, sessions, catalog, max_kept_out, instruments)
     options = SweepOptions(sweep_file, fields or (), shard, by, heat_map, folder, tables)
     run_sweep_command(planned, StudyOptions(to, workers, report, output), options)
+
+
+@app.command(
+    short_help="Compare a strategy with itself, one thing changed at a time.",
+    epilog="Example: leadline study scenarios -f examples/mes-orderflow.yaml --sessions 5",
+)
+def scenarios(
+    manifests: ManifestOption,
+    feed: PastFeedOption = None,
+    trade_from: FirstOption = None,
+    to: LastOption = None,
+    seed: SeedOption = None,
+    sessions: SimulatedSessionsOption = None,
+    catalog: FeedCatalogOption = None,
+    max_kept_out: MaxKeptOutOption = 1.0,
+    instruments: InstrumentsOption = None,
+    workers: WorkersOption = None,
+    report: ReportOption = None,
+    output: OutputOption = Output.TEXT,
+) -> None:
+    """Take a strategy through 22 scenarios: other fills, limits, sizes, hours, days and capital.
+
+    Each is the baseline with one thing changed, and the table has the difference. The baseline is the strategy with one
+    contract, the bracket of its instrument's profile, 10,000 at the start, day loss 400, day target 500 and no tiers.
+    """
+    from leadline.cli.studying import StudyOptions, run_scenarios_command
+
+    planned = _planned(manifests, feed, trade_from, seed, sessions, catalog, max_kept_out, instruments)
+    run_scenarios_command(planned, StudyOptions(to, workers, report, output))

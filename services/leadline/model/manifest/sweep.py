@@ -6,7 +6,7 @@ kind, by name: `strategy/mes-orderflow.spec.bars`, `account/desk/paper.spec.star
 
 import re
 from base64 import b32decode
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from math import prod
@@ -77,6 +77,22 @@ def variants_of(
     if problems:
         raise InvalidManifest(first_of(problems, "sweep"))
     return tuple(found)
+
+
+def changed(
+    number: int,
+    values: Mapping[str, Any],
+    accounts: Sequence[TradingAccount],
+    strategies: Sequence[TradingStrategy],
+) -> Variant:
+    """One variant of manifests by hand, with these values in its fields. Raises as `variants_of`."""
+    fields = {name: field_path(name, accounts, strategies) for name in values}
+    written = [(name, written_as(value, fields[name])) for name, value in values.items()]
+    _refuse_overlaps([written], fields)
+    found = _Maker(accounts, strategies, fields).variant(number, written)
+    if isinstance(found, Variant):
+        return found
+    raise InvalidManifest(found)
 
 
 def load_sweep(raw: bytes, name: str) -> Sweep:
