@@ -34,12 +34,8 @@ KINDS: Final = {LegKind.STOP: "stop", LegKind.TARGET: "target"}
 def main() -> None:
     """Run the tape and write what came of it."""
     began = perf_counter()
-    with np.load(sys.argv[1]) as tape:
-        ticks = TickColumns(tape["time_ns"], tape["price"], tape["size"], tape["aggressor"])
-    prints = PrintsInMemory({CONTRACT: ticks})
-    manifests = load_manifests(MANIFESTS)
-    strategies = [each for each in manifests if isinstance(each, TradingStrategy)]
-    accounts = [each for each in manifests if isinstance(each, TradingAccount)]
+    prints = prints_of(Path(sys.argv[1]))
+    strategies, accounts = manifests()
     build = perf_counter() - began
     began, cpu = perf_counter(), process_time()
     gathered = Gathered(strategies)
@@ -56,6 +52,20 @@ def main() -> None:
         "fills": fills_of(outcome),
     }
     Path(sys.argv[2]).write_text(json.dumps(found))
+
+
+def prints_of(tape: Path) -> PrintsInMemory:
+    """The prints of a tape."""
+    with np.load(tape) as columns:
+        ticks = TickColumns(columns["time_ns"], columns["price"], columns["size"], columns["aggressor"])
+    return PrintsInMemory({CONTRACT: ticks})
+
+
+def manifests() -> tuple[list[TradingStrategy], list[TradingAccount]]:
+    """The strategy, and the account that trades it."""
+    found = load_manifests(MANIFESTS)
+    strategies = [each for each in found if isinstance(each, TradingStrategy)]
+    return strategies, [each for each in found if isinstance(each, TradingAccount)]
 
 
 def fills_of(outcome: Outcome) -> list[tuple[str, str, int, str, int]]:

@@ -159,7 +159,7 @@ def compare(theirs: Run, ours: Run) -> int:
     pairs = [
         (number, left, right)
         for number, (left, right) in enumerate(zip_longest(theirs.fills, ours.fills), start=1)
-        if left is None or right is None or _compared(left) != _compared(right)
+        if left is None or right is None or compared(left) != compared(right)
     ]
     if not pairs and float(theirs.net) == float(ours.net):
         print(f"{len(ours.fills)} fills are the same, price by price, and so is the result to the cent.")
@@ -173,7 +173,8 @@ def compare(theirs: Run, ours: Run) -> int:
     return 1
 
 
-def _compared(fill: Fill) -> tuple[object, ...]:
+def compared(fill: Fill) -> tuple[object, ...]:
+    """The parts of a fill that are compared."""
     kind, side, quantity, price, time_ns = fill
     return (kind, side, quantity, price, None if kind == "market" else time_ns)
 
