@@ -3,6 +3,7 @@
 import base64
 import json
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -190,6 +191,19 @@ def test_a_replayed_file_is_the_plans_file_at_its_place():
     assert params == {**wanted, "instruments": params["instruments"], **own}
     pod = dict(pods(documents))["StatefulSet lab-ingestion"]
     assert {"name": "feed", "mountPath": "/feed", "readOnly": True} in pod["spec"]["containers"][0]["volumeMounts"]
+
+
+def test_a_catalog_is_read_at_its_place_in_a_claim_that_is_only_read():
+    documents = render(values_of("catalog"))
+    params = IngestionParams.model_validate(settings_json(documents, "ingestion")["params"])
+    assert (params.feed.kind, params.feed.catalog) == ("catalog", Path("/feed/leadline-catalog"))
+    assert (params.instruments, params.feed.sessions, params.trade_from) == (("ES", "MES"), 3, date(2025, 6, 10))
+    pod = dict(pods(documents))["StatefulSet leadline-ingestion"]
+    (volume,) = (each for each in pod["spec"]["volumes"] if each["name"] == "feed")
+    assert volume["persistentVolumeClaim"] == {"claimName": "ticks", "readOnly": True}
+    assert {"name": "feed", "mountPath": "/feed", "readOnly": True} in pod["spec"]["containers"][0]["volumeMounts"]
+    whole = render({"feed": {"kind": "catalog", "existingClaim": "ticks"}})
+    assert settings_json(whole, "ingestion")["params"]["feed"]["catalog"] == "/feed"
 
 
 @pytest.mark.parametrize("case", cases())

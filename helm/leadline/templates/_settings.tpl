@@ -59,6 +59,9 @@ max_kept_out_percent: {{ .Values.feed.maxKeptOutPercent | toString | quote }}
 {{- $files = append $files (dict "path" (printf "/feed/%s" .name) "contract" .contract) -}}
 {{- end -}}
 {{- $_ := set $feed "files" $files -}}
+{{- if eq .Values.feed.kind "catalog" -}}
+{{- $_ := set $feed "catalog" (trimSuffix "/" (printf "/feed/%s" .Values.feed.folder)) -}}
+{{- end -}}
 {{- $params := dict
   "feed" $feed
   "instruments" .Values.feed.instruments
