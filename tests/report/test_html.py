@@ -56,7 +56,7 @@ def test_it_says_what_the_report_says(tmp_path: Path):
     assert "+26.25 net result" in text
     assert "10,026.25 equity, from 10,000.00" in text
     assert "50 % won, after commission" in text
-    assert "28.75 largest drawdown" in text
+    assert "28.75 largest drawdown of cash" in text
     assert "max open trades 5" in text
     assert (
         f"12,345 prints, 78 bars, 31 signals, 9 decisions (7 refused, 2 entered, 0 not filled). Digest {'d' * 64}"

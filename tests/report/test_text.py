@@ -45,7 +45,7 @@ def test_no_number_is_cut_where_it_is_narrow():
 
 def test_the_sum_of_it():
     text = " ".join(shown(report()).split())
-    assert "2 trades, 1 won, net +26.25, equity 10000.00 -> 10026.25, largest drawdown 28.75" in text
+    assert "2 trades, 1 won, net +26.25, equity 10000.00 -> 10026.25, largest drawdown of cash 28.75" in text
     assert (
         f"12,345 prints, 78 bars, 31 signals, 9 decisions (7 refused, 2 entered, 0 not filled); digest {'d' * 64}"
         in text

@@ -86,7 +86,7 @@ def _cards(report: AccountReport) -> str:
         (f"{report.end_equity:,.{places}f}", f"equity, from {report.start_equity:,.{places}f}"),
         (str(len(report.trades)), "trade" if len(report.trades) == 1 else "trades"),
         (rate, "won, after commission"),
-        (f"{report.max_drawdown:,.{places}f}", "largest drawdown"),
+        (f"{report.max_drawdown:,.{places}f}", "largest drawdown of cash"),
     )
     return card_row(cards)
 

@@ -63,7 +63,7 @@ def render_text(report: AccountReport, console: Console) -> None:
             (f"{counted(len(report.trades), 'trade')}, {report.wins} won, net ", "bold"),
             money(report.net, report.places),
             f", equity {report.start_equity:.{report.places}f} -> {report.end_equity:.{report.places}f}, "
-            f"largest drawdown {report.max_drawdown:.{report.places}f}",
+            f"largest drawdown of cash {report.max_drawdown:.{report.places}f}",
             f"; money in {printable(report.currency)}" if report.currency else "",
         )
     )
