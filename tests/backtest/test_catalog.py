@@ -1,17 +1,19 @@
 """Days of a catalog come to what the same prints in memory come to."""
 
 from datetime import date
+from itertools import accumulate
 from pathlib import Path
 
 import pytest
 
 from leadline.backtest.catalog_prints import CatalogPrints
+from leadline.backtest.prints import PrintsInMemory, numbered_from
 from leadline.backtest.run import run_backtest
 from leadline.catalog.catalog import Catalog
 from leadline.model.errors import InvalidInput
 from leadline.model.ids import ContractId
 from leadline.model.manifest.specs import TradingAccount, parse_manifest
-from leadline.model.ticks import TickColumns
+from leadline.model.ticks import TickColumns, concat
 from tests.backtest.test_run import BEFORE_THE_ROLL, SESSIONS, account, simulated, strategy
 from tests.catalog.builders import columns
 
@@ -57,6 +59,24 @@ def test_orders_are_filled_on_the_prints_of_what_the_tier_executes(kept: Catalog
     assert filled() == {("ESM2025", "ESM2025")}
     catalog.remove(es, last)
     assert filled() == {("ESM2025", "MESM2025")}
+
+
+@pytest.mark.parametrize("last", [date(2025, 6, 13), None])
+def test_a_range_of_a_catalog_ends_as_the_same_range_of_files(kept: CatalogPrints, last: date | None):
+    """The last bar of the session ends at the market's close, and the last print of the day is before it."""
+    hours = {"open": "09:30", "close": "17:00", "zone": "America/New_York"}
+    files = PrintsInMemory({name: whole(kept, name) for name in kept.contracts})
+    digests = {
+        run_backtest([account()], [strategy(session=hours)], prints, BEFORE_THE_ROLL, last).digest
+        for prints in (kept, files)
+    }
+    assert len(digests) == 1
+
+
+def whole(kept: CatalogPrints, contract: ContractId) -> TickColumns:
+    ticks = [kept.read(contract, each.day) for each in kept.days(contract)]
+    starts = [0, *accumulate(map(len, ticks))]
+    return concat([numbered_from(each, start) for each, start in zip(ticks, starts, strict=False)])
 
 
 def test_a_damaged_day_is_an_error_and_never_a_shorter_day(kept: CatalogPrints, tmp_path: Path):

@@ -10,22 +10,21 @@ from leadline.model.ticks import TickColumns, concat
 
 
 def prints_of(feed: Feed, params: IngestionParams) -> PrintsInMemory:
-    """The prints that a run of this feed would accept, of the days that its plan has.
+    """The prints that a run of this feed would accept: of the days that its plan has, of files without one of all days.
 
     It is not pushed: nobody has the prints of such a feed yet.
     """
     assert feed.source is not None
     market: dict[ContractId, TickColumns] = {}
-    ends_ns: dict[ContractId, int] = {}
-    for contract in feed.contracts:
+    # A range that ends before the last day of files may begin before the first one of the plan.
+    whole = params.feed.kind == "file" and params.trade_from is None
+    for contract in feed.source.contracts if whole else feed.contracts:
         tape = ContractTape(
             feed.source,
             contract,
-            feed.plan.sessions[contract],
+            (feed.source.days(contract) if whole else None) or feed.plan.sessions[contract],
             params.bounds,
             params.allowed_lateness_ms * NS_PER_MILLISECOND,
         )
-        drafts = list(tape.drafts())
-        market[ContractId(contract)] = concat([draft.ticks for draft in drafts])
-        ends_ns[contract] = drafts[-1].watermark_ns
-    return PrintsInMemory(market, ends_ns)
+        market[ContractId(contract)] = concat([draft.ticks for draft in tape.drafts()])
+    return PrintsInMemory(market, whole_days=params.feed.kind == "sim")

@@ -56,19 +56,18 @@ class Prints(Protocol):
 class PrintsInMemory:
     """Prints that are at hand whole: of a test, of a file, of a simulated market.
 
-    market: accepted prints by contract, in tape order. ends_ns: see `Prints`, by contract.
+    market: accepted prints by contract, in tape order. whole_days: each day is known to be over with its last print, as
+    in a simulated market; else nobody knows, as of days in files and in a catalog.
     Raises InvalidInput when there is no print.
     """
 
-    def __init__(
-        self, market: Mapping[ContractId, TickColumns], ends_ns: Mapping[ContractId, int] | None = None
-    ) -> None:
+    def __init__(self, market: Mapping[ContractId, TickColumns], *, whole_days: bool = False) -> None:
         self._days: dict[ContractId, dict[date, TickColumns]] = {
             contract: _by_day(contract, ticks) for contract, ticks in sorted(market.items()) if len(ticks)
         }
         if not self._days:
             raise InvalidInput("market", "nothing", "prints of a contract")
-        self._ends_ns = dict(ends_ns or {})
+        self._whole_days = whole_days
         self.contracts = tuple(map(ContractId, self._days))
         self.beside: frozenset[ContractId] = frozenset()
 
@@ -89,8 +88,7 @@ class PrintsInMemory:
 
     def ends_ns(self, contract: ContractId, last_day: date) -> int:
         """See `Prints`."""
-        days = self._days[contract]
-        return whole_day_ends_ns(contract, last_day) if last_day != max(days) else self._ends_ns.get(contract, 0)
+        return whole_day_ends_ns(contract, last_day) if self._whole_days else 0
 
 
 def whole_day_ends_ns(contract: ContractId, day: date) -> int:

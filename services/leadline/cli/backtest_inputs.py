@@ -66,7 +66,8 @@ def backtest_inputs(planned: PlanOptions, to: str | None) -> BacktestInputs:
     checked = checked_plan(planned)
     params = feed_params(checked.plan, checked.files)
     prints = prints_of(checked.feed, params)
-    return _in_order(BacktestInputs(checked.plan, params.feed, prints, checked.feed.plan.trade_from, last))
+    first = params.trade_from if params.feed.kind == "file" else checked.feed.plan.trade_from
+    return _in_order(BacktestInputs(checked.plan, params.feed, prints, first, last))
 
 
 def _in_order(inputs: BacktestInputs) -> BacktestInputs:
