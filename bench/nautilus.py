@@ -8,9 +8,10 @@ counts as 0, at least 10 contracts) with a stop of 16 and a target of 24 ticks, 
 the session does. Leadline fills by the rule of its name for that version (docs/reference/venues.md). The fills must be
 the same, price by price, and the result to the cent; else the differences are shown and the bench fails.
 
-NautilusTrader is installed by pip in an environment of its own (~/.cache/leadline/nautilus-PYTHON, some 600 MB), the
-newest release that the Python of that environment can have: the newest Python that is found, or the one of --python.
-Each run is a process of its own; the two take turns, and the medians of the rounds are shown.
+NautilusTrader is installed by pip in an environment of its own (~/.cache/leadline/nautilus-PYTHON, some 600 MB; without
+that folder it is made anew), the newest release that the Python of that environment can have: the newest Python that is
+found, or the one of --python. Each run is a process of its own; the two take turns, and the medians of the rounds are
+shown.
 """
 
 import argparse
@@ -92,7 +93,8 @@ def nautilus(python: str) -> Path:
     """The Python of an environment that has NautilusTrader."""
 
     def fill(inside: Path) -> None:
-        subprocess.run([inside, "-m", "pip", "install", "--quiet", "nautilus_trader"], check=True)
+        if subprocess.run([inside, "-m", "pip", "install", "--quiet", "nautilus_trader"], check=False).returncode:
+            sys.exit(f"bench.nautilus: pip could not install nautilus_trader for {python} (above)")
 
     return environment(f"nautilus-{version_of(python)}", python, fill)
 
