@@ -79,6 +79,19 @@ def whole(kept: CatalogPrints, contract: ContractId) -> TickColumns:
     return concat([numbered_from(each, start) for each, start in zip(ticks, starts, strict=False)])
 
 
+def test_a_day_of_which_a_part_is_at_hand_is_named(kept: CatalogPrints, tmp_path: Path):
+    catalog, cut = Catalog(tmp_path), date(2025, 6, 13)
+    ticks = catalog.read(MES, cut)
+    catalog.remove(MES, cut)
+    catalog.write(MES, cut, ticks.slice(0, len(ticks) // 3))
+
+    outcome = run_backtest(
+        [account()], [strategy()], CatalogPrints(tmp_path, ("MES",), BEFORE_THE_ROLL), BEFORE_THE_ROLL
+    )
+
+    assert outcome.days.in_part == (cut,)
+
+
 def test_a_damaged_day_is_an_error_and_never_a_shorter_day(kept: CatalogPrints, tmp_path: Path):
     file = tmp_path / "MESM2025" / "2025-06-13.parquet"
     content = bytearray(file.read_bytes())

@@ -8,8 +8,9 @@ import pytest
 from rich.console import Console
 
 from leadline.backtest.results import AccountResult, DayLine
+from leadline.model.ids import ContractId
 from leadline.report.backtest import render_backtest
-from leadline.report.figures import NO_FIGURE, figure_rows
+from leadline.report.figures import NO_FIGURE, doubts, figure_rows
 from tests.backtest.builders import FIGURES, D, account_result, backtest_result
 
 
@@ -50,6 +51,22 @@ def text(*accounts: AccountResult, width: int = 120) -> str:
 )
 def test_it_says_each_figure(line: str):
     assert line in text().splitlines()
+
+
+def test_prints_that_were_not_at_hand_whole_are_named():
+    days = [date(2025, 1, 1) + timedelta(days=n) for n in range(12)]
+    stand_in = ((ContractId("ESM2025"), ContractId("MESM2025")),)
+    result = replace(backtest_result(), missing=(days[0],), in_part=tuple(days), filled_on=stand_in)
+    assert doubts(backtest_result()) == []
+    assert doubts(result) == [
+        "sessions that were not at hand: 2025-01-01",
+        f"sessions of which only a part was at hand: {', '.join(map(str, days[:10]))} ... 2025-01-12, 12 in all",
+        "orders in ESM2025 were filled on the prints of MESM2025: it has none of its own here",
+    ]
+    console = Console(file=StringIO(), width=200, markup=False, emoji=False)
+    render_backtest(result, console)
+    assert isinstance(console.file, StringIO)
+    assert all(doubt in console.file.getvalue() for doubt in doubts(result))
 
 
 def test_of_many_days_the_months_are_shown():

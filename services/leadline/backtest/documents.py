@@ -47,6 +47,8 @@ def result_document(result: BacktestResult) -> dict[str, Any]:
         "days": result.days,
         "prints": result.prints,
         "missing_sessions": [day.isoformat() for day in result.missing],
+        "sessions_in_part": [day.isoformat() for day in result.in_part],
+        "filled_on": [{"contract": contract, "prints_of": tape} for contract, tape in result.filled_on],
         "digest": result.digest,
         "accounts": [_account(each) for each in result.accounts],
     }
@@ -77,6 +79,8 @@ def result_of_document(found: Mapping[str, Any], identity: Identity, where: str)
             digest=found["digest"],
             accounts=tuple(_account_of(each) for each in found["accounts"]),
             missing=tuple(map(date.fromisoformat, found["missing_sessions"])),
+            in_part=tuple(map(date.fromisoformat, found["sessions_in_part"])),
+            filled_on=tuple((each["contract"], each["prints_of"]) for each in found["filled_on"]),
             identity=identity,
         )
     except (KeyError, TypeError, ValueError, ArithmeticError):

@@ -23,7 +23,7 @@ from leadline.backtest.figures import (
 from leadline.backtest.gathered import Gathered, TierDay
 from leadline.backtest.identity import Identity
 from leadline.backtest.run import Outcome
-from leadline.model.ids import AccountId, StrategyId
+from leadline.model.ids import AccountId, ContractId, StrategyId
 from leadline.model.manifest.specs import TradingStrategy, calendar_of_spec, session_of
 from leadline.model.market.calendars import Session
 from leadline.model.market.hours import local_datetime
@@ -148,6 +148,8 @@ class BacktestResult:
     """A backtest as a whole: its first and last traded day, how many there are, and its accounts by name.
 
     `missing` are sessions that the market had and the prints have not: of the history, or between first and last day.
+    `in_part` are traded days whose prints lack the begin or the end of a session that is read. `filled_on` has each
+    contract that was traded and has no prints here, with the one on whose prints its orders were filled.
     `identity` is what it follows from; None for one that nobody keeps, such as a variant of a study.
     """
 
@@ -158,6 +160,8 @@ class BacktestResult:
     digest: str
     accounts: tuple[AccountResult, ...]
     missing: tuple[date, ...] = ()
+    in_part: tuple[date, ...] = ()
+    filled_on: tuple[tuple[ContractId, ContractId], ...] = ()
     identity: Identity | None = None
 
 
@@ -172,8 +176,16 @@ def result_of(outcome: Outcome, gathered: Gathered, identity: Identity | None = 
         digest=outcome.digest,
         accounts=tuple(_account(name, run, outcome, gathered) for name, run in outcome.accounts.items()),
         missing=outcome.days.plan.missing,
+        in_part=outcome.days.in_part,
+        filled_on=tuple(sorted(_filled_on(outcome))),
         identity=identity,
     )
+
+
+def _filled_on(outcome: Outcome) -> set[tuple[ContractId, ContractId]]:
+    """The contracts of orders that other contracts' prints fill, each with that one."""
+    orders = (written.order for run in outcome.accounts.values() for written in run.records.orders.values())
+    return {(each.contract, each.tape_contract) for each in orders if each.contract != each.tape_contract}
 
 
 def _account(name: AccountId, run: AccountRun, outcome: Outcome, gathered: Gathered) -> AccountResult:

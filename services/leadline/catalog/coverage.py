@@ -34,10 +34,10 @@ def covered_sessions(entry: DayEntry) -> tuple[str, ...]:
     """The named sessions of a day that its prints reach over, from about the open to about the close."""
     names = instrument_of(entry.contract).sessions
     windows = ((name, session_window(entry.contract, entry.day, name)) for name in names)
-    return tuple(name for name, window in windows if window is not None and reaches_over(entry, window))
+    return tuple(name for name, window in windows if window and reaches_over(entry.first_ns, entry.last_ns, window))
 
 
-def reaches_over(entry: DayEntry, window: tuple[int, int]) -> bool:
+def reaches_over(first_ns: int, last_ns: int, window: tuple[int, int]) -> bool:
     """Whether the first and the last print of a day lie at about the ends of a window, or outside of it, ns UTC."""
     opens, closes = window
-    return entry.first_ns <= opens + SLACK_NS and entry.last_ns >= closes - SLACK_NS
+    return first_ns <= opens + SLACK_NS and last_ns >= closes - SLACK_NS

@@ -107,7 +107,7 @@ class Buyer:
         if self.catalog.has(request.contract, request.day):
             entry = self.catalog.day(request.contract, request.day)
             window = session_window(request.contract, request.day, self.options.session)
-            if self.purchases.covers(request) or (window is not None and reaches_over(entry, window)):
+            if self.purchases.covers(request) or (window and reaches_over(entry.first_ns, entry.last_ns, window)):
                 return Wanted(request, "there already")
         if self.purchases.held(request):
             return Wanted(request, "bought already")

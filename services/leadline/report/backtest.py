@@ -11,7 +11,7 @@ from rich.text import Text
 
 from leadline.backtest.results import AccountResult, BacktestResult, Group, months_of
 from leadline.model.counted import counted
-from leadline.report.figures import figure_rows, missing_text, ratio, tier_text, words
+from leadline.report.figures import doubts, figure_rows, ratio, tier_text, words
 from leadline.report.printable import plain_text, printable
 from leadline.report.text import money
 
@@ -29,8 +29,8 @@ def render_backtest(result: BacktestResult, console: Console, seconds: float | N
         heading = Text.assemble((printable(account.account), "bold"), f" from {result.first} to {result.last}")
         console.print(Rule(heading), width=min(console.width, _LONGEST_RULE))
         _render(account, console)
-    if result.missing:
-        console.print(plain_text(missing_text(result.missing), "bold yellow"))
+    for doubt in doubts(result):
+        console.print(plain_text(doubt, "bold yellow"))
     took = "" if seconds is None else f" in {seconds:.1f} s"
     summary = f"{counted(result.days, 'day')}, {counted(result.prints, 'print')}{took}; digest {result.digest}"
     console.print(plain_text(summary, "dim"))

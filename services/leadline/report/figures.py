@@ -5,10 +5,11 @@ from datetime import date
 from decimal import Decimal
 from typing import Final
 
-from leadline.backtest.results import AccountResult, TierChange
+from leadline.backtest.results import AccountResult, BacktestResult, TierChange
 
 NO_FIGURE: Final = "–"
 """Stands for a figure that is not defined: a ratio whose divisor is zero."""
+_DAYS_SHOWN: Final = 10
 
 
 def figure_text(name: str, value: Decimal | None, places: int) -> str:
@@ -76,9 +77,23 @@ def words(name: str) -> str:
     return name.lower().replace("_", " ") or "none"
 
 
-def missing_text(days: Sequence[date]) -> str:
-    """The sessions that a backtest should have had, in a line; empty where none is missing."""
-    return f"sessions that were not at hand: {', '.join(day.isoformat() for day in days)}" if days else ""
+def doubts(result: BacktestResult) -> list[str]:
+    """The sentences of a backtest on prints that it had not, or not whole."""
+    found = []
+    if result.missing:
+        found.append(f"sessions that were not at hand: {_days_text(result.missing)}")
+    if result.in_part:
+        found.append(f"sessions of which only a part was at hand: {_days_text(result.in_part)}")
+    found += [
+        f"orders in {contract} were filled on the prints of {tape}: it has none of its own here"
+        for contract, tape in result.filled_on
+    ]
+    return found
+
+
+def _days_text(days: Sequence[date]) -> str:
+    shown = ", ".join(day.isoformat() for day in days[:_DAYS_SHOWN])
+    return shown if len(days) <= _DAYS_SHOWN else f"{shown} ... {days[-1].isoformat()}, {len(days)} in all"
 
 
 def _amount(value: Decimal, places: int) -> str:
