@@ -102,3 +102,20 @@ def test_what_cannot_be_swept_is_refused_before_anything_runs(
     assert run(["study", "sweep", "-f", MES, *words, "--folder", str(kept)]) == 2
     assert refusal in capsys.readouterr().err
     assert not kept.exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "refusal"),
+    [
+        (["tiers", "--balance", "0"], "--balance: got '0', expected an amount above 0, such as 2500"),
+        (["stress", "--slippage", "1,1"], "--slippage: got '1,1', expected whole numbers of ticks, each once"),
+        (
+            ["walk-forward", *SWEPT, "--in-sample", "1", "--out-of-sample", "1"],
+            "--in-sample: got 1, expected fewer",
+        ),
+    ],
+)
+def test_a_study_says_what_it_wants(words: list[str], refusal: str, capsys: pytest.CaptureFixture[str]):
+    name, *rest = words
+    assert run(["study", name, "-f", MES, *rest]) == 2
+    assert refusal in capsys.readouterr().err

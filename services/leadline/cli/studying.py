@@ -4,6 +4,7 @@ import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import Final
 
@@ -16,17 +17,31 @@ from leadline.cli.reporting import check_place
 from leadline.local.data_dir import default_studies, placed_at
 from leadline.model.errors import InvalidInput
 from leadline.model.manifest.one_document import MAX_FILE_BYTES
+from leadline.model.manifest.spec_base import DECIMAL_PATTERN
 from leadline.model.manifest.specs import InvalidManifest, first_of
 from leadline.model.manifest.sweep import Variant, load_sweep, shard_of, swept_field, variants_of
 from leadline.model.manifest.sweep_spec import Sweep
 from leadline.plan.plan import plan
 from leadline.report.parts import Document, print_document, write_document
 from leadline.report.scenarios import scenarios_page
+from leadline.report.stress import stress_page
 from leadline.report.sweeps import default_axes, require_axes, sweep_document
-from leadline.study.documents import scenarios_document, sweep_result
-from leadline.study.rows import require_figure
+from leadline.report.tiers import tiers_page
+from leadline.report.walk_forward import walk_forward_page
+from leadline.study.documents import (
+    scenarios_document,
+    stress_document,
+    sweep_result,
+    tiers_document,
+    walk_forward_document,
+)
+from leadline.study.engine import Study
+from leadline.study.rows import require_figure, row_of
 from leadline.study.run_scenarios import run_scenarios
+from leadline.study.stress import StressOptions, run_stress, study_of
 from leadline.study.sweep import Source, SweepResult, run_sweep
+from leadline.study.tiers import run_tiers
+from leadline.study.walk_forward import run_walk_forward
 
 MOST_SHOWN: Final = 20
 """Variants that a terminal shows, the best."""
@@ -91,10 +106,52 @@ def run_scenarios_command(planned: PlanOptions, options: StudyOptions) -> None:
         workers_of(options, inputs),
         tell,
     )
-    page = scenarios_page(result)
-    show(page, page, options)
-    if options.output is Output.JSON:
-        print_json(scenarios_document(result))
+    _show_page(scenarios_page(result), scenarios_document(result), options)
+
+
+@dataclass(frozen=True, slots=True)
+class WalkForwardOptions:
+    """The options of a walk-forward: those of its sweep, the figure of the choice, and the days of both parts."""
+
+    sweep: Path | None
+    fields: Sequence[str]
+    figure: str
+    inside: int
+    outside: int
+
+
+def run_walk_forward_command(planned: PlanOptions, options: StudyOptions, walked: WalkForwardOptions) -> None:
+    """Run a walk-forward and print it. Raises before anything begins as `run_sweep_command`."""
+    figure = require_figure(walked.figure, "by")
+    check_places(options)
+    inputs = backtest_inputs(planned, options.last)
+    variants = variants_of(sweep_of(walked.sweep, walked.fields), inputs.plan.accounts, inputs.plan.strategies)
+    check_variants(planned, variants)
+    study = Study(inputs.prints, inputs.first, inputs.last, workers_of(options, inputs), row_of)
+    result = run_walk_forward(variants, study, figure, walked.inside, walked.outside, tell)
+    _show_page(walk_forward_page(result), walk_forward_document(result), options)
+
+
+def run_tiers_command(planned: PlanOptions, options: StudyOptions, balances: Sequence[str]) -> None:
+    """Run an account from each balance and print it. Raises InvalidInput for a balance that is none."""
+    check_places(options)
+    money = [_balance(text) for text in dict.fromkeys(balances)]
+    inputs = backtest_inputs(planned, options.last)
+    study = study_of(inputs.prints, inputs.first, inputs.last, workers_of(options, inputs))
+    result = run_tiers(inputs.plan.accounts, inputs.plan.strategies, study, money, tell)
+    _show_page(tiers_page(result), tiers_document(result), options)
+
+
+def run_stress_command(
+    planned: PlanOptions, options: StudyOptions, slippage: str, iterations: int, block: int, draw: int
+) -> None:
+    """Put an account under stress and print it. Raises InvalidInput for levels of slippage that are none."""
+    check_places(options)
+    wanted = StressOptions(_levels(slippage), iterations, block, draw)
+    inputs = backtest_inputs(planned, options.last)
+    study = study_of(inputs.prints, inputs.first, inputs.last, workers_of(options, inputs))
+    result = run_stress(inputs.plan.accounts, inputs.plan.strategies, study, wanted, tell)
+    _show_page(stress_page(result), stress_document(result), options)
 
 
 def sweep_of(file: Path | None, fields: Sequence[str]) -> Sweep:
@@ -171,6 +228,27 @@ def _show(result: SweepResult, figure: str, axes: Sequence[str], options: StudyO
     show(sweep_document(result, figure, axes, MOST_SHOWN), sweep_document(result, figure, axes), options)
     if options.output is Output.JSON:
         print_json(sweep_result(result, figure))
+
+
+def _show_page(page: Document, document: object, options: StudyOptions) -> None:
+    show(page, page, options)
+    if options.output is Output.JSON:
+        print_json(document)
+
+
+def _balance(text: str) -> Decimal:
+    """An amount as it is typed. Raises InvalidInput."""
+    if not re.fullmatch(DECIMAL_PATTERN, text) or not Decimal(text):
+        raise InvalidInput("balances", text, "an amount above 0, such as 2500")
+    return Decimal(text)
+
+
+def _levels(text: str) -> tuple[int, ...]:
+    """Levels of slippage as they are typed. Raises InvalidInput."""
+    found = [each.strip() for each in text.split(",")]
+    if not all(re.fullmatch("[0-9]{1,4}", each) for each in found) or len(set(map(int, found))) < len(found):
+        raise InvalidInput("slippage", text, "whole numbers of ticks, each once, with commas between them")
+    return tuple(map(int, found))
 
 
 def _part(text: str | None, count: int) -> range:

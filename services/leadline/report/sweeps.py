@@ -47,7 +47,7 @@ def sweep_document(result: SweepResult, figure: str, axes: Sequence[str], most: 
         if axes:
             parts.append(_heat_map(account, ranked, figure, axes))
     if result.halted:
-        rows = tuple((str(row.number), _values_text(row), row.halted) for row in result.halted)
+        rows = tuple((str(row.number), values_text(row), row.halted) for row in result.halted)
         parts.append(Section("Halted", ("variant", "values", "reason"), rows, names=3))
     return Document("Sweep", tuple(intro), tuple(warnings), tuple(parts))
 
@@ -184,6 +184,7 @@ def _values_by_field(rows: Sequence[VariantRow]) -> dict[str, tuple[str, ...]]:
     return {name: tuple(values) for name, values in found.items()}
 
 
-def _values_text(row: VariantRow) -> str:
+def values_text(row: VariantRow) -> str:
+    """The fields of a variant by their short names, with their values."""
     names = short_names([name for name, _ in row.values])
     return ", ".join(f"{names[name]} {shown_value(value)}" for name, value in row.values)

@@ -2,9 +2,14 @@
 
 from typing import Any
 
+from leadline.backtest.results import AccountResult
+from leadline.study.bootstrap import PERCENTILES
 from leadline.study.deflated import Deflated
 from leadline.study.run_scenarios import ScenarioResult, ScenariosResult
+from leadline.study.stress import StressResult
 from leadline.study.sweep import SweepResult
+from leadline.study.tiers import TiersResult
+from leadline.study.walk_forward import WalkForwardResult
 from leadline.views.documents import document
 
 
@@ -65,5 +70,95 @@ def _scenario(found: ScenarioResult, whole: ScenariosResult) -> dict[str, Any]:
         "start_equity": format(account.start_equity, "f"),
         "end_equity": format(account.end_equity, "f"),
         "net_difference": format(account.figures.net - whole.baseline_account.figures.net, "f"),
+        **document(account.figures),
+    }
+
+
+def tiers_document(result: TiersResult) -> dict[str, Any]:
+    """The document of the tiers: each balance with its figures, its days and the changes of its tier."""
+    return {
+        "variants_tried": len(result.starts),
+        "deflated_sharpe": deflated_document(result.deflated()),
+        "starts": [
+            {"balance": format(each.balance, "f"), "halted": each.halted}
+            if each.account is None
+            else {
+                "balance": format(each.balance, "f"),
+                **_figures(each.account),
+                "tier_changes": [document(change) for change in each.account.tier_changes],
+                "days": [document(day) for day in each.account.days],
+            }
+            for each in result.starts
+        ],
+    }
+
+
+def stress_document(result: StressResult) -> dict[str, Any]:
+    """The document of a stress."""
+    paths = result.paths
+    return {
+        "variants_tried": result.tried,
+        "deflated_sharpe": deflated_document(result.deflated()),
+        "account": _figures(result.account),
+        "slippage": [
+            {"ticks": each.slippage, "halted": each.halted}
+            if each.account is None
+            else {"ticks": each.slippage, **_figures(each.account)}
+            for each in result.levels
+        ],
+        "by_hour": [document(each) for each in result.account.by_hour],
+        "by_weekday": [document(each) for each in result.account.by_weekday],
+        "losing_streaks": [{"length": length, "times": times} for length, times in result.losing],
+        "winning_streaks": [{"length": length, "times": times} for length, times in result.winning],
+        "bootstrap": {
+            "method": "circular block bootstrap of daily results",
+            "paths": len(paths.nets),
+            "days": paths.days,
+            "block_days": paths.block,
+            "seed": paths.seed,
+            "percentiles": [
+                {"percent": each, "drawdown": format(paths.drawdown(each), "f"), "net": format(paths.net(each), "f")}
+                for each in PERCENTILES
+            ],
+            "own_drawdown": format(paths.own_drawdown, "f"),
+            "own_net": format(paths.own_net, "f"),
+            "deeper": format(paths.deeper, "f"),
+            "losing": format(paths.losing, "f"),
+        },
+    }
+
+
+def walk_forward_document(result: WalkForwardResult) -> dict[str, Any]:
+    """The document of a walk-forward: its folds and the joined days out of sample."""
+    return {
+        "variants_tried": result.variants,
+        "chosen_by": result.figure,
+        "folds": [
+            {
+                **document(fold.window),
+                "variant": fold.chosen.number,
+                "values": dict(fold.chosen.values),
+                "deflated_sharpe": deflated_document(fold.deflated),
+                "in_sample": document(fold.inside.figures),
+                "out_of_sample": document(fold.outside.figures),
+            }
+            for fold in result.folds
+        ],
+        "out_of_sample": {
+            "start_equity": format(result.start_equity, "f"),
+            "net": format(result.net, "f"),
+            "max_drawdown": format(result.drawdown, "f"),
+            **({} if result.sharpe is None else {"sharpe": format(result.sharpe, "f")}),
+            "days": [document(day) for day in result.days],
+        },
+    }
+
+
+def _figures(account: AccountResult) -> dict[str, Any]:
+    return {
+        "account": account.account,
+        "currency": account.currency,
+        "start_equity": format(account.start_equity, "f"),
+        "end_equity": format(account.end_equity, "f"),
         **document(account.figures),
     }

@@ -201,3 +201,122 @@ def scenarios(
 
     planned = _planned(manifests, feed, trade_from, seed, sessions, catalog, max_kept_out, instruments)
     run_scenarios_command(planned, StudyOptions(to, workers, report, output))
+
+
+@app.command(
+    short_help="Take an account with capital tiers through the days, from several balances.",
+    epilog="Example: leadline study tiers -f examples/mes-orderflow.yaml --sessions 5 --balance 2500 --balance 5000",
+)
+def tiers(
+    manifests: ManifestOption,
+    feed: PastFeedOption = None,
+    trade_from: FirstOption = None,
+    to: LastOption = None,
+    seed: SeedOption = None,
+    sessions: SimulatedSessionsOption = None,
+    catalog: FeedCatalogOption = None,
+    max_kept_out: MaxKeptOutOption = 1.0,
+    instruments: InstrumentsOption = None,
+    workers: WorkersOption = None,
+    balances: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--balance",
+            metavar="MONEY",
+            help="Balance at the start, once per balance.",
+            show_default="2500, 5000 and 10000",
+        ),
+    ] = None,
+    report: ReportOption = None,
+    output: OutputOption = Output.TEXT,
+) -> None:
+    """Take an account with capital tiers through the days from several balances: its equity, tiers and their changes.
+
+    Sizes, limits and tiers are those of the manifests. Tiers change only between days.
+    """
+    from leadline.cli.studying import StudyOptions, run_tiers_command
+
+    planned = _planned(manifests, feed, trade_from, seed, sessions, catalog, max_kept_out, instruments)
+    run_tiers_command(planned, StudyOptions(to, workers, report, output), balances or ("2500", "5000", "10000"))
+
+
+@app.command(
+    short_help="Put a strategy under stress: slippage, hours, weekdays, streaks, drawdowns.",
+    epilog="Example: leadline study stress -f examples/mes-orderflow.yaml --sessions 5 --iterations 1000 --block 5",
+)
+def stress(
+    manifests: ManifestOption,
+    feed: PastFeedOption = None,
+    trade_from: FirstOption = None,
+    to: LastOption = None,
+    seed: SeedOption = None,
+    sessions: SimulatedSessionsOption = None,
+    catalog: FeedCatalogOption = None,
+    max_kept_out: MaxKeptOutOption = 1.0,
+    instruments: InstrumentsOption = None,
+    workers: WorkersOption = None,
+    slippage: Annotated[
+        str, typer.Option("--slippage", metavar="TICKS", help="Levels of slippage, with commas between them.")
+    ] = "0,1,2,3,4",
+    iterations: Annotated[
+        int, typer.Option("--iterations", metavar="NUMBER", min=1, max=100_000, help="Paths of the bootstrap.")
+    ] = 1_000,
+    block: Annotated[
+        int, typer.Option("--block", metavar="DAYS", min=1, max=260, help="Successive days of a block of a path.")
+    ] = 5,
+    draw: Annotated[
+        int,
+        typer.Option("--draw", metavar="NUMBER", min=0, help="Seed of the bootstrap: each draws its own paths."),
+    ] = 1,
+    report: ReportOption = None,
+    output: OutputOption = Output.TEXT,
+) -> None:
+    """Put a strategy under stress: slippage, hours, weekdays, streaks, and the drawdowns of other histories.
+
+    The histories are made of blocks of the days that there were, drawn with replacement.
+    """
+    from leadline.cli.studying import StudyOptions, run_stress_command
+
+    planned = _planned(manifests, feed, trade_from, seed, sessions, catalog, max_kept_out, instruments)
+    common = StudyOptions(to, workers, report, output)
+    run_stress_command(planned, common, slippage, iterations, block, draw)
+
+
+@app.command(
+    "walk-forward",
+    short_help="Choose variants on some days, and trade the days that follow.",
+    epilog="Example: leadline study walk-forward -f examples/mes-orderflow.yaml --sessions 12 --in-sample 4 "
+    "--out-of-sample 2 --set strategy.spec.strategy.router.minStrength=0.4,0.6",
+)
+def walk_forward(
+    manifests: ManifestOption,
+    inside: Annotated[
+        int, typer.Option("--in-sample", metavar="DAYS", min=1, max=2_600, help="Session days on which it is chosen.")
+    ],
+    outside: Annotated[
+        int, typer.Option("--out-of-sample", metavar="DAYS", min=1, max=2_600, help="Session days traded after them.")
+    ],
+    sweep_file: SweepFileOption = None,
+    fields: SetOption = None,
+    feed: PastFeedOption = None,
+    trade_from: FirstOption = None,
+    to: LastOption = None,
+    seed: SeedOption = None,
+    sessions: SimulatedSessionsOption = None,
+    catalog: FeedCatalogOption = None,
+    max_kept_out: MaxKeptOutOption = 1.0,
+    instruments: InstrumentsOption = None,
+    workers: WorkersOption = None,
+    by: FigureOption = "net",
+    report: ReportOption = None,
+    output: OutputOption = Output.TEXT,
+) -> None:
+    """Choose the best variant on some days, let it trade the days that follow, and go on from there.
+
+    The days out of sample take no part in any choice. The account goes from fold to fold with its equity.
+    """
+    from leadline.cli.studying import StudyOptions, WalkForwardOptions, run_walk_forward_command
+
+    planned = _planned(manifests, feed, trade_from, seed, sessions, catalog, max_kept_out, instruments)
+    walked = WalkForwardOptions(sweep_file, fields or (), by, inside, outside)
+    run_walk_forward_command(planned, StudyOptions(to, workers, report, output), walked)

@@ -1,0 +1,55 @@
+"""Walk-forward: which days a fold sees, what it chooses, and the equity that goes from one fold to the next."""
+
+from datetime import date
+
+import pytest
+
+from leadline.backtest.run import run_backtest
+from leadline.model.errors import InvalidInput
+from leadline.study.engine import Study
+from leadline.study.rows import row_of
+from leadline.study.walk_forward import WalkForwardResult, Window, run_walk_forward, windows
+from tests.study.builders import simulated, variants
+
+DAYS = [date(2025, 6, day) for day in range(1, 8)]
+
+
+def days(*numbers: int) -> Window:
+    return Window(*(date(2025, 6, number) for number in numbers))
+
+
+def test_folds_move_on_by_the_days_outside_and_the_last_may_have_fewer() -> None:
+    assert windows(DAYS, 3, 2) == [days(1, 3, 4, 5), days(3, 5, 6, 7)]
+    assert windows(DAYS[:6], 3, 2) == [days(1, 3, 4, 5), days(3, 5, 6, 6)]
+    assert windows(DAYS, 6, 5) == [days(1, 6, 7, 7)]
+    with pytest.raises(InvalidInput, match=r"inside: got 7, expected fewer days than the range has, which are 7"):
+        windows(DAYS, 7, 1)
+
+
+@pytest.fixture(scope="module")
+def result() -> WalkForwardResult:
+    every = variants(strategy__spec__strategy__router__minStrength=["0.4", "0.6"])
+    return run_walk_forward(every, Study(simulated(3), None, None, 1, row_of), "net", 1, 1, lambda _: None)
+
+
+def test_the_best_in_sample_trades_the_day_after(result: WalkForwardResult) -> None:
+    every = variants(strategy__spec__strategy__router__minStrength=["0.4", "0.6"])
+    fold = result.folds[0]
+    nets = {}
+    for variant in every:
+        run = run_backtest(variant.accounts, variant.strategies, simulated(3), fold.window.first, fold.window.last)
+        (account,) = run.accounts.values()
+        nets[variant.number] = account.book.realised
+    assert len(set(nets.values())) == 2
+    assert fold.chosen.number == max(nets, key=lambda number: nets[number])
+    assert fold.inside.figures.net == max(nets.values())
+    assert (fold.window.then_first, [day.day for day in fold.outside.days]) == (date(2025, 6, 11), [date(2025, 6, 11)])
+
+
+def test_the_account_goes_on_with_its_equity(result: WalkForwardResult) -> None:
+    first, second = result.folds
+    assert second.outside.start_equity == first.outside.days[-1].equity
+    assert first.outside.start_equity == 2500
+    assert result.net == result.days[-1].equity - 2500
+    assert [day.day for day in result.days] == [date(2025, 6, 11), date(2025, 6, 12)]
+    assert result.variants == 2
