@@ -119,7 +119,7 @@ parity: setup ## replay days through the whole platform, a roll and an early clo
 
 .PHONY: determinism
 determinism: setup ## the same backtest in one process and in two, on this Python and on another: the same bytes
-	@LEADLINE_MAKE_PYTHON=1 $(PY) -m pytest -v tests/system/test_determinism.py $(PYTEST_ARGS)
+	@LEADLINE_MAKE_PYTHON=1 $(PY) -m pytest -v tests/backtest/test_determinism.py $(PYTEST_ARGS)
 
 .PHONY: chaos
 chaos: setup ## kill each part of a whole stack by itself, three times in a run, and compare the books

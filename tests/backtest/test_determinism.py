@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from scripts.pythons import environment, is_kept, pythons, version_of
-from tests.system.stack_run import ROOT
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
 
-MANIFESTS = Path(__file__).with_name("parity.yaml")
+ROOT = Path(__file__).parents[2]
+MANIFESTS = ROOT / "tests" / "system" / "parity.yaml"
 DAYS = ("--feed", "sim", "--sessions", "2", "--seed", "5", "--from", "2025-06-13")
 LOCK = ROOT / "requirements.lock"
 
