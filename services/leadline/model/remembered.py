@@ -1,7 +1,7 @@
 """Values that follow from a manifest, worked out once for each: an account's loop asks for them at every step."""
 
-from collections.abc import Callable
-from functools import update_wrapper
+from collections.abc import Callable, Hashable
+from functools import lru_cache, update_wrapper
 from typing import Final, TypeVar
 
 MOST_KEPT: Final = 256
@@ -9,6 +9,7 @@ MOST_KEPT: Final = 256
 
 _Subject = TypeVar("_Subject")
 _Value = TypeVar("_Value")
+_Named = TypeVar("_Named", bound=Hashable)
 
 _clears: list[Callable[[], None]] = []
 
@@ -34,6 +35,13 @@ def once_for_each(work: Callable[[_Subject], _Value]) -> Callable[[_Subject], _V
 
     _clears.append(kept.clear)
     return update_wrapper(asked, work)
+
+
+def once_for_value(work: Callable[[_Named], _Value]) -> Callable[[_Named], _Value]:
+    """As `once_for_each`, for a subject that is known by its value, such as a name."""
+    asked = lru_cache(maxsize=1024)(work)
+    _clears.append(asked.cache_clear)
+    return asked
 
 
 def forget() -> None:

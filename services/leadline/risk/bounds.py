@@ -5,9 +5,10 @@ before anything is computed, whoever asks it.
 """
 
 import re
-from collections.abc import Sequence, Sized
+from collections.abc import Callable, Sequence, Sized
 from decimal import Decimal
-from typing import Final
+from operator import attrgetter
+from typing import Final, Generic, TypeVar
 
 from leadline.model.blocks import Block
 from leadline.model.checks.proposals import check_proposal
@@ -45,8 +46,6 @@ MOST_MULTIPLIER: Final = Decimal(1_000)
 DECIMAL_DIGITS: Final = 34
 DECIMAL_PLACES: Final = 18
 
-_MOST_LOST: Final = -MOST_MONEY
-
 BLOCKS: Final = tuple(Block)
 STATES: Final = ("Running", "ReduceOnly", "Suspended")
 SIZING_MODES: Final = ("Tiered", "Fixed", "RiskPercent")
@@ -56,41 +55,66 @@ LONGEST_SESSION_NS: Final = 8 * NS_PER_DAY
 LONGEST_VALIDITY_NS: Final = 1_000_000 * NS_PER_HOUR
 """As long as the longest length of time that a manifest can say."""
 
-Bounds = tuple[tuple[str, int, int], ...]
-"""Fields with whole numbers, each with the lowest and the highest that it may have."""
+_Number = TypeVar("_Number", int, Decimal)
 
 
-def _counts(*names: str) -> Bounds:
-    return tuple((name, 0, MOST_COUNT) for name in names)
+class _Bounds(Generic[_Number]):
+    """Fields of a value, and the lowest and the highest number that each may have, unless it is not set."""
+
+    def __init__(self, **bounds: tuple[_Number, _Number]) -> None:
+        self.each = [(name, low, high) for name, (low, high) in bounds.items()]
+        self.of: Callable[[object], tuple[_Number | None, ...]] = attrgetter(*bounds)
 
 
-_OF_AN_ACCOUNT: Final = (
-    ("streak", -MOST_COUNT, MOST_COUNT),
-    *_counts("trades", "entries_last_hour", "orders_last_second", "open_trades", "exposure", "in_the_market"),
+_COUNT: Final = (0, MOST_COUNT)
+_SIGNED_COUNT: Final = (-MOST_COUNT, MOST_COUNT)
+_TICKS: Final = (0, MOST_TICKS)
+_TIME: Final = (0, MOST_NS)
+_SESSION: Final = (0, LONGEST_SESSION_NS)
+_MONEY: Final = (Decimal(0), MOST_MONEY)
+_RESULT: Final = (-MOST_MONEY, MOST_MONEY)
+
+_OF_AN_ACCOUNT: Final = _Bounds(
+    streak=_SIGNED_COUNT,
+    trades=_COUNT,
+    entries_last_hour=_COUNT,
+    orders_last_second=_COUNT,
+    open_trades=_COUNT,
+    exposure=_COUNT,
+    in_the_market=_COUNT,
 )
-_OF_LIMITS: Final = _counts("max_position", "max_open_trades", "max_orders_per_second", "max_entries_per_hour")
-_OF_OWN_LIMITS: Final = _counts("max_position", "max_trades_per_day", "max_orders_per_second")
-_OF_A_DAY: Final = (
-    *_counts("trades", "exposure", "orders_last_second", "pending"),
-    ("position", -MOST_COUNT, MOST_COUNT),
+_OF_LIMITS: Final = _Bounds(
+    max_position=_COUNT, max_open_trades=_COUNT, max_orders_per_second=_COUNT, max_entries_per_hour=_COUNT
 )
-_OF_A_STRATEGY: Final = (
-    ("after_open_ns", 0, LONGEST_SESSION_NS),
-    ("before_close_ns", 0, LONGEST_SESSION_NS),
-    *_counts("fixed_size", "max_size"),
-    ("slippage_ticks", 0, MOST_TICKS),
-    ("entry_offset", 0, MOST_TICKS),
-    ("valid_for_ns", 1, LONGEST_VALIDITY_NS),
-    ("max_pending", 1, MOST_COUNT),
+_OF_OWN_LIMITS: Final = _Bounds(max_position=_COUNT, max_trades_per_day=_COUNT, max_orders_per_second=_COUNT)
+_OF_A_DAY: Final = _Bounds(
+    trades=_COUNT, exposure=_COUNT, orders_last_second=_COUNT, pending=_COUNT, position=_SIGNED_COUNT
 )
-_OF_A_QUOTE: Final = (("price", -MOST_NS, MOST_NS), ("time_ns", 0, MOST_NS))
-_OF_AN_INSTRUMENT: Final = (
-    ("staleness_ns", 0, MOST_NS),
-    ("collar_ticks", 0, MOST_TICKS),
-    ("gap_ticks", 0, MOST_TICKS),
-    ("no_stop_ticks", 1, MOST_TICKS),
+_OF_A_STRATEGY: Final = _Bounds(
+    after_open_ns=_SESSION,
+    before_close_ns=_SESSION,
+    fixed_size=_COUNT,
+    max_size=_COUNT,
+    slippage_ticks=_TICKS,
+    entry_offset=_TICKS,
+    valid_for_ns=(1, LONGEST_VALIDITY_NS),
+    max_pending=(1, MOST_COUNT),
 )
-_OF_A_BAR: Final = (("known_at_ns", 0, MOST_NS), ("session_open_ns", 0, MOST_NS))
+_OF_A_QUOTE: Final = _Bounds(price=(-MOST_NS, MOST_NS), time_ns=_TIME)
+_OF_AN_INSTRUMENT: Final = _Bounds(
+    staleness_ns=_TIME, collar_ticks=_TICKS, gap_ticks=_TICKS, no_stop_ticks=(1, MOST_TICKS)
+)
+_OF_A_BAR: Final = _Bounds(known_at_ns=_TIME, session_open_ns=_TIME)
+_MONEY_OF_AN_ACCOUNT: Final = _Bounds(
+    equity_at_roll=_RESULT, realised=_RESULT, open=_RESULT, worst_case=_MONEY, margin_in_use=_MONEY
+)
+_MONEY_OF_A_DAY: Final = _Bounds(realised=_RESULT, open=_RESULT, worst_case=_MONEY)
+_MONEY_OF_AN_INSTRUMENT: Final = _Bounds(
+    tick_value=_MONEY, commission=_MONEY, fee_rate=(Decimal(0), Decimal(1)), margin=_MONEY
+)
+_MONEY_OF_AN_INVERSE: Final = _Bounds(
+    tick_value=(Decimal(0), MOST_INVERSE_VALUE), commission=_MONEY, fee_rate=(Decimal(0), Decimal(1)), margin=_MONEY
+)
 
 
 def check_inputs(inputs: DecisionInputs) -> None:
@@ -107,12 +131,15 @@ def check_inputs(inputs: DecisionInputs) -> None:
 
 def check_decimal(name: str, value: Decimal, low: Decimal | int, high: Decimal | int) -> None:
     """Raises InvalidInput unless the decimal is a number from `low` to `high` with digits and places within bounds."""
-    if not (value.is_finite() and low <= value <= high) or not _is_cheap(value):
+    if not _is_cheap(value) or not low <= value <= high:
         places = f"of at most {DECIMAL_DIGITS} digits, {DECIMAL_PLACES} of them places"
         raise InvalidInput(name, _cut(value), f"a decimal from {low} to {high} {places}")
 
 
 def _is_cheap(value: Decimal) -> bool:
+    """Whether a decimal is finite, with digits and places within bounds."""
+    if not value.is_finite():
+        return False
     text = str(value)
     if len(text) <= DECIMAL_PLACES and "E" not in text:  # so nearly all are, and it is soon asked
         return True
@@ -128,10 +155,7 @@ def few(name: str, items: Sized, most: int) -> None:
 
 def _check_account(account: AccountView) -> None:
     _text("account.account", account.account)
-    for name in ("equity_at_roll", "realised", "open"):
-        check_decimal(f"account.{name}", getattr(account, name), _MOST_LOST, MOST_MONEY)
-    for name in ("worst_case", "margin_in_use"):
-        check_decimal(f"account.{name}", getattr(account, name), 0, MOST_MONEY)
+    _money_within("account.", account, _MONEY_OF_AN_ACCOUNT)
     _within("account.", account, _OF_AN_ACCOUNT)
     _one_of("account.block", account.block, BLOCKS)
     _text("account.halt", account.halt, LONGEST_TEXT)
@@ -211,9 +235,7 @@ def _check_bracket(bracket: Bracket) -> None:
 def _check_day(strategy: StrategySettings) -> None:
     day = strategy.day
     _check_own_limits(strategy.limits)
-    check_decimal("strategy.day.realised", day.realised, _MOST_LOST, MOST_MONEY)
-    check_decimal("strategy.day.open", day.open, _MOST_LOST, MOST_MONEY)
-    check_decimal("strategy.day.worst_case", day.worst_case, 0, MOST_MONEY)
+    _money_within("strategy.day.", day, _MONEY_OF_A_DAY)
     _within("strategy.day.", day, _OF_A_DAY)
     _one_of("strategy.day.block", day.block, BLOCKS)
     few("strategy.day.groups", day.groups, MOST_SIGNALS)
@@ -256,14 +278,9 @@ def _check_block(name: str, start: str, end: str) -> None:
 def _check_instrument(name: str, instrument: ExecutionInstrument) -> None:
     _text(f"{name}.root", instrument.root)
     _text(f"{name}.contract", instrument.contract)
-    most = MOST_INVERSE_VALUE if instrument.inverse else MOST_MONEY
-    check_decimal(f"{name}.tick_value", instrument.tick_value, 0, most)
+    _money_within(f"{name}.", instrument, _MONEY_OF_AN_INVERSE if instrument.inverse else _MONEY_OF_AN_INSTRUMENT)
     if not instrument.tick_value:
         raise InvalidInput(f"{name}.tick_value", _cut(instrument.tick_value), "more than 0")
-    check_decimal(f"{name}.commission", instrument.commission, 0, MOST_MONEY)
-    check_decimal(f"{name}.fee_rate", instrument.fee_rate, 0, 1)
-    if instrument.margin is not None:
-        check_decimal(f"{name}.margin", instrument.margin, 0, MOST_MONEY)
     if instrument.quote is not None:
         _within(f"{name}.quote.", instrument.quote, _OF_A_QUOTE)
     _within(f"{name}.", instrument, _OF_AN_INSTRUMENT)
@@ -289,12 +306,18 @@ def _check_bar(bar: BarSignals) -> None:
         check_decimal(f"bar.signals[{number}].strength", signal.strength, 0, 1)
 
 
-def _within(prefix: str, value: object, bounds: Bounds) -> None:
-    """Raises InvalidInput for the first of these fields of a value that is out of its bounds; one may be not set."""
-    for name, low, high in bounds:
-        number = getattr(value, name)
+def _within(prefix: str, value: object, bounds: _Bounds[int]) -> None:
+    """Raises InvalidInput for the first of these fields of a value that is out of its bounds."""
+    for (name, low, high), number in zip(bounds.each, bounds.of(value), strict=True):
         if number is not None and not low <= number <= high:
             raise InvalidInput(prefix + name, number, f"a whole number from {low} to {high}")
+
+
+def _money_within(prefix: str, value: object, bounds: _Bounds[Decimal]) -> None:
+    """As `_within`, and each with digits and places within bounds."""
+    for (name, low, high), number in zip(bounds.each, bounds.of(value), strict=True):
+        if number is not None and not (_is_cheap(number) and low <= number <= high):
+            check_decimal(prefix + name, number, low, high)
 
 
 def _whole(name: str, value: int, low: int, high: int) -> None:

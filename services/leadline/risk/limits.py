@@ -26,8 +26,10 @@ def stricter_day_loss(tier: Tier | None, limit: Decimal | None) -> Decimal:
 
     The default holds where neither says anything; it never tightens what is written.
     """
-    written = (None if tier is None else tier.day_loss, limit)
-    return min((loss for loss in written if loss is not None), default=DEFAULT_DAY_LOSS)
+    of_tier = None if tier is None else tier.day_loss
+    if of_tier is None:
+        return DEFAULT_DAY_LOSS if limit is None else limit
+    return of_tier if limit is None else min(of_tier, limit)
 
 
 def day_target(account: AccountView) -> Decimal:

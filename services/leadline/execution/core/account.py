@@ -393,8 +393,8 @@ def _instrument(book: Book, strategy: StrategyBook, root: str) -> ExecutionInstr
     signal = strategy.contract
     contract = execution_contract(signal, root)
     tape = tape_contract(contract, signal, book.feed_contracts)
-    sheet, last = instrument_of(contract), book.last_prints.get(tape)
-    own = book.manifest.spec.commission.get(sheet.root)
+    sheet, last, account = instrument_of(contract), book.last_prints.get(tape), book.manifest.spec
+    own, held_over = account.commission.get(sheet.root), strategy.manifest.spec.holds_overnight
     return ExecutionInstrument(
         root=root,
         contract=contract,
@@ -407,6 +407,6 @@ def _instrument(book: Book, strategy: StrategyBook, root: str) -> ExecutionInstr
         expires=no_entry_from(contract),
         inverse=sheet.inverse,
         fee_rate=sheet.fee_rate if own is None else _ZERO,
-        gap_ticks=gap_ticks(book, strategy.strategy, contract),
-        no_stop_ticks=no_stop_ticks(book, contract),
+        gap_ticks=account.overnight_gap_ticks.get(sheet.root, 0) if held_over else 0,
+        no_stop_ticks=account.no_stop_risk_ticks.get(sheet.root),
     )

@@ -228,7 +228,8 @@ class Book:
 
     def present(self) -> Iterator[tuple[StrategyId, StrategyBook]]:
         """The strategies that are not forgotten, by name."""
-        return ((name, strategy) for name, strategy in sorted(self.strategies.items()) if not self.forgotten(name))
+        found = sorted(self.strategies.items())
+        return ((name, strategy) for name, strategy in found if strategy.drain is None or not self.forgotten(name))
 
     def drained(self, strategy: StrategyId) -> bool:
         """Whether a strategy's drain is done: False while there is none, too."""

@@ -188,12 +188,11 @@ class AccountLoop:
 
     def _complete_through(self) -> int:
         """The last instant at which no strategy that is waited for can still speak."""
-        found = [
-            self._deps.queues[name].complete_through_ns
-            for name, strategy in self.book.strategies.items()
-            if strategy.waited_for
-        ]
-        return min((through for through in found if through is not None), default=END_OF_TIME)
+        queues, complete = self._deps.queues, END_OF_TIME
+        for name, strategy in self.book.strategies.items():
+            if strategy.waited_for and (through := queues[name].complete_through_ns) is not None:
+                complete = min(complete, through)
+        return complete
 
     def _undecided(self) -> list[tuple[SignalQueue, Asked]]:
         """Proposals known at this instant without a decision: strategies by name, bars by ordinal, then in their order.

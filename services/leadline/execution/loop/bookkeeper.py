@@ -41,6 +41,7 @@ class Bookkeeper:
         self.doubted = False
         self.unsettled = True
         self._new_book = new_book
+        self._protected: tuple[object, ...] = ()
         self._difference = ""
 
     async def load(self) -> None:
@@ -55,13 +56,23 @@ class Bookkeeper:
 
         A position without protection is on its way out before anything else is written.
         """
-        for found in unprotected(self.book):
-            self.differs(f"{found.why}: it is closed")
-            self.book.strategies[found.strategy].flatten = ExitReason.UNPROTECTED
-            self.due = True
+        self._protect()
         forget(self.book)
         await self.deps.store.commit(self.book, changes, check)
         self.deps.committed(changes.events)
+
+    def _protect(self) -> None:
+        """Have a position without protection closed; what was looked at stands while nothing of it has changed."""
+        book = self.book
+        leaving = [(name, strategy.flatten, strategy.exits) for name, strategy in book.strategies.items()]
+        stands = (book.orders, book.positions, book.flatten, leaving)
+        if stands == self._protected:
+            return
+        for found in unprotected(book):
+            self.differs(f"{found.why}: it is closed")
+            book.strategies[found.strategy].flatten = ExitReason.UNPROTECTED
+            self.due = True
+        self._protected = stands
 
     async def commit_order(self, order: Order) -> None:
         """Write one order as it stands now."""

@@ -17,6 +17,7 @@ from leadline.model.errors import InvalidInput, Unknown
 from leadline.model.ids import ContractId
 from leadline.model.market.calendars import calendar
 from leadline.model.market.instruments import Instrument, instrument, instruments
+from leadline.model.remembered import once_for_value
 
 MONTH_CODES: Final = "FGHJKMNQUVXZ"
 QUARTERLY_MONTHS: Final = (3, 6, 9, 12)
@@ -90,6 +91,7 @@ def parse_contract(symbol: str, as_of: date) -> Contract:
     raise InvalidInput("contract", symbol, _SPELLINGS)
 
 
+@once_for_value
 def sheet_of(contract: str) -> Instrument | None:
     """The instrument sheet's row of a contract; None for one that no row knows, which only a venue may name."""
     try:
@@ -111,6 +113,7 @@ def resolve_contract(symbol: str, as_of: date) -> ContractId:
     return ContractId(symbol if found.roll == "none" else str(front(symbol, as_of)))
 
 
+@once_for_value
 def instrument_of(contract: str) -> Instrument:
     """The instrument behind a canonical contract (`ESZ2025`, `BTCUSDT`); Unknown when the root is not in the sheet."""
     return instrument(_root(contract))
