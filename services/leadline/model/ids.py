@@ -6,9 +6,9 @@ strategy is expected is an error before anything runs. Text from outside becomes
 Nothing on the order path has an id that a restart could not derive again.
 """
 
-import base64
 import hashlib
 import re
+import string
 from enum import StrEnum
 from functools import lru_cache
 from json.encoder import encode_basestring
@@ -142,11 +142,16 @@ def _in_full(text: str, home: str) -> str:
     return text if "/" in text else f"{home}/{text}"
 
 
+_BASE32: Final = string.ascii_lowercase + "234567"
+_PAIRS: Final = [first + second for first in _BASE32 for second in _BASE32]
+
+
 def derive(*parts: str) -> str:
     """BLAKE2b-160 of the JSON array of `parts` (UTF-8, no spaces), as 32 lower-case base32 characters."""
     text = ",".join(map(encode_basestring, parts))
     digest = hashlib.blake2b(f"[{text}]".encode(), digest_size=20).digest()
-    return base64.b32encode(digest).decode().lower()
+    number = int.from_bytes(digest, "big")
+    return "".join([_PAIRS[number >> shift & 1023] for shift in range(150, -1, -10)])
 
 
 @lru_cache(maxsize=2048)

@@ -62,7 +62,7 @@ class _Bounds(Generic[_Number]):
     """Fields of a value, and the lowest and the highest number that each may have, unless it is not set."""
 
     def __init__(self, **bounds: tuple[_Number, _Number]) -> None:
-        self.each = [(name, low, high) for name, (low, high) in bounds.items()]
+        self.each: list[tuple[str, _Number, _Number]] = [(name, low, high) for name, (low, high) in bounds.items()]
         self.of: Callable[[object], tuple[_Number | None, ...]] = attrgetter(*bounds)
 
 

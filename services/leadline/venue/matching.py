@@ -265,17 +265,17 @@ class PaperMarket:
 
     def _unmatched(self, contract: ContractId, ticks: TickColumns) -> TickColumns:
         """Rows after the mark. Those of a contract that joined late, up to the present instant, only move its mark."""
-        mark = self._marks.get(contract)
+        mark, size, start = self._marks.get(contract), len(ticks.time_ns), 0
         if mark is not None:
             expected = mark.last.source_index + 1
             if ticks.first_index > expected:
                 raise InvalidInput(f"prints[{contract}].first_index", ticks.first_index, f"at most {expected}")
-            ticks = ticks.slice(min(expected - ticks.first_index, len(ticks)), len(ticks))
+            start = min(expected - ticks.first_index, size)
         past = int(ticks.time_ns.searchsorted(self._instant_ns, "right"))
-        if not past:
-            return ticks
-        self._absorb(contract, ticks.slice(0, past), self.live_orders())
-        return ticks.slice(past, len(ticks))
+        if past > start:
+            self._absorb(contract, ticks.slice(start, past), self.live_orders())
+            start = past
+        return ticks.slice(start, size) if start else ticks
 
     def _advance_window(
         self, rest: dict[ContractId, TickColumns], to_ns: int, watches: Sequence[Watch]
@@ -286,7 +286,7 @@ class PaperMarket:
                 self._absorb(contract, _until(ticks, to_ns), ())
             self._instant_ns = to_ns
             return False, {}
-        full = [int(ticks.time_ns[WINDOW_ROWS - 1]) for ticks in rest.values() if len(ticks) >= WINDOW_ROWS]
+        full = [int(ticks.time_ns[WINDOW_ROWS - 1]) for ticks in rest.values() if len(ticks.time_ns) >= WINDOW_ROWS]
         end = min([to_ns, *full])
         window = {contract: _until(ticks, end) for contract, ticks in rest.items()}
         ranges = {contract: price_range(ticks) for contract, ticks in window.items()}
@@ -298,6 +298,8 @@ class PaperMarket:
             for contract, ticks in window.items():
                 self._absorb(contract, ticks, near)
             self._instant_ns = end
+            if end == to_ns:
+                return False, {}
             return False, {contract: ticks.slice(len(window[contract]), len(ticks)) for contract, ticks in rest.items()}
         stop = min(stops)
         matched = {contract: _until(ticks, stop) for contract, ticks in window.items()}
@@ -337,8 +339,8 @@ class PaperMarket:
 
     def _absorb(self, contract: ContractId, ticks: TickColumns, orders: Iterable[VenueOrder]) -> None:
         """Prints that no order answers to: they move the mark, and the queues of those orders that they may concern."""
-        mark = mark_after(self._marks.get(contract), ticks)
-        if mark is None or not len(ticks):
+        mark = mark_after(self._marks.get(contract), ticks) if len(ticks.time_ns) else None
+        if mark is None:
             return
         self._marks[contract] = mark
         for order in orders:
@@ -503,4 +505,4 @@ def _beyond_limit(order: VenueOrder, price: int) -> bool:
 def _until(ticks: TickColumns, time_ns: int) -> TickColumns:
     """Rows up to that time, inclusive."""
     rows = int(ticks.time_ns.searchsorted(time_ns, "right"))
-    return ticks if rows == len(ticks) else ticks.slice(0, rows)
+    return ticks if rows == len(ticks.time_ns) else ticks.slice(0, rows)

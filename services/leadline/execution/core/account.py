@@ -60,8 +60,9 @@ def account_view(book: Book, *, halt: str) -> AccountView:
     if book.trading_day is None:
         raise AssertionError("the account has no trading day yet")
     live, positions = book.live_orders(), book.open_positions()
-    held = {(position.strategy, position.contract) for position in positions}
-    entering = {(order.strategy, order.contract) for order in live if is_entry(order)}
+    entries = [order for order in live if is_entry(order)]
+    trades = {(position.strategy, position.contract) for position in positions}
+    trades.update((order.strategy, order.contract) for order in entries)
     return AccountView(
         account=book.account,
         trading_day=book.trading_day,
@@ -71,11 +72,11 @@ def account_view(book: Book, *, halt: str) -> AccountView:
         worst_case=worst_case(book, positions, live),
         streak=book.streak,
         trades=book.trades,
-        entries_last_hour=sum(at > book.instant_ns - NS_PER_HOUR for at in book.entry_instants),
+        entries_last_hour=len([at for at in book.entry_instants if at > book.instant_ns - NS_PER_HOUR]),
         orders_last_second=_orders_last_second(book, None),
-        open_trades=len(held | entering),
-        exposure=_exposure(positions, live),
-        margin_in_use=_margin_in_use(book, positions, live),
+        open_trades=len(trades),
+        exposure=_exposure(positions, entries),
+        margin_in_use=_margin_in_use(book, positions, entries) if trades else _ZERO,
         block=book.block,
         halt=halt,
         unresolved=book.unresolved,
@@ -98,6 +99,7 @@ def settings(book: Book, strategy: StrategyBook) -> StrategySettings:
     signal = strategy.contract
     positions = book.open_positions(strategy.strategy)
     live = book.live_orders(strategy.strategy)
+    entries = [order for order in live if is_entry(order)]
     distances = distances_today(book, strategy)
     return StrategySettings(
         strategy=strategy.strategy,
@@ -122,14 +124,14 @@ def settings(book: Book, strategy: StrategyBook) -> StrategySettings:
             open=open_money(book, positions),
             worst_case=worst_case(book, positions, live),
             trades=strategy.trades,
-            exposure=_exposure(positions, live),
+            exposure=_exposure(positions, entries),
             orders_last_second=_orders_last_second(book, strategy.strategy),
-            position=sum(position.quantity for position in positions)
-            + sum(order.side.sign * order.remaining for order in live if is_entry(order)),
+            position=sum([position.quantity for position in positions])
+            + sum([order.side.sign * order.remaining for order in entries]),
             block=strategy.block,
-            groups=waiting_groups(book, strategy.strategy),
+            groups=waiting_groups(book, strategy.strategy) if entries else (),
             in_the_market=strategy.strategy in in_the_market(book),
-            pending=sum(is_entry(order) and is_waiting(order) for order in live),
+            pending=len([order for order in entries if is_waiting(order)]),
         ),
         execute=tuple(_instrument(book, strategy, root) for root in book.roots(signal)),
         slippage_ticks=market_slippage(book.manifest),
@@ -254,6 +256,8 @@ def worst_case(book: Book, positions: Sequence[Position], live: Sequence[Order])
     """
     slippage = market_slippage(book.manifest)
     total = _ZERO
+    if not positions and not live:
+        return total
     for position in positions:
         last = book.last_prints.get(position.tape_contract)
         stops = [
@@ -348,16 +352,16 @@ def stricter(one: _Limit | None, other: _Limit | None) -> _Limit | None:
     return other if one is None else one if other is None else min(one, other)
 
 
-def _exposure(positions: Sequence[Position], live: Sequence[Order]) -> int:
-    return sum(abs(position.quantity) for position in positions) + sum(o.remaining for o in live if is_entry(o))
+def _exposure(positions: Sequence[Position], entries: Sequence[Order]) -> int:
+    return sum([abs(position.quantity) for position in positions]) + sum([order.remaining for order in entries])
 
 
-def _margin_in_use(book: Book, positions: Sequence[Position], live: Sequence[Order]) -> Decimal:
+def _margin_in_use(book: Book, positions: Sequence[Position], entries: Sequence[Order]) -> Decimal:
     """Margin of positions and working entries, each at its contract's own; an unknown contract counts as nothing."""
     held = [
         (item.contract, abs(item.quantity), _mark(book, item.tape_contract, item.lots[0].price)) for item in positions
     ]
-    held += [(order.contract, order.remaining, entry_price(book, order)) for order in live if is_entry(order)]
+    held += [(order.contract, order.remaining, entry_price(book, order)) for order in entries]
     sheets = [(sheet_of(contract), quantity, price) for contract, quantity, price in held]
     return sum(
         ((sheet.margin_at(price) or _ZERO) * quantity for sheet, quantity, price in sheets if sheet is not None),

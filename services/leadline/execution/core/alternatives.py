@@ -76,8 +76,8 @@ def in_the_market(book: Book) -> frozenset[StrategyId]:
     They hold something, or have an entry at the market, one that is filled in part, or one that was taken out and may
     fill all the same.
     """
-    entering = (order.strategy for order in book.live_orders() if is_entry(order) and not is_waiting(order))
-    return frozenset((*(held.strategy for held in book.open_positions()), *entering))
+    entering = [order.strategy for order in book.live_orders() if is_entry(order) and not is_waiting(order)]
+    return frozenset([*[held.strategy for held in book.open_positions()], *entering])
 
 
 def is_waiting(entry: Order) -> bool:

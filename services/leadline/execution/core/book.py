@@ -201,7 +201,8 @@ class Book:
 
     def roots(self, signal: str) -> tuple[str, ...]:
         """The roots that may fill a strategy on this signal contract, now and with the tiers to come."""
-        return roots_of([self.tiers_in_force, tiers_of(self.manifest)], signal)
+        to_come = tiers_of(self.manifest)
+        return roots_of([to_come] if self.tiers is None else [self.tiers, to_come], signal)
 
     def contracts(self, manifest: TradingStrategy) -> tuple[ContractId, ...]:
         """Every contract that a strategy may come to trade on this account, as tiers and months change."""

@@ -136,7 +136,8 @@ def apply_limits(book: Book) -> None:
         book.block, book.flatten = Block.DAY_LOSS, ExitReason.DAY_LOSS
     elif not book.block and result >= target:
         book.block = Block.DAY_TARGET
-    for name, strategy in sorted(book.strategies.items()):
+    strategies = sorted(book.strategies.items())
+    for name, strategy in strategies:
         loss = own_limits(strategy).day_loss
         if loss is None or strategy.block:
             continue
@@ -146,7 +147,7 @@ def apply_limits(book: Book) -> None:
     for flatten in close_of_session(book):
         found = book.strategies[flatten.strategy]
         found.flatten = found.flatten or flatten.reason
-    for name, strategy in sorted(book.strategies.items()):
+    for name, strategy in strategies:
         if strategy.held is not None and (not book.exposed(name) or _opened_since(book, strategy, strategy.held)):
             strategy.held = None
 

@@ -9,6 +9,7 @@ from leadline.model.frozen import quickly_made
 from leadline.model.ids import LegKind, StrategyId, decision_id
 from leadline.model.orders import Order, Side, VenueOrder
 from leadline.model.proposals import Decision, Proposal
+from leadline.model.remembered import once_for_each
 from leadline.model.signals import BarSignals
 from leadline.risk.view import RiskDecision
 
@@ -25,9 +26,12 @@ class Asked:
 
 def undecided(book: Book, strategy: StrategyId, bar: BarSignals) -> Iterator[Asked]:
     """The proposals of a bar without a decision at the book's instant, in their order."""
-    for source, proposal in bar.sourced():
-        if decision_id(book.account, strategy, source) not in book.decided:
-            yield Asked(bar, source, proposal)
+    return (asked for asked in _asked(bar) if decision_id(book.account, strategy, asked.source) not in book.decided)
+
+
+@once_for_each
+def _asked(bar: BarSignals) -> tuple[Asked, ...]:
+    return tuple(Asked(bar, source, proposal) for source, proposal in bar.sourced())
 
 
 def decision_facts(decision: Decision) -> dict[str, Any]:

@@ -157,7 +157,10 @@ class AccountLoop:
 
     async def _fence_refused(self) -> None:
         """Fence off the strategies of which a message was refused and all that came before it is decided."""
-        heard = {name: queue.refused_at(self.book.instant_ns) for name, queue in sorted(self._deps.queues.items())}
+        queues = self._deps.queues
+        if not any(queue.refused for queue in queues.values()):
+            return
+        heard = {name: queue.refused_at(self.book.instant_ns) for name, queue in sorted(queues.items())}
         if not any(heard.values()):
             return
         undecided = {queue.strategy for queue, _ in self._undecided()}

@@ -111,5 +111,7 @@ class SignalQueue:
         """Bars known exactly at an instant, by ordinal; earlier ones are decided, and forgotten here."""
         while self._bars and self._bars[0].known_at_ns < instant_ns:
             self._bars.popleft()
+        if not self._bars or self._bars[0].known_at_ns > instant_ns:
+            return []
         known = takewhile(lambda bar: bar.known_at_ns == instant_ns, self._bars)
         return sorted(known, key=lambda bar: bar.bar.ordinal)

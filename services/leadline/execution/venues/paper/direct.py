@@ -58,9 +58,9 @@ class DirectVenue:
         market = self._market
         final = False
         if after_event >= market.matched_event and from_ns >= market.instant_ns:
-            needed = {*contracts, *self._tapes, *(order.tape_contract for order in market.live_orders())}
-            prints = {contract: self._tape(contract) for contract in sorted(needed)}
-            market.advance(prints, min(to_ns, self._end_ns), watches)
+            for contract in (*contracts, *(order.tape_contract for order in market.live_orders())):
+                self._tape(contract)
+            market.advance(self._tapes, min(to_ns, self._end_ns), watches)
             final = self._final and market.instant_ns >= self._end_ns
         self._write()
         last = {name: market.marks[name].last for name in contracts if name in market.marks}
