@@ -37,6 +37,23 @@ def once_for_each(work: Callable[[_Subject], _Value]) -> Callable[[_Subject], _V
     return update_wrapper(asked, work)
 
 
+class Looked:
+    """Groups of objects that never change and have been looked through; an object is known by its identity."""
+
+    def __init__(self) -> None:
+        self._kept: dict[tuple[int, ...], tuple[object, ...]] = {}
+
+    def has(self, group: tuple[object, ...]) -> bool:
+        """Whether these very objects have been looked through, and not too many others since."""
+        return tuple(map(id, group)) in self._kept
+
+    def add(self, group: tuple[object, ...]) -> None:
+        """They are looked through now."""
+        if len(self._kept) >= MOST_KEPT:
+            self._kept.clear()
+        self._kept[tuple(map(id, group))] = group
+
+
 def once_for_value(work: Callable[[_Named], _Value]) -> Callable[[_Named], _Value]:
     """As `once_for_each`, for a subject that is known by its value, such as a name."""
     asked = lru_cache(maxsize=1024)(work)

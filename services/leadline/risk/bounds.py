@@ -6,6 +6,7 @@ before anything is computed, whoever asks it.
 
 import re
 from collections.abc import Callable, Sequence, Sized
+from dataclasses import fields
 from decimal import Decimal
 from operator import attrgetter
 from typing import Final, Generic, TypeVar
@@ -16,7 +17,7 @@ from leadline.model.durations import NS_PER_DAY, NS_PER_HOUR
 from leadline.model.errors import InvalidInput
 from leadline.model.market.hours import CLOCK_PATTERN, zone_of
 from leadline.model.orders import Bracket, OrderType
-from leadline.model.remembered import once_for_each
+from leadline.model.remembered import Looked, once_for_each
 from leadline.model.signals import BarSignals, Direction, Regime
 from leadline.model.worth import MOST_INVERSE_VALUE
 from leadline.risk.view import (
@@ -192,7 +193,28 @@ def _check_tier(name: str, tier: Tier) -> None:
         check_decimal(f"{name}.day_loss", tier.day_loss, 0, MOST_MONEY)
 
 
+_SETTINGS: Final = attrgetter(*(each.name for each in fields(StrategySettings) if each.name not in {"day", "execute"}))
+_CONTRACT: Final = attrgetter(*(each.name for each in fields(ExecutionInstrument) if each.name != "quote"))
+_looked: Final = Looked()
+
+
 def _check_strategy(strategy: StrategySettings) -> None:
+    settings = _SETTINGS(strategy)
+    if not _looked.has(settings):
+        _check_settings(strategy)
+        _looked.add(settings)
+    _check_day(strategy)
+    few("strategy.execute", strategy.execute, MOST_ROOTS)
+    for number, instrument in enumerate(strategy.execute):
+        contract = _CONTRACT(instrument)
+        if not _looked.has(contract):
+            _check_contract(f"strategy.execute[{number}]", instrument)
+            _looked.add(contract)
+        if instrument.quote is not None:
+            _within(f"strategy.execute[{number}].quote.", instrument.quote, _OF_A_QUOTE)
+
+
+def _check_settings(strategy: StrategySettings) -> None:
     _text("strategy.strategy", strategy.strategy)
     _text("strategy.signal_root", strategy.signal_root)
     _text("strategy.signal_contract", strategy.signal_contract)
@@ -206,19 +228,11 @@ def _check_strategy(strategy: StrategySettings) -> None:
     few("strategy.modifiers", strategy.modifiers, len(MODIFIERS))
     for modifier in strategy.modifiers:
         _one_of("strategy.modifiers", modifier, MODIFIERS)
-    _check_terms(strategy)
-    _check_day(strategy)
-    few("strategy.execute", strategy.execute, MOST_ROOTS)
-    for number, instrument in enumerate(strategy.execute):
-        _check_instrument(f"strategy.execute[{number}]", instrument)
-
-
-def _check_terms(strategy: StrategySettings) -> None:
+    _check_own_limits(strategy.limits)
     _check_bracket(strategy.bracket)
     _one_of("strategy.entry_type", strategy.entry_type, ENTRY_TYPES)
 
 
-@once_for_each
 def _check_bracket(bracket: Bracket) -> None:
     if bracket.stop_ticks is not None:
         _whole("strategy.bracket.stop_ticks", bracket.stop_ticks, 1, MOST_TICKS)
@@ -234,7 +248,6 @@ def _check_bracket(bracket: Bracket) -> None:
 
 def _check_day(strategy: StrategySettings) -> None:
     day = strategy.day
-    _check_own_limits(strategy.limits)
     _money_within("strategy.day.", day, _MONEY_OF_A_DAY)
     _within("strategy.day.", day, _OF_A_DAY)
     _one_of("strategy.day.block", day.block, BLOCKS)
@@ -245,21 +258,18 @@ def _check_day(strategy: StrategySettings) -> None:
         _whole(f"strategy.day.groups[{number}].sells", sells, 0, MOST_COUNT)
 
 
-@once_for_each
 def _check_own_limits(limits: StrategyLimits) -> None:
     if limits.day_loss is not None:
         check_decimal("strategy.limits.day_loss", limits.day_loss, 0, MOST_MONEY)
     _within("strategy.limits.", limits, _OF_OWN_LIMITS)
 
 
-@once_for_each
 def _check_blocks(blocks: tuple[tuple[str, str], ...]) -> None:
     few("strategy.blocks", blocks, MOST_BLOCKS)
     for number, (start, end) in enumerate(blocks):
         _check_block(f"strategy.blocks[{number}]", start, end)
 
 
-@once_for_each
 def _check_news(news: tuple[tuple[int, int], ...]) -> None:
     few("strategy.news", news, MOST_NEWS)
     for number, (begins, ends) in enumerate(news):
@@ -275,14 +285,12 @@ def _check_block(name: str, start: str, end: str) -> None:
         raise InvalidInput(f"{name}.to", end, "another time than its from")
 
 
-def _check_instrument(name: str, instrument: ExecutionInstrument) -> None:
+def _check_contract(name: str, instrument: ExecutionInstrument) -> None:
     _text(f"{name}.root", instrument.root)
     _text(f"{name}.contract", instrument.contract)
     _money_within(f"{name}.", instrument, _MONEY_OF_AN_INVERSE if instrument.inverse else _MONEY_OF_AN_INSTRUMENT)
     if not instrument.tick_value:
         raise InvalidInput(f"{name}.tick_value", _cut(instrument.tick_value), "more than 0")
-    if instrument.quote is not None:
-        _within(f"{name}.quote.", instrument.quote, _OF_A_QUOTE)
     _within(f"{name}.", instrument, _OF_AN_INSTRUMENT)
 
 
