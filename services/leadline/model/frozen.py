@@ -5,8 +5,11 @@ a bar takes to be made. Here it goes round it once.
 """
 
 import inspect
+from collections.abc import Callable
 from dataclasses import MISSING, fields
-from typing import Any, TypeVar
+from functools import cache
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, TypeVar
 
 Value = TypeVar("Value")
 
@@ -50,3 +53,24 @@ def quickly_made(value: type[Value]) -> type[Value]:
         scope[name].__module__ = value.__module__
         setattr(value, name, scope[name])
     return value
+
+
+if TYPE_CHECKING:
+    from dataclasses import replace as replace  # noqa: PLC0414 - the checker knows it by this name
+else:
+
+    def replace(value: Value, /, **changes: object) -> Value:
+        """As `dataclasses.replace`, and several times as fast, for values all of whose fields are arguments."""
+        parts, places = _parts(type(value))
+        found = list(parts(value))
+        for name, part in changes.items():
+            if name not in places:
+                raise TypeError(f"{type(value).__name__} has no field {name}")
+            found[places[name]] = part
+        return type(value)(*found)
+
+
+@cache
+def _parts(value: type[object]) -> tuple[Callable[[object], tuple[object, ...]], dict[str, int]]:
+    names = [field.name for field in fields(value)]  # type: ignore[arg-type]
+    return attrgetter(*names), {name: place for place, name in enumerate(names)}

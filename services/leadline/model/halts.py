@@ -48,7 +48,9 @@ class Halt:
 
 def printable(text: str) -> str:
     """Text from outside as a reason or a name: one line without control characters, of bounded length."""
-    line = " ".join("".join(character if character.isprintable() else " " for character in text).split())
+    if not text.isprintable():
+        text = "".join(character if character.isprintable() else " " for character in text)
+    line = " ".join(text.split())
     return line if len(line) <= LONGEST_REASON else line[: LONGEST_REASON - 1] + "…"
 
 

@@ -1,8 +1,8 @@
 """How an entry is priced and by what it exits: the proposal's terms, else those of the strategy's manifest."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from leadline.model.frozen import quickly_made
+from leadline.model.frozen import quickly_made, replace
 from leadline.model.orders import Bracket, OrderType, Side
 from leadline.model.proposals import Proposal
 from leadline.risk.reasons import Reason

@@ -1,9 +1,9 @@
 """The exits that the paper venue makes by itself: those of an entry's native bracket, for each of its fills."""
 
 from collections.abc import Collection, Iterator
-from dataclasses import replace
 from itertools import count
 
+from leadline.model.frozen import replace
 from leadline.model.ids import NO_ORDER, ClientOrderId, Leg, LegKind, client_order_id
 from leadline.model.orders import Bracket, Fill, OrderType, Side, Trailing, VenueOrder
 

@@ -5,12 +5,12 @@ of the first instant at which an order changed or a watch was crossed. Where els
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import islice
 from typing import Final
 
 from leadline.model.errors import InvalidInput, Unknown
-from leadline.model.frozen import quickly_made
+from leadline.model.frozen import quickly_made, replace
 from leadline.model.ids import NO_ORDER, ClientOrderId, ContractId, fill_id
 from leadline.model.market.settlement import SETTLED, settles_at_ns
 from leadline.model.orders import (

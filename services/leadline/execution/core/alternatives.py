@@ -14,9 +14,8 @@ Until a cancel is known each of them may fill, so that limits count all of them,
 trade, and they may wait on both sides.
 """
 
-from dataclasses import replace
-
 from leadline.execution.core.book import Book, Changes, is_entry, put_order
+from leadline.model.frozen import replace
 from leadline.model.ids import StrategyId
 from leadline.model.orders import Order, OrderState, OrderType, Side
 

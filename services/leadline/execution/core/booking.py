@@ -5,7 +5,7 @@ person has to look at.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Final
 
@@ -29,6 +29,7 @@ from leadline.execution.core.positions import apply_fill, flat
 from leadline.execution.core.unit_fills import behind_stop, counted_stops, take_off, unit_at_venue
 from leadline.execution.core.venue_reports import check_fill, check_order, shown, storable
 from leadline.model.errors import RefusedMessage
+from leadline.model.frozen import replace
 from leadline.model.ids import (
     FOREIGN,
     NO_ORDER,

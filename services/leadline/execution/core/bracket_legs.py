@@ -1,12 +1,11 @@
 """A leg of a bracket as its entry asks for it, and as its strategy wants it since."""
 
-from dataclasses import replace
-
 from leadline.execution.core.book import (
     Book,
     Changes,
 )
 from leadline.execution.core.order_reports import is_where_wanted
+from leadline.model.frozen import replace
 from leadline.model.orders import (
     Bracket,
     Order,

@@ -117,6 +117,8 @@ def _leaving_units(
     book: Book, strategy: StrategyBook, spent: Collection[ClientOrderId]
 ) -> Iterator[Cancel | Close | Shrink]:
     """Orders of units that leave, whole or in part, in the order in which they go: targets, stops, then the close."""
+    if not strategy.exits:
+        return
     going, taken = leaving(book, strategy), set(spent)
     for position in book.open_positions(strategy.strategy):
         for goal in strategy.exits:

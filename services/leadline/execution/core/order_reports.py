@@ -1,10 +1,10 @@
 """An order and what the venue reports of it: how the order stands then, and what of that was not foreseen."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 from leadline.execution.core.orders import follow, foreseen
 from leadline.execution.core.venue_reports import check_order
+from leadline.model.frozen import replace
 from leadline.model.orders import (
     Order,
     OrderState,

@@ -6,10 +6,10 @@ venue is the truth about its orders: a word that the table does not foresee is f
 DEAD is what an order is taken for that every look-up says is absent.
 """
 
-from dataclasses import replace
 from typing import Final
 
 from leadline.model.errors import LeadlineError
+from leadline.model.frozen import replace
 from leadline.model.orders import Order, OrderState
 
 S = OrderState

@@ -1,8 +1,8 @@
 """Positions as first-in-first-out lots in integer ticks. Averages exist for display only."""
 
-from dataclasses import replace
 from decimal import Decimal
 
+from leadline.model.frozen import replace
 from leadline.model.ids import ContractId, DecisionId, StrategyId
 from leadline.model.orders import DEFAULT_UNIT, Fill, Lot, Position
 from leadline.model.worth import booked, gain, worth
@@ -45,11 +45,10 @@ def apply_fill(position: Position, fill: Fill, unit: str = "") -> Position:
         lots = [lot for lot in lots if lot.quantity]
     if left:
         lots.append(Lot(fill.price, left, fill.fill_id, unit or DEFAULT_UNIT, fill.client_id))
-    quantity = position.quantity + signed
-    after = replace(position, quantity=quantity, lots=tuple(lots))
+    after = replace(position, quantity=position.quantity + signed, lots=tuple(lots))
     return replace(
         after,
-        stopless=_still_stopless(position, after),
+        stopless=_still_stopless(position, after) if position.stopless else (),
         realised=position.realised + (booked(realised) if position.inverse else realised),
         commission=position.commission + fill.commission,
     )
@@ -65,6 +64,8 @@ def _still_stopless(before: Position, after: Position) -> tuple[tuple[str, int],
 
 def with_stopless(position: Position, unit: str, quantity: int) -> Position:
     """The position with so many size steps of a unit without a stop on purpose."""
+    if quantity == position.without_stop_of(unit):
+        return position
     others = {name: count for name, count in position.stopless if name != unit}
     sizes = {**others, unit: quantity} if quantity else others
     return replace(position, stopless=tuple(sorted(sizes.items())))

@@ -14,7 +14,7 @@ def settle_opposites(book: Book, changes: Changes) -> None:
 
     The venue holds nothing of such a contract and tells of no settlement. Without a print they stay as they are.
     """
-    for contract, held in _settled(book):
+    for contract, held in _settled(book) if book.open_positions() else ():
         if sum(position.quantity for position in held):
             continue
         for position in held:

@@ -83,6 +83,8 @@ def drop_done(book: Book, strategy: StrategyBook) -> bool:
 
     Nothing is left of a part that its own stop has closed, and a unit is done when nothing of it works either.
     """
+    if not strategy.exits:
+        return False
     kept: list[UnitExit] = []
     held = book.open_positions(strategy.strategy)
     for wanted in strategy.exits:

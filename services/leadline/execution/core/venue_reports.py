@@ -8,7 +8,7 @@ quoted so that it can be printed.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from itertools import pairwise
 from typing import Any, Final
 
@@ -17,7 +17,7 @@ from leadline.execution.core.day import day_at
 from leadline.model.checks.proposals import LARGEST_PRICE
 from leadline.model.durations import NS_PER_DAY
 from leadline.model.errors import Refused, Unknown
-from leadline.model.frozen import quickly_made
+from leadline.model.frozen import quickly_made, replace
 from leadline.model.halts import LONGEST_REASON, printable
 from leadline.model.ids import ContractId
 from leadline.model.market.contracts import sheet_of

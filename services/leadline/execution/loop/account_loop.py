@@ -179,14 +179,15 @@ class AccountLoop:
         if not book.strategies or any(name not in self._deps.queues for name in waited):
             return None
         complete = self._complete_through()
-        bars = [self._deps.queues[name].first_after(book.instant_ns) for name in waited]
-        earliest = min((bar.known_at_ns for bar in bars if bar is not None), default=END_OF_TIME)
         if complete >= book.instant_ns and self._undecided():
             return book.instant_ns
-        looks = None if self._deps.trails else next_look(book)
-        tries = next_try(book), self._orders.next_try()
-        timers = [timer for timer in (next_timer(book), *tries, looks) if timer is not None]
-        target = min(complete, earliest, *timers)
+        instants = [complete, next_timer(book), next_try(book), self._orders.next_try()]
+        for name in waited:
+            bar = self._deps.queues[name].first_after(book.instant_ns)
+            instants.append(None if bar is None else bar.known_at_ns)
+        if not self._deps.trails:
+            instants.append(next_look(book))
+        target = min(instant for instant in instants if instant is not None)
         return target if target > book.instant_ns else None
 
     def _complete_through(self) -> int:

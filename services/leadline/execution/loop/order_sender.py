@@ -1,6 +1,5 @@
 """The way of an order to the venue: written once, by the one that holds the account, and followed by its answer."""
 
-from dataclasses import replace
 from typing import Final
 
 from leadline.execution.core.book import Book, Changes, is_entry, put_order
@@ -16,6 +15,7 @@ from leadline.execution.core.venue_reports import check_order, shown
 from leadline.execution.loop.bookkeeper import Bookkeeper
 from leadline.execution.loop.deps import Deps
 from leadline.execution.loop.ports import NotAdmitted, PartFailed, Refused, Unavailable
+from leadline.model.frozen import replace
 from leadline.model.halts import printable
 from leadline.model.ids import ClientOrderId
 from leadline.model.loop_phase import LoopPhase
@@ -235,6 +235,8 @@ class OrderSender:
 
     def next_try(self) -> int | None:
         """The next instant, ns, at which the venue is asked again to cancel an order that it has kept."""
+        if not self._kept_in:
+            return None
         live = {order.client_id for order in self._book.live_orders()}
         self._kept_in = {name: kept for name, kept in self._kept_in.items() if name in live}
         return min((at for _, at in self._kept_in.values() if at > self._book.instant_ns), default=None)

@@ -105,6 +105,8 @@ class SignalQueue:
 
     def first_after(self, instant_ns: int) -> BarSignals | None:
         """The earliest bar known after an instant."""
+        if self._bars and self._bars[0].known_at_ns > instant_ns:
+            return self._bars[0]
         return next((bar for bar in self._bars if bar.known_at_ns > instant_ns), None)
 
     def known_at(self, instant_ns: int) -> list[BarSignals]:
