@@ -106,7 +106,7 @@ def settings(book: Book, strategy: StrategyBook) -> StrategySettings:
         state=spec.state if may_enter(book, strategy) else "ReduceOnly",
         signal_root=instrument_of(signal).root,
         signal_contract=signal,
-        session_zone=session_of(strategy.manifest)[1].zone,
+        session_zone=fixed.zone,
         after_open_ns=distances.after_open_ns,
         before_close_ns=distances.before_close_ns,
         blocks=fixed.blocks,
@@ -151,8 +151,8 @@ def may_enter(book: Book, strategy: StrategyBook) -> bool:
 
 def allowed_on(book: Book, strategy: StrategyBook) -> bool:
     """Whether the account takes orders of a strategy's namespace."""
-    allowed = (book.manifest.metadata.namespace, *book.manifest.spec.allowed_namespaces)
-    return strategy.manifest.metadata.namespace in allowed
+    own, account = strategy.manifest.metadata.namespace, book.manifest
+    return own == account.metadata.namespace or own in account.spec.allowed_namespaces
 
 
 def own_limits(strategy: StrategyBook) -> StrategyLimits:
@@ -193,6 +193,7 @@ class _Fixed:
     bracket: Bracket
     entry_type: OrderType
     valid_for_ns: int | None
+    zone: str
 
 
 @once_for_each
@@ -205,6 +206,7 @@ def _fixed(manifest: TradingStrategy) -> _Fixed:
         bracket=_bracket(manifest),
         entry_type=OrderType(spec.entries.type.upper()),
         valid_for_ns=valid_for_ns(spec),
+        zone=session_of(manifest)[1].zone,
     )
 
 

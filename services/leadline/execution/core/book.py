@@ -284,7 +284,8 @@ class Book:
     @property
     def unresolved(self) -> bool:
         """Whether an order's fate is open."""
-        return any(order.state in UNRESOLVED for order in self.live_orders())
+        live = self.live_orders()
+        return bool(live) and any(order.state in UNRESOLVED for order in live)
 
 
 @dataclass(frozen=True, slots=True)
@@ -384,7 +385,7 @@ def count_entry(book: Book, strategy: StrategyBook) -> None:
 def forget(book: Book) -> None:
     """Drop what no rule looks at any more, so that the book in memory is what a new process would read."""
     since = book.instant_ns - KEPT_NS
-    if any(at < since for at in book.entry_instants):
+    if book.entry_instants and book.entry_instants[0] < since:  # the oldest
         book.entry_instants = [at for at in book.entry_instants if at >= since]
     old = [order for order in book.orders.values() if order.decided_at_ns < since and order.state.terminal]
     if not old:

@@ -154,9 +154,11 @@ def apply_limits(book: Book) -> None:
 
 def watches(book: Book) -> tuple[Watch, ...]:
     """The results at which the venue has to stop the tape: the day's loss and target, account and strategies."""
-    found = []
     positions = book.open_positions()
-    if positions and book.block != Block.DAY_LOSS:
+    if not positions:
+        return ()
+    found = []
+    if book.block != Block.DAY_LOSS:
         most, target = _day_bounds(book)
         found.append(Watch(book.realised, _watched(book, positions), -most, None if book.block else target))
     for name, strategy in sorted(book.strategies.items()):

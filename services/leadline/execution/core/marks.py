@@ -1,7 +1,7 @@
 """Marks of the loop's present work, for the process after it: a cause that ends one must not end every process."""
 
 from contextlib import AbstractContextManager, nullcontext
-from typing import Protocol
+from typing import Final, Protocol
 
 
 class Marks(Protocol):
@@ -17,6 +17,9 @@ class Marks(Protocol):
         """Wait for another part: an end meanwhile that nobody tells of is not counted at what is handled."""
 
 
+_NOTHING: Final = nullcontext()
+
+
 class Unmarked:
     """No marks: for a backtest, which ends with its first error."""
 
@@ -26,11 +29,11 @@ class Unmarked:
 
     def at(self, name: str) -> AbstractContextManager[None]:  # noqa: ARG002 - nothing is kept
         """Nothing is kept."""
-        return nullcontext()
+        return _NOTHING
 
     def waiting(self) -> AbstractContextManager[None]:
         """As `at`."""
-        return nullcontext()
+        return _NOTHING
 
 
 UNMARKED = Unmarked()

@@ -130,10 +130,13 @@ class AccountRecords:
         for flatten in (book.flatten, *(strategy.flatten for strategy in book.strategies.values())):
             if flatten:  # in no event
                 _copy(flatten)
-        self._check_decisions(changes.decisions)
-        legs, entries = self._check_orders(changes.orders.values())
-        self._check_fills([fill for fill, _, _ in changes.fills])
-        self._check_events(events)
+        if changes.decisions:
+            self._check_decisions(changes.decisions)
+        legs, entries = self._check_orders(changes.orders.values()) if changes.orders else ({}, {})
+        if changes.fills:
+            self._check_fills([fill for fill, _, _ in changes.fills])
+        if events:
+            self._check_events(events)
         # Nothing from here on can be refused.
         self.account = account = Book(*_BOOK(book))
         account.settings, account.last_prints = settings, dict(book.last_prints)

@@ -110,7 +110,7 @@ class Bookkeeper:
         not believed, or surprised, the book holds afterwards what the venue holds. An event at which processes ended is
         passed over; where they ended is known by one, or by all of the answer.
         """
-        come = [event.event for event in not_booked(self.book, advanced.events)]
+        come = [event.event for event in not_booked(self.book, advanced.events)] if advanced.events else []
         if not come:
             await self._take_in(advanced, "")
             return
@@ -122,16 +122,19 @@ class Bookkeeper:
         book, changes, deps, marks = self.book, Changes(), self.deps, self.deps.marks
         advanced, surprises = check_advanced(book, advanced)
         doubted = bool(surprises)
-        asked = asked_of_rows(book, not_booked(book, advanced.events))
-        stored = await self.deps.store.recall(*asked) if any(asked) else Stored()
+        stored = Stored()
+        if advanced.events and any(asked := asked_of_rows(book, not_booked(book, advanced.events))):
+            stored = await self.deps.store.recall(*asked)
         if advanced.instant_ns > book.instant_ns:
             book.instant_ns = advanced.instant_ns
             book.decided.clear()
         before, after = around_the_roll(book, advanced.events)
-        surprises += book_venue_events(book, changes, before, stored, marks, batch)
+        if before:
+            surprises += book_venue_events(book, changes, before, stored, marks, batch)
         roll(book)  # at the prints before it: the one that opens a trading day is that day's
         book.last_prints.update(advanced.last_prints)
-        surprises += book_venue_events(book, changes, after, stored, marks, batch)
+        if after:
+            surprises += book_venue_events(book, changes, after, stored, marks, batch)
         settle_opposites(book, changes)
         self.doubted = self.doubted or doubted or bool(changes.refused)
         self.unsettled = self.unsettled or bool(surprises)
