@@ -10,6 +10,7 @@ quoted so that it can be printed.
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from itertools import pairwise
+from operator import attrgetter
 from typing import Any, Final
 
 from leadline.execution.core.book import Book
@@ -55,6 +56,9 @@ _LONGEST_AGO_NS: Final = 8 * NS_PER_DAY
 
 _NEEDED: Final = frozenset({"client_id", "contract", "tape_contract", "leg", "side", "type", "quantity"})
 """Fields without which an order cannot be adopted. Of a known order the book has all of them."""
+
+_NAMES: Final = ("client_id", "contract", "tape_contract", "leg", "decision", "parent", "oco")
+_TEXTS: Final = attrgetter(*_NAMES)
 
 _OPTIONAL: Final[dict[str, Any]] = {
     "decision": "",
@@ -215,17 +219,16 @@ def check_positions(venue: Mapping[ContractId, int] | None) -> tuple[Mapping[Con
 
 def _doubts(known: Order | None, said: VenueOrder) -> Iterator[tuple[str, str]]:
     yield from said.unread
-    yield from _doubted_texts(said)
+    yield from _doubted_texts(known, said)
     yield from _doubted_numbers(known, said)
 
 
-def _doubted_texts(said: VenueOrder) -> Iterator[tuple[str, str]]:
-    for name in ("client_id", "contract", "tape_contract", "leg"):
-        if not storable(getattr(said, name)):
-            yield name, shown(getattr(said, name))
-    for name in ("decision", "parent", "oco"):
-        if (text := getattr(said, name)) and not storable(text):
-            yield name, shown(text)
+def _doubted_texts(known: Order | None, said: VenueOrder) -> Iterator[tuple[str, str]]:
+    texts = _TEXTS(said)
+    if known is None or texts != _TEXTS(known):  # what the book has was believed before
+        for name, text in zip(_NAMES, texts, strict=True):
+            if (text or name in _NEEDED) and not storable(text):
+                yield name, shown(text)
     if said.reason != printable(said.reason):
         yield "reason", shown(said.reason) if len(said.reason) <= LONGEST_REASON else "without end"
 
@@ -241,7 +244,10 @@ def _doubted_numbers(known: Order | None, said: VenueOrder) -> Iterator[tuple[st
         if (price := getattr(said, name)) is not None and abs(price) > LARGEST_PRICE:
             yield name, shown(price)
     for name in ("bracket", "trail"):
-        if (value := getattr(said, name)) is not None and any(abs(n) > LARGEST_PRICE for n in _numbers(value)):
+        value = getattr(said, name)
+        if value is None or (known is not None and value == getattr(known, name)):
+            continue
+        if any(abs(n) > LARGEST_PRICE for n in _numbers(value)):
             yield name, shown(value)
     if said.valid_until_ns is not None and not 0 <= said.valid_until_ns <= LATEST_NS:
         yield "valid_until_ns", shown(said.valid_until_ns)

@@ -115,5 +115,7 @@ class SignalQueue:
             self._bars.popleft()
         if not self._bars or self._bars[0].known_at_ns > instant_ns:
             return []
+        if len(self._bars) == 1 or self._bars[1].known_at_ns > instant_ns:
+            return [self._bars[0]]
         known = takewhile(lambda bar: bar.known_at_ns == instant_ns, self._bars)
         return sorted(known, key=lambda bar: bar.bar.ordinal)
