@@ -219,6 +219,7 @@ def account_problems(account: TradingAccount) -> Iterator[InvalidInput]:
     yield from _tier_problems(account)
 
 
+@once_for_each
 def market_slippage(account: TradingAccount) -> int:
     """Ticks that market and stop orders of an account lose in what risk reckons with. Raises Unknown for its venue."""
     venue = venue_named(account.spec.venue)

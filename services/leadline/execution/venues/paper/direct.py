@@ -63,7 +63,8 @@ class DirectVenue:
             market.advance(self._tapes, min(to_ns, self._end_ns), watches)
             final = self._final and market.instant_ns >= self._end_ns
         self._write()
-        last = {name: market.marks[name].last for name in contracts if name in market.marks}
+        marks = market.marks
+        last = {name: marks[name].last for name in contracts if name in marks}
         return Advanced(market.instant_ns, market.events_after(after_event), last, final, market.positions())
 
     async def working(self) -> Sequence[VenueOrder]:
