@@ -185,7 +185,7 @@ def stricter_limits(one: StrategyLimits, other: StrategyLimits) -> StrategyLimit
 
 @dataclass(frozen=True, slots=True)
 class _Fixed:
-    """What follows from a strategy's manifest alone; the fields are those of `StrategySettings`."""
+    """The part of a strategy's settings that its manifest alone decides; the fields are those of `StrategySettings`."""
 
     blocks: tuple[tuple[str, str], ...]
     news: tuple[tuple[int, int], ...]

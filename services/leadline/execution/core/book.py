@@ -130,7 +130,7 @@ _Item = TypeVar("_Item", Order, Position)
 
 
 class _Owned(Generic[_Item]):
-    """What follows from the orders or positions `of` a book: those that count, and by the strategy that owns them."""
+    """The orders or positions `of` a book that count, all of them and by the strategy that owns them."""
 
     __slots__ = ("all", "by_owner", "of")
 
