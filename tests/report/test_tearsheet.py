@@ -44,6 +44,7 @@ def page(folder: Path, *accounts: AccountResult) -> Page:
         "09:00 2 1 +26.25 1.91",
         "buying absorption 1 1 +55.00",
         "max open trades 5",
+        "kept out, off grid MESM2025 52 prints",
         "2025-06-10 tier 1 to tier 2 (MES 1 to 3) 10,000.00",
         "2025-06-10: 26.25",  # the bar of a day
         "0.00 to 5.00: 0",  # a step of the distribution that nobody is in

@@ -11,7 +11,7 @@ from leadline.backtest.causes import Cause
 from leadline.backtest.results import AccountResult, BacktestResult, Group, months_of
 from leadline.model.counted import counted
 from leadline.report.clock import day_and_time, month_and_time, zone_name
-from leadline.report.figures import doubts, figure_rows, ratio, tier_text, words
+from leadline.report.figures import GAPS, doubts, figure_rows, gaps, ratio, tier_text, words
 from leadline.report.footprint import MOST_ROWS, footprint
 from leadline.report.page import Markup, card_row, money, table, write_page
 from leadline.report.svg import Series, bars, chart, round_values, thinned
@@ -50,6 +50,8 @@ def write_tearsheet(result: BacktestResult, path: Path) -> None:
         of = f"<code>{escape(result.identity.id)}</code>, code {escape(str(result.identity.code))}"
         head += f"<p class=soft>Backtest {of}.</p>"
     head += "".join(f"<p><b>{escape(doubt)}</b></p>" for doubt in doubts(result))
+    if rows := gaps(result):
+        head += f"<h2>{GAPS}</h2>{table(('Gap', 'Contract', 'Place', 'Amount'), rows, ('Amount',))}"
     body = head + "".join(_account(each) for each in result.accounts)
     write_page(f"Leadline backtest {result.first} to {result.last}", body, path, _STYLE)
 
