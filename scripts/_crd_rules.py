@@ -136,6 +136,7 @@ _LISTS: Final[Mapping[str, Mapping[str, tuple[str, ...] | Literal["set", "atomic
         "spec.sweep.fields": "atomic",
         "spec.sweep.fields[].values": "atomic",
         "spec.sweep.variants": "atomic",
+        "status.summary.sweep.best": "atomic",
         "status.conditions": ("type",),
     },
 }

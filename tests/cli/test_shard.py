@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from datetime import date
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,8 @@ import yaml
 from leadline.backtest.kept import store_of
 from leadline.catalog.catalog import Catalog
 from leadline.cli.main import run
-from leadline.model.manifest.backtest_status import Summary
+from leadline.cli.shard_summary import MESSAGE_BYTES, summary_text
+from leadline.model.manifest.backtest_status import BestVariant, Summary, SweepSummary
 from tests.backtest.test_run import BEFORE_THE_ROLL, SESSIONS, account, simulated, strategy
 
 LAST = date(2025, 6, 16)
@@ -84,6 +86,58 @@ def test_a_shard_leaves_the_files_of_a_laptop_and_says_their_summary(
     assert (summary.net, summary.sharpe, summary.currency) == (found["net"], found["sharpe"], "USD")
     assert files(tmp_path / "results" / summary.id) == files(tmp_path / "data/backtests" / summary.id)
     assert {name.split("/")[0] for name in left} == {".lock", summary.id}
+
+
+SWEEP = {"fields": [{"field": "strategy.spec.bracket.stopTicks", "values": [8, 12, 16, 20, 24]}]}
+
+
+def test_the_shards_of_a_sweep_come_to_what_one_of_all_variants_comes_to(
+    shard: Callable[..., list[str]], tmp_path: Path
+):
+    message = tmp_path / "message"
+    words = shard("run", sweep=SWEEP, shards=2, rankBy="sharpe")
+    assert run([*words, "--index", "1"]) == 0
+    assert run(shard("gather", sweep=SWEEP, shards=2, rankBy="sharpe")) == 2
+    assert "got '3 variants', expected 5 variants" in message.read_text()
+    assert run([*words, "--index", "0"]) == 0
+    assert run(shard("gather", sweep=SWEEP, shards=2, rankBy="sharpe")) == 0
+    said, left = message.read_text(), files(tmp_path / "results")
+    summary = Summary.model_validate_json(said)
+    assert summary.sweep is not None
+    assert (summary.sweep.tried, summary.sweep.halted, summary.sweep.rank_by) == (5, 0, "sharpe")
+    sharpes = [Decimal(each.sharpe or 0) for each in summary.sweep.best]
+    assert sharpes == sorted(sharpes, reverse=True)
+    assert len(set(sharpes)) > 1
+    assert (summary.trades, summary.net, summary.sharpe) == (
+        summary.sweep.best[0].trades,
+        summary.sweep.best[0].net,
+        summary.sweep.best[0].sharpe,
+    )
+    (tmp_path / "results").rename(tmp_path / "shards")
+    assert run(shard("run", sweep=SWEEP, rankBy="sharpe")) == 0
+    assert run(shard("gather", sweep=SWEEP, rankBy="sharpe")) == 0
+    assert message.read_text() == said
+    assert files(tmp_path / "results") == left
+    assert {"variants.parquet", "variants.csv"} <= {Path(name).name for name in left}
+
+
+def test_a_shard_whose_variants_cannot_run_is_refused_for_good(shard: Callable[..., list[str]], tmp_path: Path):
+    wrong = {"fields": [{"field": "strategy.spec.bracket.stopTicks", "values": [8, 0]}]}
+    assert run(shard("run", sweep=wrong)) == 2
+    assert "stopTicks" in (tmp_path / "message").read_text()
+
+
+def test_the_best_variants_that_a_message_has_room_for_are_the_best_ones():
+    best = tuple(
+        BestVariant(number=place, values="x" * 500, trades=1, net="1", max_drawdown="1") for place in range(1, 11)
+    )
+    swept = SweepSummary(tried=64, rank_by="net", best=best)
+    whole = Summary(id="a", digest="d" * 64, days=1, trades=1, net="1", max_drawdown="1", currency="USD", sweep=swept)
+    text = summary_text(whole)
+    assert len(text.encode()) <= MESSAGE_BYTES
+    found = Summary.model_validate_json(text)
+    assert found.sweep is not None
+    assert [each.number for each in found.sweep.best] == [1, 2, 3, 4, 5, 6]
 
 
 def test_a_shard_that_is_killed_leaves_nothing_by_its_name_and_the_next_one_all_of_it(

@@ -54,7 +54,6 @@ class ContractDay:
     begins_ns: int
     next_ns: int | None
     ends_ns: int
-    kept_out: tuple[tuple[str, int], ...] = ()
 
     @property
     def complete_ns(self) -> int:

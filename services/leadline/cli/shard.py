@@ -19,7 +19,7 @@ import yaml
 
 from leadline.backtest.days import backtest_days
 from leadline.backtest.gathered import Gathered
-from leadline.backtest.kept import KeptBacktest, keep, opened, store_of
+from leadline.backtest.kept import keep, opened, store_of
 from leadline.backtest.results import result_of
 from leadline.backtest.run import run_backtest
 from leadline.backtest.workers import DayFailed
@@ -27,15 +27,20 @@ from leadline.cli.backtest_inputs import BacktestInputs, backtest_inputs
 from leadline.cli.failures import EXIT_BAD_INPUT, EXIT_FAILED
 from leadline.cli.options import PlanOptions
 from leadline.cli.output import complain
+from leadline.cli.shard_summary import figure_named, summary_of_run, summary_of_sweep, summary_text
+from leadline.cli.studying import check_variants
 from leadline.model.errors import InvalidInput, LeadlineError, error_text
 from leadline.model.manifest.backtest_spec import Backtest
-from leadline.model.manifest.backtest_status import Summary
 from leadline.model.manifest.own_markets import put_in_force, read_own
 from leadline.model.manifest.specs import TradingAccount, TradingStrategy, load_manifests
+from leadline.model.manifest.sweep import shard_of, variants_of
+from leadline.model.manifest.sweep_spec import Sweep
+from leadline.report.parts import write_document
+from leadline.report.sweep_tables import write_sweep_tables
+from leadline.report.sweeps import default_axes, sweep_document
 from leadline.report.tables import parquet_files
+from leadline.study.sweep import Source, SweepResult, run_sweep
 
-MESSAGE_BYTES: Final = 4096
-"""Bytes of a termination message that Kubernetes keeps."""
 TERMINATED: Final = 143
 """The exit code of a process that was asked to stop."""
 
@@ -44,8 +49,8 @@ TERMINATED: Final = 143
 class ShardOptions:
     """The files of a shard, and where its prints and its results are.
 
-    manifests: the three of a backtest, as the operator puts them on record. message: where the last words go. workers:
-    processes that make bars and signals.
+    manifests: the three of a backtest, as the operator puts them on record. index: of the shard, from 0. message: where
+    the last words go. workers: processes.
     """
 
     manifests: Path
@@ -54,51 +59,67 @@ class ShardOptions:
     results: Path
     message: Path
     workers: int
+    index: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """A backtest with everything that it runs on; `planned` is how it was planned."""
+
+    backtest: Backtest
+    planned: PlanOptions
+    inputs: BacktestInputs
 
 
 def run_shard(options: ShardOptions) -> None:
     """Take the variants of a shard through the days, and keep their results."""
-    with _last_words(options.message) as say, _inputs(options) as inputs:
-        gathered = Gathered(inputs.plan.strategies)
-        outcome = run_backtest(
-            inputs.plan.accounts,
-            inputs.plan.strategies,
-            inputs.prints,
-            inputs.first,
-            inputs.last,
-            gathered.seen,
-            options.workers,
-        )
-        identity = inputs.identity(outcome.days)
-        result = result_of(outcome, gathered, identity)
-        say(str(keep(store_of(options.results), result, identity, parquet_files(result))))
+    with _last_words(options.message) as say, _job(options) as job:
+        sweep = job.backtest.spec.sweep
+        say(str(_run(job, options) if sweep is None else _swept(job, sweep, options, options.index).folder))
 
 
 def gather_shards(options: ShardOptions) -> None:
-    """Find the results of all shards, and say their summary. Raises InvalidInput for results that are not there."""
-    with _last_words(options.message) as say, _inputs(options) as inputs:
+    """Put the results of all shards together, and say their summary. Raises InvalidInput for those that lack."""
+    with _last_words(options.message) as say, _job(options) as job:
+        sweep, inputs = job.backtest.spec.sweep, job.inputs
         days = backtest_days(inputs.prints, inputs.plan.strategies, inputs.first, inputs.last)
-        found = opened(store_of(options.results), inputs.identity(days).id)
-        say(summary_of(found, len(days.traded)).model_dump_json(by_alias=True, exclude_none=True))
+        if sweep is None:
+            found = opened(store_of(options.results), inputs.identity(days).id)
+            say(summary_text(summary_of_run(found, len(days.traded))))
+            return
+        result = _swept(job, sweep, options, None)
+        if len(result.rows) < result.variants:
+            expected = f"{result.variants} variants: the shards had other code, manifests or prints"
+            raise InvalidInput(str(result.folder), f"{len(result.rows)} variants", expected)
+        figure = figure_named(job.backtest.spec.rank_by)
+        write_sweep_tables(result, result.folder)
+        write_document(sweep_document(result, figure, default_axes(result.rows)), result.folder / "sweep.html")
+        say(summary_text(summary_of_sweep(result, job.backtest.spec.rank_by, len(days.traded))))
 
 
-def summary_of(found: KeptBacktest, days: int) -> Summary:
-    """The summary of results that are kept, of so many traded days."""
-    (account,) = found.accounts
-    return Summary(
-        id=found.id,
-        digest=found.digest,
-        days=days,
-        trades=account["trade_count"],
-        net=account["net"],
-        sharpe=account.get("sharpe"),
-        max_drawdown=account["max_drawdown"],
-        currency=account["currency"],
+def _run(job: _Job, options: ShardOptions) -> Path:
+    inputs = job.inputs
+    plan, gathered = inputs.plan, Gathered(inputs.plan.strategies)
+    outcome = run_backtest(
+        plan.accounts, plan.strategies, inputs.prints, inputs.first, inputs.last, gathered.seen, options.workers
     )
+    identity = inputs.identity(outcome.days)
+    result = result_of(outcome, gathered, identity)
+    return keep(store_of(options.results), result, identity, parquet_files(result))
+
+
+def _swept(job: _Job, sweep: Sweep, options: ShardOptions, index: int | None) -> SweepResult:
+    """The sweep after its shard of this index has run; None for no shard."""
+    inputs = job.inputs
+    variants = variants_of(sweep, inputs.plan.accounts, inputs.plan.strategies)
+    check_variants(job.planned, variants)
+    part = range(0) if index is None else shard_of(len(variants), index, job.backtest.spec.shards)
+    source = Source(inputs.prints, inputs.first, inputs.last, inputs.feed.kind, inputs.feed_settings)
+    return run_sweep(variants, part, source, options.workers, options.results, lambda _: None)
 
 
 @contextmanager
-def _inputs(options: ShardOptions) -> Iterator[BacktestInputs]:
+def _job(options: ShardOptions) -> Iterator[_Job]:
     """Gives the plan, the prints and the days of a backtest. Raises InvalidInput and Unknown for what cannot be run."""
     put_in_force(read_own(options.instruments))
     manifests = load_manifests(options.manifests)
@@ -109,8 +130,6 @@ def _inputs(options: ShardOptions) -> Iterator[BacktestInputs]:
         kinds = ", ".join(each.kind for each in manifests)
         raise InvalidInput(str(options.manifests), kinds, "a Backtest, a TradingStrategy and a TradingAccount")
     (backtest,) = backtests
-    if backtest.spec.sweep is not None:
-        raise InvalidInput("spec.sweep", "a sweep", "none: this version takes one variant through the days")
     for field, place in (("spec.catalog", backtest.spec.catalog), ("spec.results", backtest.spec.results)):
         if place.bucket is not None:
             raise InvalidInput(f"{field}.bucket", place.bucket.name, "a claim: this version reads and writes no bucket")
@@ -125,7 +144,7 @@ def _inputs(options: ShardOptions) -> Iterator[BacktestInputs]:
             instruments=options.instruments,
             catalog=options.catalog,
         )
-        yield backtest_inputs(planned, backtest.spec.to)
+        yield _Job(backtest, planned, backtest_inputs(planned, backtest.spec.to))
 
 
 @contextmanager
@@ -138,7 +157,7 @@ def _last_words(message: Path) -> Iterator[Callable[[str], None]]:
     before = signal.signal(signal.SIGTERM, lambda *_: os._exit(TERMINATED))
 
     def say(text: str) -> None:
-        message.write_bytes(text.encode()[:MESSAGE_BYTES])
+        message.write_bytes(text.encode())
 
     try:
         yield say

@@ -104,8 +104,10 @@ def _definition(variants: Sequence[Variant], source: Source) -> dict[str, Any]:
     """
     longest = max(variants, key=lambda each: max(one.spec.longest_history for one in each.strategies))
     days = backtest_days(source.prints, longest.strategies, source.first, source.last)
+    code = code_of([strategy for each in variants for strategy in each.strategies])
     return {
-        "code": code_of([strategy for each in variants for strategy in each.strategies]).document(),
+        # Not the commit: an installed package has none, and is the same code.
+        "code": {"version": code.version, "digest": code.digest},
         "range": {
             "first": days.traded[0].day.isoformat(),
             "last": days.traded[-1].day.isoformat(),

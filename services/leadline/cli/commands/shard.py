@@ -32,6 +32,12 @@ MessageOption = Annotated[
 WorkersOption = Annotated[
     int, typer.Option("--workers", metavar="NUMBER", min=1, max=256, help="Processes that make bars and signals.")
 ]
+IndexOption = Annotated[
+    int,
+    typer.Option(
+        "--index", metavar="NUMBER", min=0, envvar="JOB_COMPLETION_INDEX", help="Number of the shard, from 0."
+    ),
+]
 
 _CATALOG = Path("/catalog")
 _RESULTS = Path("/results")
@@ -55,11 +61,12 @@ def run(
     results: ResultsPlace = _RESULTS,
     message: MessageOption = _MESSAGE,
     workers: WorkersOption = 1,
+    index: IndexOption = 0,
 ) -> None:
     """Run one shard of a backtest and keep its results, whole or not at all. Run again it leaves the same files."""
     from leadline.cli.shard import ShardOptions, run_shard
 
-    run_shard(ShardOptions(file, instruments or (), catalog, results, message, workers))
+    run_shard(ShardOptions(file, instruments or (), catalog, results, message, workers, index))
 
 
 @app.command(

@@ -99,6 +99,7 @@ class Place(SpecModel):
     """The folder in it; its root where absent."""
 
 
+RankBy = Literal["net", "sharpe", "sortino", "profitFactor", "winRate", "maxDrawdown"]
 _FIXED: Final = changes(Change.FIXED)
 
 
@@ -119,6 +120,8 @@ class BacktestSpec(SpecModel):
     """Where the files of the result go, in a folder named by the run's id. They stay when this object is deleted."""
     sweep: Annotated[Sweep | None, _FIXED] = None
     """Variants of strategy and account, each with other values in some fields. Without it there is one run."""
+    rank_by: Annotated[RankBy, _FIXED] = "net"
+    """The figure by which the variants of a sweep are compared."""
     shards: Annotated[int, Field(ge=1, le=MOST_SHARDS), _FIXED] = 1
     """Pods that the variants of a sweep are divided among."""
     parallelism: Annotated[int, Field(ge=1, le=MOST_SHARDS), _FIXED] = 2

@@ -31,11 +31,48 @@ class BacktestPhase(StrEnum):
 FigureText = Annotated[str, Field(max_length=32)]
 
 
+class BestVariant(StatusModel):
+    """A variant of a sweep with a few of its figures."""
+
+    number: Tally
+    """Its number, from 1, in the order of the sweep."""
+    values: Annotated[str, Field(max_length=512)]
+    """Its fields with their values."""
+    trades: Tally
+    """Trades that were closed."""
+    net: FigureText
+    """Net result."""
+    sharpe: FigureText | None = None
+    """Sharpe ratio of the days, annualised; absent where there is none."""
+    max_drawdown: FigureText
+    """Largest fall from the highest equity."""
+
+
+class SweepSummary(StatusModel):
+    """The result of a sweep. The best of many looks better than it is: `probability` tells luck."""
+
+    tried: Tally
+    """Variants."""
+    halted: Tally = 0
+    """Variants whose account was halted; they have no figures, and are not ranked."""
+    rank_by: FigureText
+    """The figure by which they are ranked."""
+    probability: FigureText | None = None
+    """Deflated Sharpe ratio: the probability that the best one's true ratio is above that of the best without skill."""
+    warning: Annotated[str, Field(max_length=256)] = ""
+    """Why there is no such probability."""
+    best: Annotated[tuple[BestVariant, ...], Field(max_length=MOST_BEST)] = ()
+    """The best variants, the best one first."""
+
+
 class Summary(StatusModel):
-    """The result of a run in a few figures. Money is in the account's currency, after commission."""
+    """The result of a run in a few figures, of a sweep those of its best variant.
+
+    Money is in the account's currency, after commission.
+    """
 
     id: IdText
-    """Id of the run: of the code, the manifests and the prints. Its files are in a folder of that name."""
+    """Id of the run or sweep: of the code, the manifests and the prints. Its files are in a folder of that name."""
     digest: IdText
     """The digest that a run of the same on the platform has."""
     days: Tally
@@ -50,6 +87,8 @@ class Summary(StatusModel):
     """Largest fall from the highest equity."""
     currency: FigureText
     """The account's currency."""
+    sweep: SweepSummary | None = None
+    """All variants of a sweep; absent where there is one run."""
 
 
 class ShardCount(StatusModel):
