@@ -1,10 +1,12 @@
 """Several processes make of the days what one does."""
 
+import os
 from pathlib import Path
 
 import pytest
 
 from leadline.analysis.strategies import StrategyFailed
+from leadline.backtest import workers
 from leadline.backtest.documents import result_document
 from leadline.backtest.gathered import Gathered
 from leadline.backtest.results import result_of
@@ -42,7 +44,17 @@ def test_the_results_do_not_depend_on_the_number_of_processes():
     documents = [result_document(result_of(outcome, seen)) for outcome, seen in ((alone, one), (shared, two))]
     assert documents[0] == documents[1]
     assert documents[0]["accounts"][0]["trades"]
-    assert suitable_workers(prints) == 1
+
+
+def test_a_range_that_is_done_before_others_have_started_takes_one_process(monkeypatch: pytest.MonkeyPatch):
+    prints = simulated(BEFORE_THE_ROLL, SESSIONS, 3)
+    every = sum(each.prints for contract in prints.contracts for each in prints.days(contract))
+    monkeypatch.setattr(workers, "_FEWEST_PRINTS", every)
+    monkeypatch.setattr(os, "cpu_count", lambda: 4)
+
+    assert suitable_workers(prints) == 4
+    assert suitable_workers(prints, BEFORE_THE_ROLL) == 1
+    assert suitable_workers(prints, None, BEFORE_THE_ROLL) == 1
 
 
 def test_a_strategy_that_raises_ends_the_backtest_with_the_same_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -53,7 +53,7 @@ def run_backtest_command(planned: PlanOptions, options: BacktestOptions) -> None
         folder = DataDir(options.data_dir).make_results_dir(FOLDER)
         check_place(folder / "about.json", "--data-dir")
     plan, prints = inputs.plan, inputs.prints
-    workers = options.workers or suitable_workers(prints)
+    workers = options.workers or suitable_workers(prints, inputs.first, inputs.last)
     began = perf_counter()
     gathered = Gathered(plan.strategies)
 

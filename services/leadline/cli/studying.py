@@ -200,7 +200,7 @@ def check_places(options: StudyOptions, tables: Path | None = None) -> None:
 
 def workers_of(options: StudyOptions, inputs: BacktestInputs) -> int:
     """The processes of a study."""
-    return options.workers or suitable_workers(inputs.prints)
+    return options.workers or suitable_workers(inputs.prints, inputs.first, inputs.last)
 
 
 def tell(line: str) -> None:
