@@ -24,7 +24,8 @@ from tests.kube.cluster.certificates import Authority
 
 ES = ContractId("ESH2025")
 MONDAY = date(2025, 1, 13)
-COUNT, RANGE = "metadata.get_record_count", "timeseries.get_range"
+COUNT, COST, RANGE = "metadata.get_record_count", "metadata.get_cost", "timeseries.get_range"
+CONDITION = "metadata.get_dataset_condition"
 UNAUTHORISED = {"case": "auth_authentication_failed", "message": "Authentication failed."}
 
 
@@ -133,7 +134,7 @@ def test_days_that_are_there_are_neither_bought_nor_asked_for(
     peer.tell()
     found = fetched(folder, capsys, "ES", "--budget", "3", last="2025-01-14")
     assert states(found) == ["there already", "bought"]
-    assert len(peer.asked()) == 3
+    assert [each["method"] for each in peer.asked()] == [CONDITION, COUNT, COST, RANGE]
     assert states(fetched(folder, capsys, "ES", last="2025-01-14")) == ["there already", "there already"]
     # A session of it is there with the day.
     assert states(fetched(folder, capsys, "ES", "--session", "rth")) == ["there already"]
@@ -260,7 +261,7 @@ def test_the_key_comes_from_a_file_too_and_is_never_said(
     file = tmp_path / "key"
     file.write_text(f"{KEY}\n")
     fetched(folder, capsys, "ES", "--key-file", str(file), "--budget", "9")
-    peer.tell(fault("echo", "*"))
+    peer.tell(fault("echo", COUNT))
     assert fetch(folder, "MES", "--key-file", str(file)) == 1
     said = capsys.readouterr()
     assert "auth_authentication_failed: no such key: [key]" in said.err
@@ -327,8 +328,25 @@ def test_a_refusal_is_said_in_databentos_words(
     error = capsys.readouterr().err
     assert "Databento refuses: " in error
     assert said in error
-    assert len(peer.asked()) == 1
+    assert len(peer.asked(COUNT)) == 1
     assert not spend(folder, capsys)["purchases"]
+
+
+def test_a_redirect_is_not_followed_with_the_key(peer: Peer, folder: Path, capsys: pytest.CaptureFixture[str]):
+    peer.tell(status(302, "Elsewhere.", COUNT, headers={"Location": f"{peer.url}/v0/{COST}"}))
+    assert fetch(folder, "ES", "--dry-run") == 1
+    assert "302 Elsewhere." in capsys.readouterr().err
+    assert not peer.asked(COST)
+
+
+def test_days_of_which_databento_doubts_the_data_are_marked(
+    peer: Peer, folder: Path, capsys: pytest.CaptureFixture[str]
+):
+    peer.tell(fault("", CONDITION, days=["2025-01-14"]))
+    found = fetched(folder, capsys, "ES", "--dry-run", last="2025-01-15")
+    assert [each["quality"] for each in found["days"]] == ["available", "degraded", "degraded"]  # from the evening on
+    (asked,) = peer.asked(CONDITION)
+    assert (asked["start_date"], asked["end_date"]) == ("2025-01-12", "2025-01-15")
 
 
 def test_without_money_nothing_is_bought_and_it_is_written_down(
@@ -347,7 +365,7 @@ def test_what_costs_nothing_is_asked_again_while_databento_is_away(
     peer: Peer, folder: Path, capsys: pytest.CaptureFixture[str]
 ):
     busy = status(429, "Rate limit exceeded.", COUNT, headers={"Retry-After": "0"}, times=2)
-    peer.tell(busy, fault("page", COUNT), status(500, "Internal error.", "metadata.get_cost"))
+    peer.tell(busy, fault("page", COUNT), status(500, "Internal error.", COST))
     found = fetched(folder, capsys, "ES", "--budget", "9")
     assert states(found) == ["bought"]
     assert len(peer.asked(COUNT)) == 4

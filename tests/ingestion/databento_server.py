@@ -17,7 +17,7 @@ import re
 import sys
 import threading
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import SimpleNamespace
 from typing import Any, Final
@@ -123,7 +123,24 @@ class Answers(BaseHTTPRequestHandler):
     server: Databento
 
     def do_GET(self) -> None:
-        self._send(200, json.dumps(self.server.asked).encode())
+        if self.path == "/asked":
+            self._send(200, json.dumps(self.server.asked).encode())
+            return
+        path, _, query = self.path.partition("?")
+        method, fields = path.removeprefix("/v0/"), {name: values[0] for name, values in parse_qs(query).items()}
+        with self.server.lock:
+            self.server.asked.append({"method": method, **fields})
+        assert (method, fields["dataset"]) == ("metadata.get_dataset_condition", "GLBX.MDP3")
+        fault = self.server.fault_of(method)
+        first, last = (date.fromisoformat(fields[name]) for name in ("start_date", "end_date"))
+        days = [first + timedelta(days=number) for number in range((last - first).days + 1)]
+        degraded = fault.get("days", [])
+        found = [
+            {"date": str(day), "condition": "degraded" if str(day) in degraded else "available"}
+            for day in days
+            if day.weekday() != 5
+        ]
+        self._send(200, json.dumps(found).encode())
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))

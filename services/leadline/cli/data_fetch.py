@@ -2,8 +2,9 @@
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import date
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -28,13 +29,14 @@ from leadline.ingestion.dbn_prints import DatabentoPrints
 from leadline.model.counted import counted
 from leadline.model.errors import InvalidInput, LeadlineError, error_text, reason_of
 from leadline.model.manifest.specs import TradingAccount, TradingStrategy, load_manifests
+from leadline.model.market.hours import local_datetime
 from leadline.plan.plan import plan
 from leadline.plan.platform import PlatformSettings
 from leadline.report.clock import day_and_time
 
 KEY_VARIABLE: Final = "DATABENTO_API_KEY"
 
-_COLUMNS: Final = ("contract", "symbol", "day", "from (UTC)", "to (UTC)", "trades", "USD", "state")
+_COLUMNS: Final = ("contract", "symbol", "day", "from (UTC)", "to (UTC)", "trades", "USD", "quality", "state")
 State = Literal["there already", "bought already", "to buy", "no trades", "bought"]
 
 
@@ -60,12 +62,17 @@ class FetchOptions:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A day and what becomes of it. trades: their number; cost: USD; both as Databento says, where it was asked."""
+    """A day and what becomes of it.
+
+    trades: their number. cost: USD. quality: degraded or pending, empty for data without a fault. All three as
+    Databento says, where it was asked.
+    """
 
     request: DayRequest
     state: State
     trades: int = 0
     cost: Decimal = Decimal(0)
+    quality: str = ""
 
 
 def run_fetch(options: FetchOptions, folder: Path, own: Sequence[Path], output: Output) -> None:
@@ -78,11 +85,11 @@ def run_fetch(options: FetchOptions, folder: Path, own: Sequence[Path], output: 
     service = Databento(_key(options.key_file), options.url, _warn)
     buyer = Buyer(catalog, Purchases(catalog.root), service, options)
     if options.dry_run:
-        _say(catalog, [buyer.look_at(request) for request in days.requests], days.closed, output)
+        _say(catalog, buyer.look(days.requests), days.closed, output)
         return
     with buyer.purchases.at_work():
         buyer.purchases.mend()
-        found = [buyer.look_at(request) for request in days.requests]
+        found = buyer.look(days.requests)
         if output is Output.TEXT:
             _say(catalog, found, days.closed, output)
         _require_allowed(found, budget)
@@ -102,17 +109,34 @@ class Buyer:
     service: Databento
     options: FetchOptions
 
-    def look_at(self, request: DayRequest) -> Wanted:
-        """How a day is to be had. The cost is asked only of days that are not there."""
+    def look(self, requests: Sequence[DayRequest]) -> list[Wanted]:
+        """How each day is to be had. The cost is asked only of days that are not there."""
+        held = {request: state for request in requests if (state := self._held(request))}
+        asked = [request for request in requests if request not in held]
+        conditions: dict[date, str] = {}
+        if asked:
+            progress(f"asking Databento for the cost of {counted(len(asked), 'day')}")
+            conditions = self.service.conditions(min(map(_first_day, asked)), max(map(_last_day, asked)))
+        return [
+            Wanted(request, held[request]) if request in held else self._offered(request, conditions)
+            for request in requests
+        ]
+
+    def _held(self, request: DayRequest) -> State | None:
+        """How a day is there; None for one that has to be bought."""
         if self.catalog.has(request.contract, request.day):
             entry = self.catalog.day(request.contract, request.day)
             window = session_window(request.contract, request.day, self.options.session)
             if self.purchases.covers(request) or (window and reaches_over(entry.first_ns, entry.last_ns, window)):
-                return Wanted(request, "there already")
-        if self.purchases.held(request):
-            return Wanted(request, "bought already")
-        trades = self.service.record_count(request)
-        return Wanted(request, "to buy", trades, self.service.cost(request)) if trades else Wanted(request, "no trades")
+                return "there already"
+        return "bought already" if self.purchases.held(request) else None
+
+    def _offered(self, request: DayRequest, conditions: Mapping[date, str]) -> Wanted:
+        found = {conditions.get(day) for day in (_first_day(request), _last_day(request))}
+        quality = ", ".join(sorted(filter(None, found)))
+        if trades := self.service.record_count(request):
+            return Wanted(request, "to buy", trades, self.service.cost(request), quality)
+        return Wanted(request, "no trades", quality=quality)
 
     def take(self, wanted: Wanted) -> Wanted:
         """A day that is in the catalog then, where there is anything of it."""
@@ -146,8 +170,16 @@ class Buyer:
                 fresh.unlink(missing_ok=True)
             self.purchases.end(begun, "failed", error_text(error))
             raise
-        fresh.rename(file)
+        self.purchases.keep(fresh, request)
         self.purchases.end(begun, "complete")
+
+
+def _first_day(request: DayRequest) -> date:
+    return local_datetime(request.start_ns, "UTC").date()
+
+
+def _last_day(request: DayRequest) -> date:
+    return local_datetime(request.end_ns - 1, "UTC").date()
 
 
 def _require_whole(file: Path, wanted: Wanted) -> None:
@@ -254,11 +286,12 @@ def _say(catalog: Catalog, found: Sequence[Wanted], closed: Sequence[Closed], ou
             day_and_time(each.request.end_ns)[:-3],
             f"{each.trades:,}" if each.trades else "",
             f"{each.cost:.4f}" if each.trades else "",
+            each.quality,
             each.state,
         )
         for each in found
     ]
-    print_table(f"{DATASET}, trades", _COLUMNS, rows, "no day", only_where_filled=("trades", "USD"))
+    print_table(f"{DATASET}, trades", _COLUMNS, rows, "no day", only_where_filled=("trades", "USD", "quality"))
     for shut in closed:
         print(f"{shut.day}: {shut.calendar} is closed ({shut.reason})")
     print(f"{counted(sum(each.state == 'to buy' for each in found), 'day')} to buy, {dollars(_cost(found))}")
@@ -274,6 +307,7 @@ def _document(wanted: Wanted) -> dict[str, Any]:
         "end_ns": request.end_ns,
         "trades": wanted.trades,
         "cost": wanted.cost,
+        "quality": wanted.quality or "available",
         "state": wanted.state,
     }
 

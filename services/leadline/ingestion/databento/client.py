@@ -11,6 +11,7 @@ import ssl
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from datetime import date
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import IO, Any, Final, NoReturn
@@ -19,7 +20,7 @@ from urllib.parse import urlencode, urlsplit
 import orjson
 from pydantic import SecretStr
 
-from leadline.ingestion.databento.days import DayRequest
+from leadline.ingestion.databento.days import DATASET, DayRequest
 from leadline.model.errors import InvalidInput, Refused, Unavailable
 from leadline.runtime.files import sync_directory
 from leadline.runtime.retry import until_done, worth_again
@@ -31,6 +32,7 @@ TIMEOUT_SECONDS: Final = 100.0
 PATIENCE_SECONDS: Final = 60.0
 
 _PART: Final = "databento"
+_SHOWN: Final = 200
 _BLOCK_BYTES: Final = 1 << 16
 _MOST_ANSWER_BYTES: Final = 1 << 20
 _LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
@@ -94,6 +96,18 @@ class Databento:
             raise RefusedByDatabento(f"metadata.get_record_count: {said!r} is no number", 200)
         return int(said)
 
+    def conditions(self, first: date, last: date) -> dict[date, str]:
+        """The quality of the data of each day in UTC that is not whole: degraded, pending or missing."""
+        fields = {"dataset": DATASET, "start_date": first.isoformat(), "end_date": last.isoformat()}
+        said = self._read(self._until_answered("metadata.get_dataset_condition", fields, lambda _: True, get=True))
+        try:
+            found = {date.fromisoformat(each["date"]): str(each["condition"]) for each in orjson.loads(said)}
+        except (ValueError, TypeError, KeyError):
+            raise RefusedByDatabento(
+                f"metadata.get_dataset_condition: {said[:_SHOWN]!r} are no conditions", 200
+            ) from None
+        return {day: condition for day, condition in found.items() if condition != "available"}
+
     def download(self, request: DayRequest, path: Path) -> int:
         """Put the trades into a file, which is on the disk then: DBN, packed by zstd. Returns its bytes.
 
@@ -115,18 +129,21 @@ class Databento:
         return size
 
     def _answer(self, method: str, request: DayRequest) -> str:
-        """The answer to a question that costs nothing."""
-        with self._until_answered(method, request.fields(), lambda _: True) as answer:
+        """The answer to a question about a request, which costs nothing."""
+        return self._read(self._until_answered(method, request.fields(), lambda _: True))
+
+    def _read(self, answer: http.client.HTTPResponse) -> str:
+        with answer:
             try:
                 return answer.read(_MOST_ANSWER_BYTES).decode(errors="replace").strip()
             except (http.client.HTTPException, OSError) as error:
                 raise Away(f"the answer was cut ({_why(error)})") from error
 
     def _until_answered(
-        self, method: str, fields: dict[str, str], again: Callable[[Away], bool]
+        self, method: str, fields: dict[str, str], again: Callable[[Away], bool], *, get: bool = False
     ) -> http.client.HTTPResponse:
         async def ask() -> http.client.HTTPResponse:
-            return self._ask(method, fields)
+            return self._ask(method, fields, get=get)
 
         def decided(error: Exception) -> bool | float:
             if not isinstance(error, Away) or not again(error):
@@ -135,8 +152,13 @@ class Databento:
 
         return asyncio.run(until_done(ask, _PART, decided, timeout_s=PATIENCE_SECONDS, quiet=True))
 
-    def _ask(self, method: str, fields: dict[str, str]) -> http.client.HTTPResponse:
-        asked = urllib.request.Request(f"{self._url}/v0/{method}", urlencode(fields).encode(), self._headers)  # noqa: S310 - see above
+    def _ask(self, method: str, fields: dict[str, str], *, get: bool) -> http.client.HTTPResponse:
+        words, url = urlencode(fields), f"{self._url}/v0/{method}"
+        asked = (
+            urllib.request.Request(f"{url}?{words}", headers=self._headers)  # noqa: S310 - its scheme was looked at
+            if get
+            else urllib.request.Request(url, words.encode(), self._headers)  # noqa: S310 - as above
+        )
         try:
             answer: http.client.HTTPResponse = self._opener.open(asked, timeout=TIMEOUT_SECONDS)
         except urllib.error.HTTPError as error:

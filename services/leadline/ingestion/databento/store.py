@@ -87,6 +87,11 @@ class Purchases:
         path = self.file(request)
         return path if path.is_file() else None
 
+    def keep(self, fresh: Path, request: DayRequest) -> None:
+        """Give a whole file its name. On the disk when this returns."""
+        fresh.rename(self.file(request))
+        sync_directory(self.folder)
+
     def covers(self, request: DayRequest) -> bool:
         """Whether a whole file was bought that has all of a request, be it that it is gone by now."""
         same = (each for each in self.all() if (each.contract, each.day) == (request.contract, request.day))
