@@ -16,7 +16,7 @@ from leadline.model.errors import InvalidInput, Unknown
 from leadline.model.manifest.account_spec import TradingAccount
 from leadline.model.manifest.kinds import KINDS, Manifest
 from leadline.model.manifest.pair_checks import pair_problems
-from leadline.model.manifest.spec_base import API_VERSION, CHANGE_KEY, Change
+from leadline.model.manifest.spec_base import API_VERSION, CHANGE_KEY, Change, change_of
 from leadline.model.manifest.strategy_spec import TradingStrategy
 from leadline.model.manifest.yaml_text import YamlDocument, placed, read_yaml
 
@@ -263,8 +263,9 @@ def _spec_schema(kind: str) -> dict[str, Any]:
 
 
 def _fields(strategy: TradingStrategy, classes: set[Change]) -> dict[str, Any]:
-    whole = strategy.spec.to_manifest()
-    return {name: value for name, value in whole.items() if change_class(name) in classes}
+    whole, fields = strategy.spec.to_manifest(), type(strategy.spec).model_fields
+    named = {field.alias or name: field for name, field in fields.items()}
+    return {name: value for name, value in whole.items() if change_of(named[name]) in classes}
 
 
 def _in_place(problem: InvalidInput, document: YamlDocument, name: str) -> InvalidInput:

@@ -29,6 +29,7 @@ from pydantic import (
     WithJsonSchema,
 )
 from pydantic.alias_generators import to_camel
+from pydantic.fields import FieldInfo
 from pydantic.json_schema import DEFAULT_REF_TEMPLATE, GenerateJsonSchema, JsonSchemaMode, JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
@@ -215,6 +216,13 @@ def refused(expected: str) -> PydanticCustomError:
 def changes(change: Change) -> Any:
     """Marks a field of a spec with its change class."""
     return Field(json_schema_extra={CHANGE_KEY: change.value})
+
+
+def change_of(field: FieldInfo) -> Change:
+    """The change class that a field of a spec is marked with."""
+    marks = field.json_schema_extra
+    assert isinstance(marks, dict), "each field of a spec is marked with its change class"
+    return Change(str(marks[CHANGE_KEY]))
 
 
 _LARGEST_SHOWN: Final = 10**15
