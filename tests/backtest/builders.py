@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from leadline.backtest.causes import cause_of
+from leadline.backtest.coverage import KeptOut, ShortDay, UnfinishedLine
 from leadline.backtest.identity import Code, Data, DataDay, Identity, manifests_document
 from leadline.backtest.market import EntryBar
 from leadline.backtest.results import (
@@ -159,4 +160,15 @@ def account_result(**changes: Any) -> AccountResult:
 def backtest_result(*accounts: AccountResult) -> BacktestResult:
     """A backtest of these accounts, or of one."""
     found = accounts or (account_result(),)
-    return BacktestResult(MONDAY, TUESDAY, 2, 12_345, "d" * 64, found, identity=IDENTITY)
+    return BacktestResult(
+        MONDAY,
+        TUESDAY,
+        2,
+        12_345,
+        "d" * 64,
+        found,
+        short_days=(ShortDay(ContractId("MESM2025"), TUESDAY, "rth", ns(0), ns(7_200), D("0.3077"), traded=True),),
+        kept_out=(KeptOut(ContractId("MESM2025"), "off_grid", 52),),
+        unfinished=(UnfinishedLine("MESM2025/rth/5m-r1/2025-06-10/24", 187),),
+        identity=IDENTITY,
+    )

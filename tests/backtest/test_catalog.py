@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from leadline.backtest.catalog_prints import CatalogPrints
+from leadline.backtest.coverage import short_days
 from leadline.backtest.prints import PrintsInMemory, numbered_from
 from leadline.backtest.run import run_backtest
 from leadline.catalog.catalog import Catalog
@@ -89,7 +90,7 @@ def test_a_day_of_which_a_part_is_at_hand_is_named(kept: CatalogPrints, tmp_path
         [account()], [strategy()], CatalogPrints(tmp_path, ("MES",), BEFORE_THE_ROLL), BEFORE_THE_ROLL
     )
 
-    assert outcome.days.in_part == (cut,)
+    assert [each.day for each in short_days(outcome.days, [strategy()])] == [cut]
 
 
 def test_a_damaged_day_is_an_error_and_never_a_shorter_day(kept: CatalogPrints, tmp_path: Path):

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from leadline.backtest.account import Halted
+from leadline.backtest.coverage import short_days
 from leadline.backtest.digest import RunningDigest
 from leadline.backtest.feeds import prints_of
 from leadline.backtest.prints import Prints, PrintsInMemory, numbered_from
@@ -199,7 +200,7 @@ def test_a_session_that_is_not_at_hand_is_told():
     outcome = run_backtest([account()], [strategy()], PrintsInMemory(tapes), BEFORE_THE_ROLL)
 
     assert outcome.days.plan.missing == (gone,)
-    assert outcome.days.in_part == ()
+    assert short_days(outcome.days, [strategy()]) == ()
 
 
 def _numbered(parts: Iterable[TickColumns]) -> Iterator[tuple[int, TickColumns]]:

@@ -14,7 +14,7 @@ from leadline.report.figures import NO_FIGURE, doubts, figure_rows
 from tests.backtest.builders import FIGURES, D, account_result, backtest_result
 
 
-def text(*accounts: AccountResult, width: int = 120) -> str:
+def text(*accounts: AccountResult, width: int = 160) -> str:
     console = Console(file=StringIO(), width=width, markup=False, emoji=False)
     render_backtest(backtest_result(*accounts), console, 1.25)
     assert isinstance(console.file, StringIO)
@@ -46,6 +46,12 @@ def text(*accounts: AccountResult, width: int = 120) -> str:
         "2025-06-10 tier 1 to tier 2 (MES 1 to 3) 10,000.00",
         "max open trades 5",
         "money in USD",
+        (
+            "part of a session MESM2025 2025-06-10 rth, prints from 2025-06-10 13:30:00 UTC to 2025-06-10 15:30:00 UTC "
+            "30.8 % of it"
+        ),
+        "kept out, off grid MESM2025 52 prints",
+        "unfinished bar MESM2025 MESM2025/rth/5m-r1/2025-06-10/24 187 prints",
         f"2 days, 12,345 prints in 1.2 s; digest {'d' * 64}",
     ],
 )
@@ -56,11 +62,10 @@ def test_it_says_each_figure(line: str):
 def test_prints_that_were_not_at_hand_whole_are_named():
     days = [date(2025, 1, 1) + timedelta(days=n) for n in range(12)]
     stand_in = ((ContractId("ESM2025"), ContractId("MESM2025")),)
-    result = replace(backtest_result(), missing=(days[0],), in_part=tuple(days), filled_on=stand_in)
+    result = replace(backtest_result(), missing=tuple(days), filled_on=stand_in)
     assert doubts(backtest_result()) == []
     assert doubts(result) == [
-        "sessions that were not at hand: 2025-01-01",
-        f"sessions of which only a part was at hand: {', '.join(map(str, days[:10]))} ... 2025-01-12, 12 in all",
+        f"sessions that were not at hand: {', '.join(map(str, days[:10]))} ... 2025-01-12, 12 in all",
         "orders in ESM2025 were filled on the prints of MESM2025: it has none of its own here",
     ]
     console = Console(file=StringIO(), width=200, markup=False, emoji=False)

@@ -44,10 +44,13 @@ def page(folder: Path, *accounts: AccountResult) -> Page:
         "09:00 2 1 +26.25 1.91",
         "buying absorption 1 1 +55.00",
         "max open trades 5",
+        "Feed sim, seed 1: MESM2025.",
+        "Manifests of default/paper, default/mes-orderflow apiVersion: leadline.dev/v1alpha1 kind: TradingAccount",
+        "kept out, off grid MESM2025 52 prints",
         "2025-06-10 tier 1 to tier 2 (MES 1 to 3) 10,000.00",
         "2025-06-10: 26.25",  # the bar of a day
         "0.00 to 5.00: 0",  # a step of the distribution that nobody is in
-        "2025-06-10 13:40:01 buy 2 buying absorption, ranging 5000.25 5006.25 +55.00",
+        "2025-06-10 13:40:01 buy 2 buying absorption, ranging target 5000.25 5006.25 +55.00",
         "Size: size 2",
         "buying absorption long 5000.00 0.75 approved price 20000; ratio 2.5; rows 20000, 20001",
         "volume 31, delta +5",
@@ -93,7 +96,7 @@ def test_of_many_trades_the_newest_are_drawn_and_the_page_says_so(tmp_path: Path
     cause = cause_of(DECIDED, EntryBar(CLOSED, SAID))
     trades = tuple(replace(WON, entry_ns=WON.entry_ns + number * 10**9) for number in range(7))
     found = page(tmp_path, account_result(trades=trades, causes=(cause,) * 7))
-    assert found.tags.count("details") == 2
+    assert found.tags.count("details") == 1 + 2  # the manifests, and the newest trades
     assert found.text.index("13:40:07 buy 2") < found.text.index("13:40:06 buy 2") < found.text.index("13:40:05 buy 2")
     assert "Of 7 trades the newest 2 show their bar." in found.text
     assert "2 still older trades stand in the JSON document alone." in found.text

@@ -25,7 +25,10 @@ class CatalogPrints:
         self._catalog = Catalog(root)
         entries = {contract: self._catalog.days(contract) for contract in self.contracts}
         self._days = {
-            contract: tuple(DayOfPrints(each.day, each.prints, each.first_ns, each.last_ns) for each in days)
+            contract: tuple(
+                DayOfPrints(each.day, each.prints, each.first_ns, each.last_ns, tuple(sorted(each.kept_out.items())))
+                for each in days
+            )
             for contract, days in entries.items()
         }
         self._contents = {

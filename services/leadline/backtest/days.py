@@ -1,13 +1,12 @@
 """The days of a backtest: the contracts of each, who speaks on it, and from the bars of which days before it."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
 from leadline.analysis.months import month_ends
 from leadline.backtest.prints import DayOfPrints, Prints
 from leadline.backtest.work import ContractDay, history_start
-from leadline.catalog.coverage import reaches_over
 from leadline.ingestion.months import contract_days, market_of, refuse_expired, require_months, with_beside
 from leadline.ingestion.runs import TapePlan, plan_tape
 from leadline.model.errors import InvalidInput
@@ -53,15 +52,13 @@ class BacktestDays:
     """All days of a backtest, in order.
 
     `plan` is the plan of the tape that a run of the same days would have; `readers` are the strategies that read a
-    contract's bars, also where none of its days is traded: a run would have them. `in_part` are traded days whose
-    prints lack the begin or the end of a session that is read.
+    contract's bars, also where none of its days is traded: a run would have them.
     """
 
     plan: TapePlan
     contracts: tuple[ContractId, ...]
     days: tuple[BacktestDay, ...]
     readers: Mapping[ContractId, tuple[StrategyId, ...]]
-    in_part: tuple[date, ...]
 
     @property
     def traded(self) -> tuple[BacktestDay, ...]:
@@ -112,9 +109,8 @@ def backtest_days(
         contract: tuple(name for name, read in months.items() if contract in {month.contract for month in read})
         for contract in tapes
     }
-    spoken = _spoken(strategies, months, tapes, plan)
-    in_part = tuple(sorted(_in_part(strategies, spoken, at_hand)))
-    return BacktestDays(plan, tuple(tapes), _in_order(tapes, spoken, plan), readers, in_part)
+    days = _in_order(tapes, _spoken(strategies, months, tapes, plan), plan)
+    return BacktestDays(plan, tuple(tapes), days, readers)
 
 
 def _refuse_two_days(strategy: TradingStrategy) -> None:
@@ -155,7 +151,8 @@ def _tape(prints: Prints, contract: ContractId, days: Sequence[DayOfPrints]) -> 
     for each, following in zip(days, (*days[1:], None), strict=True):
         ends_ns = each.last_ns if following else max(each.last_ns, prints.ends_ns(contract, each.day))
         next_ns = following.first_ns if following else None
-        found.append(ContractDay(contract, each.day, index, each.prints, each.first_ns, next_ns, ends_ns))
+        own = ContractDay(contract, each.day, index, each.prints, each.first_ns, next_ns, ends_ns, each.kept_out)
+        found.append(own)
         index += each.prints
     return tuple(found)
 
@@ -180,23 +177,6 @@ def _spoken(
                 own = SpokenDay(strategy.full_name, month.contract, day, history, ends.get(month.contract))
                 found.setdefault(day, []).append(own)
     return found
-
-
-def _in_part(
-    strategies: Iterable[TradingStrategy],
-    spoken: Mapping[date, Sequence[SpokenDay]],
-    at_hand: Mapping[ContractId, Mapping[date, DayOfPrints]],
-) -> Iterator[date]:
-    """The days on which a strategy speaks about prints that do not reach over its session."""
-    specs = {strategy.full_name: strategy.spec for strategy in strategies}
-    for day, speakers in spoken.items():
-        for each in speakers:
-            spec, prints = specs[each.strategy], at_hand[each.contract][day]
-            session = calendar_of_spec(spec).session(day, session_of(spec)[1])
-            window = session and (session.open_ns, session.close_ns)
-            if window and not reaches_over(prints.first_ns, prints.last_ns, window):
-                yield day
-                break
 
 
 def _in_order(

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from leadline.backtest.causes import Cause
+from leadline.backtest.coverage import KeptOut, ShortDay, UnfinishedLine
 from leadline.backtest.identity import Identity
 from leadline.backtest.results import (
     AccountResult,
@@ -33,6 +34,9 @@ _LINES: Final[Mapping[str, type[Any]]] = {
 }
 """The lists of an account, by name, and what each has."""
 
+_LACKS: Final[Mapping[str, type[Any]]] = {"short_days": ShortDay, "kept_out": KeptOut, "unfinished": UnfinishedLine}
+"""The lists of what the prints lack, by name, and what each has."""
+
 
 def result_document(result: BacktestResult) -> dict[str, Any]:
     """The document of a backtest: the same bytes for the same id. Without an identity it has no `id`."""
@@ -47,8 +51,8 @@ def result_document(result: BacktestResult) -> dict[str, Any]:
         "days": result.days,
         "prints": result.prints,
         "missing_sessions": [day.isoformat() for day in result.missing],
-        "sessions_in_part": [day.isoformat() for day in result.in_part],
         "filled_on": [{"contract": contract, "prints_of": tape} for contract, tape in result.filled_on],
+        **{name: [document(each) for each in getattr(result, name)] for name in _LACKS},
         "digest": result.digest,
         "accounts": [_account(each) for each in result.accounts],
     }
@@ -79,8 +83,8 @@ def result_of_document(found: Mapping[str, Any], identity: Identity, where: str)
             digest=found["digest"],
             accounts=tuple(_account_of(each) for each in found["accounts"]),
             missing=tuple(map(date.fromisoformat, found["missing_sessions"])),
-            in_part=tuple(map(date.fromisoformat, found["sessions_in_part"])),
             filled_on=tuple((each["contract"], each["prints_of"]) for each in found["filled_on"]),
+            **{name: tuple(value_of(kind, each) for each in found[name]) for name, kind in _LACKS.items()},
             identity=identity,
         )
     except (KeyError, TypeError, ValueError, ArithmeticError):

@@ -3,6 +3,7 @@
 from leadline.backtest.prints import PrintsInMemory
 from leadline.ingestion.feed import Feed
 from leadline.ingestion.params import IngestionParams
+from leadline.ingestion.tally import Counts
 from leadline.ingestion.tape import ContractTape
 from leadline.model.durations import NS_PER_MILLISECOND
 from leadline.model.ids import ContractId
@@ -16,6 +17,7 @@ def prints_of(feed: Feed, params: IngestionParams) -> PrintsInMemory:
     """
     assert feed.source is not None
     market: dict[ContractId, TickColumns] = {}
+    kept_out: dict[ContractId, Counts] = {}
     # A range that ends before the last day of files may begin before the first one of the plan.
     whole = params.feed.kind == "file" and params.trade_from is None
     for contract in feed.source.contracts if whole else feed.contracts:
@@ -26,5 +28,6 @@ def prints_of(feed: Feed, params: IngestionParams) -> PrintsInMemory:
             params.bounds,
             params.allowed_lateness_ms * NS_PER_MILLISECOND,
         )
-        market[ContractId(contract)] = concat([draft.ticks for draft in tape.drafts()])
-    return PrintsInMemory(market, whole_days=params.feed.kind == "sim")
+        market[contract] = concat([draft.ticks for draft in tape.drafts()])
+        kept_out[contract] = tape.tally.counts()
+    return PrintsInMemory(market, whole_days=params.feed.kind == "sim", kept_out=kept_out)

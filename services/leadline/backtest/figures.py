@@ -88,6 +88,11 @@ def exposure(held: Iterable[Interval], sessions: Iterable[Interval]) -> Decimal 
     return _ratio(Decimal(_common(joined(held), open_times)), Decimal(length))
 
 
+def share(part: int, whole: int) -> Decimal:
+    """A part of a whole that is not 0, as a ratio."""
+    return _rounded(Decimal(part) / Decimal(whole))
+
+
 def joined(intervals: Iterable[Interval]) -> list[Interval]:
     """The same time as intervals that do not touch, in order."""
     found: list[Interval] = []

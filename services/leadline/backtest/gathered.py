@@ -11,7 +11,7 @@ from typing import Final
 from leadline.backtest.engine import Accounts
 from leadline.backtest.market import Close, DayResult, EntryBar
 from leadline.backtest.work import Series, series_of
-from leadline.model.bars import OWN_SERIES
+from leadline.model.bars import OWN_SERIES, UnfinishedBar
 from leadline.model.ids import AccountId, StrategyId
 from leadline.model.manifest.specs import TradingStrategy
 from leadline.risk.view import Tier
@@ -37,6 +37,7 @@ class Gathered:
         self.strategies = tuple(sorted(strategies, key=lambda each: each.full_name))
         self.closes: dict[AccountId, list[Close]] = {each.account_name: [] for each in self.strategies}
         self.tiers: dict[AccountId, list[TierDay]] = {each.account_name: [] for each in self.strategies}
+        self.unfinished: list[UnfinishedBar] = []
         self._own: dict[AccountId, dict[Series, None]] = {each.account_name: {} for each in self.strategies}
         for each in self.strategies:
             self._own[each.account_name][series_of(each)[OWN_SERIES]] = None
@@ -47,6 +48,7 @@ class Gathered:
 
     def seen(self, result: DayResult, accounts: Accounts) -> None:
         """Take what is needed of a day; all accounts are through it."""
+        self.unfinished += result.unfinished
         if not result.day.spoken:
             return
         for account in self._own:

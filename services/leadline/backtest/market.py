@@ -13,7 +13,7 @@ from typing import Final
 from leadline.backtest.days import BacktestDay, BacktestDays, SpokenDay
 from leadline.backtest.prints import Prints, numbered_from
 from leadline.backtest.work import Bars, ContractDay, Series, day_bars, day_signals, series_of
-from leadline.model.bars import OWN_SERIES, Bar, BarMessage
+from leadline.model.bars import OWN_SERIES, Bar, BarMessage, UnfinishedBar
 from leadline.model.ids import AccountId, ContractId, StrategyId
 from leadline.model.manifest.specs import TradingStrategy
 from leadline.model.signals import BarSignals, SignalMessage
@@ -62,7 +62,7 @@ class DayResult:
 
     ticks: the prints by contract, of a day that is traded; they stand there until the day after the next is asked for.
     lines: those of the digest for all bars, in any order, by series. closes: of the bars of strategies' own series, in
-    order. said: by strategy.
+    order. said: by strategy. unfinished: the bars inside of which a tape ends with this day.
     """
 
     day: BacktestDay
@@ -70,6 +70,7 @@ class DayResult:
     lines: Mapping[ContractId, Mapping[Series, Sequence[Line]]]
     closes: Mapping[ContractId, Mapping[Series, Sequence[Close]]]
     said: Mapping[StrategyId, Said]
+    unfinished: tuple[UnfinishedBar, ...] = ()
 
 
 class DayWorker:
@@ -110,6 +111,13 @@ class DayWorker:
             },
             {contract: dict(self._closes(contract, found)) for contract, found in own.items()},
             {spoken.strategy: self._said(spoken, bars) for spoken in day.spoken},
+            tuple(
+                message.unfinished
+                for found in own.values()
+                for told in found.values()
+                for message in told[-1:]
+                if message.unfinished is not None
+            ),
         )
 
     def _closes(self, contract: ContractId, bars: Bars) -> Iterator[tuple[Series, list[Close]]]:

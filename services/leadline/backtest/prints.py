@@ -1,10 +1,11 @@
 """The accepted prints of a backtest, by contract and trading day, from wherever they are kept."""
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from itertools import pairwise
-from typing import Protocol
+from typing import Final, Protocol
 
 import numpy as np
 
@@ -12,19 +13,26 @@ from leadline.catalog.entry import content_hash
 from leadline.ingestion.days import TradingDays, day_of
 from leadline.ingestion.months import market_of
 from leadline.ingestion.sources import CODA_NS
+from leadline.ingestion.tally import OUTSIDE, Counts
 from leadline.model.errors import InvalidInput
 from leadline.model.ids import ContractId
 from leadline.model.ticks import TickColumns
 
+_NONE: Final[Mapping[ContractId, Counts]] = {}
+
 
 @dataclass(frozen=True, slots=True)
 class DayOfPrints:
-    """One trading day of a contract: how many prints it has, at least one, and the times of the first and the last."""
+    """One trading day of a contract: how many prints it has, at least one, and the times of the first and the last.
+
+    kept_out: the faulty prints that came with them, by reason, those of files that have no day with the first day.
+    """
 
     day: date
     prints: int
     first_ns: int
     last_ns: int
+    kept_out: tuple[tuple[str, int], ...] = ()
 
 
 class Prints(Protocol):
@@ -57,24 +65,34 @@ class PrintsInMemory:
     """Prints that are at hand whole: of a test, of a file, of a simulated market.
 
     market: accepted prints by contract, in tape order. whole_days: each day is known to be over with its last print, as
-    in a simulated market; else nobody knows, as of days in files and in a catalog.
+    in a simulated market; else nobody knows, as of days in files and in a catalog. kept_out: by contract, of the
+    faulty prints that came with them.
     Raises InvalidInput when there is no print.
     """
 
-    def __init__(self, market: Mapping[ContractId, TickColumns], *, whole_days: bool = False) -> None:
+    def __init__(
+        self,
+        market: Mapping[ContractId, TickColumns],
+        *,
+        whole_days: bool = False,
+        kept_out: Mapping[ContractId, Counts] = _NONE,
+    ) -> None:
         self._days: dict[ContractId, dict[date, TickColumns]] = {
             contract: _by_day(contract, ticks) for contract, ticks in sorted(market.items()) if len(ticks)
         }
         if not self._days:
             raise InvalidInput("market", "nothing", "prints of a contract")
         self._whole_days = whole_days
+        self._kept_out = {name: _by_reason(kept_out.get(name, {}), days) for name, days in self._days.items()}
         self.contracts = tuple(map(ContractId, self._days))
         self.beside: frozenset[ContractId] = frozenset()
 
     def days(self, contract: ContractId) -> Sequence[DayOfPrints]:
         """See `Prints`."""
         return [
-            DayOfPrints(day, len(ticks), int(ticks.time_ns[0]), int(ticks.time_ns[-1]))
+            DayOfPrints(
+                day, len(ticks), int(ticks.time_ns[0]), int(ticks.time_ns[-1]), self._kept_out[contract].get(day, ())
+            )
             for day, ticks in self._days[contract].items()
         ]
 
@@ -95,6 +113,15 @@ def whole_day_ends_ns(contract: ContractId, day: date) -> int:
     """An instant after a trading day's close at which all that ended with it is known; 0 for a day that is none."""
     hours = market_of(contract).market(day)
     return hours[1] + CODA_NS if hours else 0
+
+
+def _by_reason(counts: Counts, days: Iterable[date]) -> dict[date, tuple[tuple[str, int], ...]]:
+    """Faulty prints by day and reason."""
+    found: dict[date, Counter[str]] = {}
+    for (day, reason), count in counts.items():
+        if reason != OUTSIDE:
+            found.setdefault(day or min(days), Counter())[reason] += count
+    return {day: tuple(sorted(reasons.items())) for day, reasons in found.items()}
 
 
 def _by_day(contract: ContractId, ticks: TickColumns) -> dict[date, TickColumns]:

@@ -9,6 +9,7 @@ from itertools import pairwise
 
 from leadline.backtest.account import AccountRun
 from leadline.backtest.causes import Cause, cause_of
+from leadline.backtest.coverage import KeptOut, ShortDay, UnfinishedLine, kept_out, short_days
 from leadline.backtest.equity import EquityLine, equity_line
 from leadline.backtest.figures import (
     Interval,
@@ -148,9 +149,11 @@ class BacktestResult:
     """A backtest as a whole: its first and last traded day, how many there are, and its accounts by name.
 
     `missing` are sessions that the market had and the prints have not: of the history, or between first and last day.
-    `in_part` are traded days whose prints lack the begin or the end of a session that is read. `filled_on` has each
-    contract that was traded and has no prints here, with the one on whose prints its orders were filled.
-    `identity` is what it follows from; None for one that nobody keeps, such as a variant of a study.
+    `filled_on` has each contract that was traded and has no prints here, with the one on whose prints its orders were
+    filled.
+    `short_days`, `kept_out` and `unfinished` are what the prints lack of their days: parts of sessions, faulty prints,
+    and the bars inside of which a tape ends. `identity` is what it follows from; None for one that nobody keeps, such
+    as a variant of a study.
     """
 
     first: date
@@ -160,8 +163,10 @@ class BacktestResult:
     digest: str
     accounts: tuple[AccountResult, ...]
     missing: tuple[date, ...] = ()
-    in_part: tuple[date, ...] = ()
     filled_on: tuple[tuple[ContractId, ContractId], ...] = ()
+    short_days: tuple[ShortDay, ...] = ()
+    kept_out: tuple[KeptOut, ...] = ()
+    unfinished: tuple[UnfinishedLine, ...] = ()
     identity: Identity | None = None
 
 
@@ -176,8 +181,10 @@ def result_of(outcome: Outcome, gathered: Gathered, identity: Identity | None = 
         digest=outcome.digest,
         accounts=tuple(_account(name, run, outcome, gathered) for name, run in outcome.accounts.items()),
         missing=outcome.days.plan.missing,
-        in_part=outcome.days.in_part,
         filled_on=tuple(sorted(_filled_on(outcome))),
+        short_days=short_days(outcome.days, gathered.strategies),
+        kept_out=kept_out(outcome.days),
+        unfinished=tuple(UnfinishedLine(each.key.text(), each.prints) for each in gathered.unfinished),
         identity=identity,
     )
 

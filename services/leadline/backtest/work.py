@@ -54,6 +54,7 @@ class ContractDay:
     begins_ns: int
     next_ns: int | None
     ends_ns: int
+    kept_out: tuple[tuple[str, int], ...] = ()
 
     @property
     def complete_ns(self) -> int:

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from leadline.backtest.results import AccountResult, BacktestResult, Group, months_of
 from leadline.model.counted import counted
-from leadline.report.figures import doubts, figure_rows, ratio, tier_text, words
+from leadline.report.figures import GAPS, doubts, figure_rows, gaps, ratio, tier_text, words
 from leadline.report.printable import plain_text, printable
 from leadline.report.text import money
 
@@ -31,6 +31,8 @@ def render_backtest(result: BacktestResult, console: Console, seconds: float | N
         _render(account, console)
     for doubt in doubts(result):
         console.print(plain_text(doubt, "bold yellow"))
+    if rows := gaps(result):
+        console.print(_table(GAPS, ("gap", "contract", "place", "amount"), rows))
     took = "" if seconds is None else f" in {seconds:.1f} s"
     summary = f"{counted(result.days, 'day')}, {counted(result.prints, 'print')}{took}; digest {result.digest}"
     console.print(plain_text(summary, "dim"))
@@ -96,7 +98,20 @@ def _table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str | Tex
     """A table as those of a report: names stand left, numbers right. Texts of others are drawn as they are."""
     table = Table(title=plain_text(title), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     for name in columns:
-        left = name in {"pattern", "regime", "weekday", "reason", "change", "day", "figure", "hour", "month"}
+        left = name in {
+            "pattern",
+            "regime",
+            "weekday",
+            "reason",
+            "change",
+            "day",
+            "figure",
+            "hour",
+            "month",
+            "gap",
+            "contract",
+            "place",
+        }
         table.add_column(name, justify="left" if left else "right")
     for row in rows:
         table.add_row(*(cell if isinstance(cell, Text) else plain_text(cell) for cell in row))

@@ -45,6 +45,11 @@ def month_and_time(time_ns: int) -> str:
     return _local(time_ns).strftime("%m-%d %H:%M:%S") if time_ns > 0 else NONE
 
 
+def day_of(time_ns: int) -> str:
+    """As `day_and_time` without the time: `2025-06-10`."""
+    return _local(time_ns).strftime("%Y-%m-%d") if time_ns > 0 else NONE
+
+
 def time_of_day(time_ns: int) -> str:
     """As `day_and_time` without the day: `13:30:00`."""
     return _local(time_ns).strftime("%H:%M:%S") if time_ns > 0 else NONE

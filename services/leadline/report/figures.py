@@ -6,10 +6,13 @@ from decimal import Decimal
 from typing import Final
 
 from leadline.backtest.results import AccountResult, BacktestResult, TierChange
+from leadline.model.counted import counted
+from leadline.report.clock import moment
 
 NO_FIGURE: Final = "–"
 """Stands for a figure that is not defined: a ratio whose divisor is zero."""
 _DAYS_SHOWN: Final = 10
+_MOST_GAPS: Final = 20
 
 
 def figure_text(name: str, value: Decimal | None, places: int) -> str:
@@ -82,8 +85,6 @@ def doubts(result: BacktestResult) -> list[str]:
     found = []
     if result.missing:
         found.append(f"sessions that were not at hand: {_days_text(result.missing)}")
-    if result.in_part:
-        found.append(f"sessions of which only a part was at hand: {_days_text(result.in_part)}")
     found += [
         f"orders in {contract} were filled on the prints of {tape}: it has none of its own here"
         for contract, tape in result.filled_on
@@ -94,6 +95,32 @@ def doubts(result: BacktestResult) -> list[str]:
 def _days_text(days: Sequence[date]) -> str:
     shown = ", ".join(day.isoformat() for day in days[:_DAYS_SHOWN])
     return shown if len(days) <= _DAYS_SHOWN else f"{shown} ... {days[-1].isoformat()}, {len(days)} in all"
+
+
+GAPS: Final = "Gaps in the prints: such days count as whole ones"
+"""Title of the table of `gaps`."""
+
+
+def gaps(result: BacktestResult) -> list[tuple[str, str, str, str]]:
+    """The parts that the prints of a backtest lack, in rows: their kind, contract, place, and how much there is."""
+    rows: list[tuple[str, str, str, str]] = [
+        (
+            "part of a session" if each.traded else "part of a session of the history",
+            each.contract,
+            f"{each.day} {each.session}, prints from {moment(each.first_ns)} to {moment(each.last_ns)}",
+            f"{percent(each.share)} of it",
+        )
+        for each in result.short_days[:_MOST_GAPS]
+    ]
+    if (more := len(result.short_days) - _MOST_GAPS) > 0:
+        rows.append(("more parts of sessions", "", "in the JSON document", f"{more:,}"))
+    rows += [
+        (f"kept out, {words(each.reason)}", each.contract, "", counted(each.prints, "print"))
+        for each in result.kept_out
+    ]
+    for each in result.unfinished:
+        rows.append(("unfinished bar", each.bar.partition("/")[0], each.bar, counted(each.prints, "print")))
+    return rows
 
 
 def _amount(value: Decimal, places: int) -> str:

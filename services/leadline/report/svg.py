@@ -26,10 +26,14 @@ Point = tuple[int, Decimal]
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """Points in order of time; `steps` holds each value until the next."""
+    """Points in order of time; `steps` holds each value until the next.
+
+    `sunk`: the values are below zero, and the depth is filled.
+    """
 
     points: Sequence[Point]
     steps: bool
+    sunk: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +76,13 @@ def chart(
         at = x(moment)
         anchor = "start" if at < _LEFT + _HALF_LABEL else "end" if at > WIDTH - _RIGHT - _HALF_LABEL else "middle"
         parts.append(f'<text x="{at:.1f}" y="{HEIGHT - 8}" text-anchor="{anchor}">{escape(time_label(moment))}</text>')
-    parts.append(f'<path d="{_path(series, x, y)}" fill="none" stroke="var(--mark)" stroke-width="1.6"/>')
+    line = _path(series, x, y)
+    colour = "var(--down)" if series.sunk else "var(--mark)"
+    if series.sunk:
+        ends = (f"{x(series.points[place][0]):.1f}" for place in (-1, 0))
+        surface = "".join(f"L{end} {y(max(high, Decimal(0))):.1f}" for end in ends)
+        parts.append(f'<path d="{line}{surface}Z" fill="{colour}" opacity="0.22"/>')
+    parts.append(f'<path d="{line}" fill="none" stroke="{colour}" stroke-width="1.6"/>')
     for marker in markers:
         (t0, v0), (t1, v1) = marker.start, marker.end
         colour = f"var(--{marker.style})"

@@ -1,20 +1,24 @@
 """The results of a backtest as one HTML page that needs nothing else."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from html import escape
 from itertools import accumulate
 from pathlib import Path
 from typing import Final
 
+import yaml
+
 from leadline.backtest.causes import Cause
+from leadline.backtest.identity import Identity
 from leadline.backtest.results import AccountResult, BacktestResult, Group, months_of
 from leadline.model.counted import counted
-from leadline.report.clock import day_and_time, month_and_time, zone_name
-from leadline.report.figures import doubts, figure_rows, ratio, tier_text, words
+from leadline.model.durations import NS_PER_DAY
+from leadline.report.clock import day_and_time, day_of, month_and_time, zone_name
+from leadline.report.figures import GAPS, doubts, figure_rows, gaps, ratio, tier_text, words
 from leadline.report.footprint import MOST_ROWS, footprint
 from leadline.report.page import Markup, card_row, money, table, write_page
-from leadline.report.svg import Series, bars, chart, round_values, thinned
+from leadline.report.svg import Point, Series, bars, chart, round_values, thinned
 from leadline.views.prices import price_text
 from leadline.views.trades import Trade
 
@@ -24,18 +28,21 @@ MOST_FOOTPRINTS: Final = 100
 """Trades of an account that are shown with their footprint and evidence, the newest."""
 MOST_TRADES: Final = 2_000
 """Trades of an account that the page has, the newest; the document of `--output json` has all."""
+MOST_DAYS_WITH_TIMES: Final = 5
+"""Days of a line below which times are written."""
 _MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _STYLE: Final = """
 .pair{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,440px),1fr));gap:0 36px;align-items:start}
 .pair>*{min-width:0}details{border-bottom:1px solid var(--line)}summary{cursor:pointer}.heads{color:var(--soft)}
 summary,.heads{padding:6px 0;display:grid;gap:10px;font-size:14px;
-grid-template-columns:150px 90px 1fr 110px 110px 100px;font-variant-numeric:tabular-nums}.heads>:nth-child(n+4),
-summary>:nth-child(n+4){text-align:right}summary:hover{background:var(--panel)}
+grid-template-columns:150px 70px 1fr 130px 90px 90px 90px;font-variant-numeric:tabular-nums}.heads>:nth-child(n+5),
+summary>:nth-child(n+5){text-align:right}summary:hover{background:var(--panel)}
 .why{display:flex;align-items:flex-start;flex-wrap:wrap;gap:10px 28px;padding:6px 0 16px}
 .why>svg{flex:0 0 420px;max-width:100%}
 .why>div{flex:1 1 420px;min-width:0}svg text.v{fill:var(--ink)}.evidence td{white-space:normal;vertical-align:top}
 @media (max-width:760px){summary,.heads{grid-template-columns:1fr 1fr 1fr}}
 .card b{font-size:18px}
+.manifests summary{display:list-item}pre{font:12px ui-monospace,monospace;overflow-x:auto}
 """
 
 
@@ -47,11 +54,27 @@ def write_tearsheet(result: BacktestResult, path: Path) -> None:
         f"<code>{escape(result.digest)}</code>. Times are in {escape(zone_name())} unless a table says otherwise.</p>"
     )
     if result.identity is not None:
-        of = f"<code>{escape(result.identity.id)}</code>, code {escape(str(result.identity.code))}"
-        head += f"<p class=soft>Backtest {of}.</p>"
+        head += _identity(result.identity)
     head += "".join(f"<p><b>{escape(doubt)}</b></p>" for doubt in doubts(result))
+    if rows := gaps(result):
+        head += f"<h2>{GAPS}</h2>{table(('Gap', 'Contract', 'Place', 'Amount'), rows, ('Amount',))}"
     body = head + "".join(_account(each) for each in result.accounts)
     write_page(f"Leadline backtest {result.first} to {result.last}", body, path, _STYLE)
+
+
+def _identity(identity: Identity) -> str:
+    """The id of a backtest with what it follows from; its manifests open below it."""
+    data = identity.data
+    settings = "".join(f", {name} {value}" for name, value in data.settings.items())
+    contracts = ", ".join(dict.fromkeys(each.contract for each in data.days))
+    of = f"<code>{escape(identity.id)}</code>, code {escape(str(identity.code))}"
+    documents = [*identity.manifests["accounts"], *identity.manifests["strategies"]]
+    names = ", ".join(f"{each['metadata']['namespace']}/{each['metadata']['name']}" for each in documents)
+    text = yaml.safe_dump_all(documents, sort_keys=False, allow_unicode=True)
+    return (
+        f"<p class=soft>Backtest {of}. Feed {escape(data.feed + settings)}: {escape(contracts)}.</p>"
+        f"<details class=manifests><summary>Manifests of {escape(names)}</summary><pre>{escape(text)}</pre></details>"
+    )
 
 
 def _account(result: AccountResult) -> str:
@@ -100,7 +123,12 @@ def _equity(result: AccountResult) -> str:
     points += [(each.time_ns, each.equity) for each in result.equity]
     label = "Equity after each fill and at each close of a bar, open positions marked"
     line = Series(thinned(points, MOST_POINTS), steps=True)
-    return chart(line, (), lambda value: f"{value:,.{result.places}f}", month_and_time, label)
+    return chart(line, (), lambda value: f"{value:,.{result.places}f}", _time_label(points), label)
+
+
+def _time_label(points: Sequence[Point]) -> Callable[[int], str]:
+    """The way in which times are written under a line: days alone where it goes over many."""
+    return day_of if points[-1][0] - points[0][0] > MOST_DAYS_WITH_TIMES * NS_PER_DAY else month_and_time
 
 
 def _drawdown(result: AccountResult) -> str:
@@ -108,9 +136,9 @@ def _drawdown(result: AccountResult) -> str:
         return "<p class=soft>No fills.</p>"
     peaks = list(accumulate((each.equity for each in result.equity), max, initial=result.start_equity))[1:]
     points = [(each.time_ns, each.equity - peak) for each, peak in zip(result.equity, peaks, strict=True)]
-    line = Series(thinned(points, MOST_POINTS), steps=True)
+    line = Series(thinned(points, MOST_POINTS), steps=True, sunk=True)
     label = "Equity below its highest so far"
-    return chart(line, (), lambda value: f"{value:,.{result.places}f}", month_and_time, label)
+    return chart(line, (), lambda value: f"{value:,.{result.places}f}", _time_label(points), label)
 
 
 def _months(result: AccountResult) -> str:
@@ -165,18 +193,26 @@ def _trades(result: AccountResult) -> str:
     if not newest:
         return "<p class=soft>None.</p>"
     shown, older = newest[:MOST_FOOTPRINTS], newest[MOST_FOOTPRINTS:MOST_TRADES]
-    heads = ("Entry time", "Order", "Pattern and regime", "Entry price", "Exit price", "Net")
+    heads = ("Entry time", "Order", "Pattern and regime", "Closed by", "Entry price", "Exit price", "Net")
     parts = ["<p class=soft>The newest first; each opens to its footprint bar and evidence.</p><div class=heads>"]
     parts += [*(f"<span>{head}</span>" for head in heads), "</div>"]
     parts += [_trade(trade, cause, result.places) for trade, cause in shown]
     if older:
         parts.insert(0, f"<p class=note>Of {len(newest):,} trades the newest {len(shown):,} show their bar.</p>")
         rows = [
-            (day_and_time(trade.entry_ns), order, words(trade.pattern), entry, leave, money(trade.net, result.places))
+            (
+                day_and_time(trade.entry_ns),
+                order,
+                words(trade.pattern),
+                words(trade.exit_by),
+                entry,
+                leave,
+                money(trade.net, result.places),
+            )
             for trade, _ in older
             for order, entry, leave in [_cells(trade)]
         ]
-        heads = ("Entry time", "Order", "Pattern", "Entry price", "Exit price", "Net")
+        heads = ("Entry time", "Order", "Pattern", "Closed by", "Entry price", "Exit price", "Net")
         parts += ["<h2>Older trades</h2>", table(heads, rows)]
     left_out = len(newest) - len(shown) - len(older)
     if left_out:
@@ -195,12 +231,13 @@ def _trade(trade: Trade, cause: Cause, places: int) -> str:
         day_and_time(trade.entry_ns),
         order,
         f"{words(trade.pattern)}, {words(trade.regime)}",
+        words(trade.exit_by),
         entry,
         leave,
         money(trade.net, places),
     )
     spans = "".join(f"<span>{cell if isinstance(cell, Markup) else escape(cell)}</span>" for cell in cells)
-    closed = f"{trade.contract}, closed by {words(trade.exit_by)} at {day_and_time(trade.exit_ns)}"
+    closed = f"{trade.strategy}, {trade.contract}, closed at {day_and_time(trade.exit_ns)}"
     body = f"<p class=soft>{escape(closed)}, commission {trade.commission:,.{places}f}</p>"
     return f"<details><summary>{spans}</summary>{body}{_cause(cause)}</details>"
 

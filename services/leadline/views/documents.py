@@ -136,6 +136,8 @@ def _hints(of: Any) -> dict[str, Any]:
 
 
 def _plain(value: Any, hint: Any) -> Any:
+    if type(value) is int:  # as nearly everything of a footprint is
+        return value
     if hint == Choice:
         return value.lower()
     if isinstance(value, Enum):

@@ -45,13 +45,14 @@ def apply_fill(position: Position, fill: Fill, unit: str = "") -> Position:
         lots = [lot for lot in lots if lot.quantity]
     if left:
         lots.append(Lot(fill.price, left, fill.fill_id, unit or DEFAULT_UNIT, fill.client_id))
-    after = replace(position, quantity=position.quantity + signed, lots=tuple(lots))
-    return replace(
-        after,
-        stopless=_still_stopless(position, after) if position.stopless else (),
+    after = replace(
+        position,
+        quantity=position.quantity + signed,
+        lots=tuple(lots),
         realised=position.realised + (booked(realised) if position.inverse else realised),
         commission=position.commission + fill.commission,
     )
+    return replace(after, stopless=_still_stopless(position, after)) if position.stopless else after
 
 
 def _still_stopless(before: Position, after: Position) -> tuple[tuple[str, int], ...]:
