@@ -1,9 +1,13 @@
 """`leadline data fetch`, against a process that answers as Databento does, and does not always do as it should."""
 
 import json
+import signal
 import socket
 import ssl
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -490,3 +494,33 @@ def test_one_process_buys_at_a_time(peer: Peer, folder: Path, capsys: pytest.Cap
         assert fetch(folder, "ES", "--budget", "9") == 1
     assert "another `leadline data fetch` buys into" in capsys.readouterr().err
     assert not peer.asked()
+
+
+@pytest.mark.parametrize("ending", [signal.SIGKILL, signal.SIGINT])
+def test_a_command_that_was_ended_goes_on_and_buys_no_day_twice(
+    peer: Peer, folder: Path, capsys: pytest.CaptureFixture[str], ending: signal.Signals
+):
+    peer.tell(fault("none"), fault("slow", seconds=30))
+    words = ["data", "fetch", "ES", "--from", "2025-01-13", "--to", "2025-01-15", "--budget", "9"]
+    command = [sys.executable, "-P", "-m", "leadline.cli.main", *words, "--catalog", str(folder)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        while "2025-01-14: loading" not in process.stderr.readline():
+            assert process.poll() is None
+        while len(peer.asked(RANGE)) < 2:
+            time.sleep(0.05)
+        process.send_signal(ending)
+        process.communicate(timeout=20)
+    assert process.returncode == (-signal.SIGKILL if ending is signal.SIGKILL else 130)
+    assert Catalog(folder).dates(ES) == (MONDAY,)
+    peer.tell()
+    assert states(fetched(folder, capsys, "ES", "--budget", "9", last="2025-01-15")) == [
+        "there already",
+        "bought",
+        "bought",
+    ]
+    assert {each["start"][:10] for each in peer.asked(RANGE)} == {"2025-01-13", "2025-01-14"}
+    found = spend(folder, capsys)
+    assert (found["spent"], found["perhaps_spent"]) == ("8.28", "2.76")
+    assert [each["state"] for each in found["purchases"]] == ["complete", "begun", "complete", "complete"]
+    assert not list((folder / ".databento").glob("new-*"))
