@@ -81,3 +81,13 @@ def test_code_differs_in_its_files_and_says_at_which_commit():
         Difference("others.breakout", None, "x"),
         Difference("commit", None, "abc with changes"),
     )
+
+
+def test_instruments_of_ones_own_are_named_by_their_fields():
+    rows = {"instruments": {"BTCUSD": {"fee_rate": "0.0005"}}}
+    one, other = (
+        replace(IDENTITY, manifests={**IDENTITY.manifests, "instruments": each})
+        for each in (rows, {"instruments": {"BTCUSD": {"fee_rate": "0.0006"}}})
+    )
+    found = compared(one, other, ONE, ONE).manifests
+    assert found == (Difference("own.instruments.BTCUSD.fee_rate", "0.0005", "0.0006"),)

@@ -62,7 +62,13 @@ def test_the_list_has_each_with_its_figures_the_newest_first(leadline: Run, home
     assert code == 0
     rows = [line.split() for line in out.splitlines() if any(name in line for name in ids)]
     assert [row[1] for row in rows] == ids[::-1]
-    assert {"default/mes-orderflow", "2025-06-10", "9", "+183.75", "102.50"} <= set(rows[1])
+    assert {"mes-orderflow", "2025-06-10", "9", "+183.75", "102.50"} <= set(rows[1])
+
+
+def test_a_terminal_of_80_columns_breaks_no_id(leadline: Run, ids: list[str], monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    _, out, _ = leadline("list")
+    assert all(f" {name} " in out for name in ids)
 
 
 def test_the_same_backtest_again_is_the_same_bytes(home: Path, ids: list[str]):

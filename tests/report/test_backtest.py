@@ -46,10 +46,7 @@ def text(*accounts: AccountResult, width: int = 160) -> str:
         "2025-06-10 tier 1 to tier 2 (MES 1 to 3) 10,000.00",
         "max open trades 5",
         "money in USD",
-        (
-            "part of a session MESM2025 2025-06-10 rth, prints from 2025-06-10 13:30:00 UTC to 2025-06-10 15:30:00 UTC "
-            "30.8 % of it"
-        ),
+        "part of a session MESM2025 2025-06-10 rth, 13:30:00 to 15:30:00 UTC 30.8 %",
         "kept out, off grid MESM2025 52 prints",
         "unfinished bar MESM2025 MESM2025/rth/5m-r1/2025-06-10/24 187 prints",
         f"2 days, 12,345 prints in 1.2 s; digest {'d' * 64}",

@@ -86,7 +86,7 @@ def _code(code: Code) -> dict[str, Any]:
 
 def _by_name(manifests: Mapping[str, Any]) -> dict[str, Any]:
     """The manifests with each object under its kind and name."""
-    found: dict[str, Any] = {"range": manifests["range"], "instruments": manifests["instruments"]}
+    found: dict[str, Any] = {"range": manifests["range"], "own": manifests["instruments"]}
     for each in (*manifests["accounts"], *manifests["strategies"]):
         names = each["metadata"]
         found[f"{each['kind']} {names['namespace']}/{names['name']}"] = {"spec": each["spec"]}

@@ -13,6 +13,7 @@ from leadline.cli.options import Output
 from leadline.cli.output import complain, people_console, print_json, print_table
 from leadline.local.data_dir import DataDir
 from leadline.model.errors import LeadlineError, error_text
+from leadline.model.ids import DEFAULT_NAMESPACE
 from leadline.model.worth import places
 from leadline.report.backtest import render_backtest
 from leadline.report.clock import moment
@@ -36,10 +37,10 @@ def print_list(data_dir: Path, output: Output) -> int:
         damaged = [{"id": name, "fault": fault} for name, fault in faults]
         print_json({"folder": str(store.root), "backtests": list(map(_listed, found)), "damaged": damaged})
         return 1 if faults else 0
-    columns = ("id", "written", "strategies", "from", "to", "account", "trades", "net", "Sharpe", "drawdown")
+    columns = ("id", "written", "strategies", "range", "account", "trades", "net", "Sharpe", "drawdown")
     rows = [row for each in found for row in _rows(each)]
     empty = f"no backtest is kept in {store.root}"
-    print_table(str(store.root), columns, rows, empty, wide_only=("written", "account"))
+    print_table(str(store.root), columns, rows, empty, wide_only=("written", "account", "Sharpe"))
     for _, fault in faults:
         complain(fault)
     return 1 if faults else 0
@@ -105,7 +106,8 @@ def _listed(found: KeptBacktest) -> dict[str, object]:
 
 
 def _rows(found: KeptBacktest) -> Iterator[tuple[object, ...]]:
-    head: tuple[str, ...] = (found.id, moment(found.kept.written_ns), ", ".join(found.strategies), *found.range)
+    strategies = ", ".join(each.removeprefix(f"{DEFAULT_NAMESPACE}/") for each in found.strategies)
+    head: tuple[str, ...] = (found.id, moment(found.kept.written_ns), strategies, " to ".join(found.range))
     for account in found.accounts:
         figures = (
             figure_text(name, Decimal(account[name]) if name in account else None, places(account["currency"]))

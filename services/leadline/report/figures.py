@@ -7,7 +7,7 @@ from typing import Final
 
 from leadline.backtest.results import AccountResult, BacktestResult, TierChange
 from leadline.model.counted import counted
-from leadline.report.clock import moment
+from leadline.report.clock import time_of_day, zone_name
 
 NO_FIGURE: Final = "–"
 """Stands for a figure that is not defined: a ratio whose divisor is zero."""
@@ -105,10 +105,10 @@ def gaps(result: BacktestResult) -> list[tuple[str, str, str, str]]:
     """The parts that the prints of a backtest lack, in rows: their kind, contract, place, and how much there is."""
     rows: list[tuple[str, str, str, str]] = [
         (
-            "part of a session" if each.traded else "part of a session of the history",
+            "part of a session" if each.traded else "part of the history",
             each.contract,
-            f"{each.day} {each.session}, prints from {moment(each.first_ns)} to {moment(each.last_ns)}",
-            f"{percent(each.share)} of it",
+            f"{each.day} {each.session}, {time_of_day(each.first_ns)} to {time_of_day(each.last_ns)} {zone_name()}",
+            percent(each.share),
         )
         for each in result.short_days[:_MOST_GAPS]
     ]
