@@ -39,7 +39,11 @@ def code_version() -> str:
 @functools.cache
 def commit() -> Commit | None:
     """The commit that the package is checked out at; None where it is installed, and where git does not say."""
-    package = Path(leadline.__path__[0]).resolve()
+    return commit_of(Path(leadline.__path__[0]).resolve())
+
+
+def commit_of(package: Path) -> Commit | None:
+    """As `commit`, of the package in a folder."""
     root = package.parents[len(_IN_A_CHECKOUT.parts) - 1]
     if package != root / _IN_A_CHECKOUT or not (root / ".git").exists():
         return None
