@@ -22,6 +22,7 @@ from leadline.cli.main import run
 from leadline.ingestion.databento import client
 from leadline.ingestion.databento.store import Purchases
 from leadline.model.ids import ContractId
+from leadline.model.ticks import TickColumns
 from tests.ingestion.databento_peer import Peer, started
 from tests.ingestion.databento_server import KEY, trades
 from tests.kube.cluster.certificates import Authority
@@ -152,6 +153,36 @@ def test_a_file_that_was_bought_is_not_bought_again_when_its_day_is_gone(
     peer.tell()
     assert states(fetched(folder, capsys, "ES")) == ["bought already"]
     assert Catalog(folder).has(ES, MONDAY)
+    assert not peer.asked()
+
+
+def test_a_day_with_other_prints_holds_up_no_other_day(peer: Peer, folder: Path, capsys: pytest.CaptureFixture[str]):
+    (only,) = trades("ESH5", datetime(2025, 1, 13, 15, tzinfo=UTC), datetime(2025, 1, 13, 15, 5, tzinfo=UTC))
+    other = TickColumns.of([(only.ts_event, 4, 1, 0)])
+    Catalog(folder).write(ES, MONDAY, other)
+    assert fetch(folder, "ES", "--budget", "9", "-o", "json", last="2025-01-14") == 1
+    said = capsys.readouterr()
+    assert states(json.loads(said.out)) == ["not taken", "bought"]
+    assert "ESH2025 2025-01-13 is bought, and not taken" in said.err
+    assert (
+        f"`leadline data import {folder}/.databento/ESH2025_2025-01-13_2300_2210.trades.dbn.zst --replace`" in said.err
+    )
+    assert Catalog(folder).day(ES, MONDAY).prints == 1
+    peer.tell()
+    file = folder / ".databento" / "ESH2025_2025-01-13_2300_2210.trades.dbn.zst"
+    assert run(["data", "import", str(file), "--replace", "--catalog", str(folder)]) == 0
+    assert states(fetched(folder, capsys, "ES", last="2025-01-14")) == ["there already", "there already"]
+
+
+def test_a_damaged_day_comes_back_from_the_file_that_was_bought(
+    peer: Peer, folder: Path, capsys: pytest.CaptureFixture[str]
+):
+    fetched(folder, capsys, "ES", "--budget", "9")
+    path = Catalog(folder).path(ES, MONDAY)
+    path.write_bytes(path.read_bytes()[:-1])
+    peer.tell()
+    assert states(fetched(folder, capsys, "ES")) == ["bought already"]
+    assert Catalog(folder).day(ES, MONDAY).prints == 276
     assert not peer.asked()
 
 

@@ -14,20 +14,22 @@ from pydantic import SecretStr
 
 from leadline.catalog.catalog import Catalog
 from leadline.catalog.coverage import reaches_over, session_window
+from leadline.catalog.entry import DayEntry
 from leadline.cli.data import opened, progress
 from leadline.cli.data_import import put
 from leadline.cli.data_spend import dollars
 from leadline.cli.manifests import day_of
 from leadline.cli.options import Output
-from leadline.cli.output import print_json, print_table
+from leadline.cli.output import complain, print_json, print_table
 from leadline.execution.core.contracts import execution_symbols
 from leadline.ingestion.databento.client import Databento
 from leadline.ingestion.databento.days import DATASET, Closed, DayRequest, days_wanted
 from leadline.ingestion.databento.store import Purchases
 from leadline.ingestion.dbn import read_dbn
 from leadline.ingestion.dbn_prints import DatabentoPrints
+from leadline.ingestion.tally import TooManyKeptOut
 from leadline.model.counted import counted
-from leadline.model.errors import InvalidInput, LeadlineError, error_text, reason_of
+from leadline.model.errors import InvalidInput, LeadlineError, Unknown, error_text, reason_of
 from leadline.model.manifest.specs import TradingAccount, TradingStrategy, load_manifests
 from leadline.model.market.hours import local_datetime
 from leadline.plan.plan import plan
@@ -37,7 +39,7 @@ from leadline.report.clock import day_and_time
 KEY_VARIABLE: Final = "DATABENTO_API_KEY"
 
 _COLUMNS: Final = ("contract", "symbol", "day", "from (UTC)", "to (UTC)", "trades", "USD", "quality", "state")
-State = Literal["there already", "bought already", "to buy", "no trades", "bought"]
+State = Literal["there already", "bought already", "to buy", "no trades", "bought", "not taken"]
 
 
 class NotWhole(LeadlineError):
@@ -75,8 +77,11 @@ class Wanted:
     quality: str = ""
 
 
-def run_fetch(options: FetchOptions, folder: Path, own: Sequence[Path], output: Output) -> None:
-    """Say what the days cost, and, where that is allowed, buy those that are not there and put them in."""
+def run_fetch(options: FetchOptions, folder: Path, own: Sequence[Path], output: Output) -> int:
+    """Say what the days cost, and, where that is allowed, buy those that are not there and put them in.
+
+    Returns the exit code: 1 when a day was bought that the catalog did not take.
+    """
     catalog = opened(folder, own)
     budget = _budget(options.budget)
     symbols, history = _symbols(options)
@@ -86,7 +91,7 @@ def run_fetch(options: FetchOptions, folder: Path, own: Sequence[Path], output: 
     buyer = Buyer(catalog, Purchases(catalog.root), service, options)
     if options.dry_run:
         _say(catalog, buyer.look(days.requests), days.closed, output)
-        return
+        return 0
     with buyer.purchases.at_work():
         buyer.purchases.mend()
         found = buyer.look(days.requests)
@@ -98,6 +103,7 @@ def run_fetch(options: FetchOptions, folder: Path, own: Sequence[Path], output: 
         _say(catalog, done, days.closed, output)
     elif bought := [each for each in done if each.state == "bought"]:
         print(f"bought {counted(len(bought), 'day')} for {dollars(_cost(bought))}, into {catalog.root}")
+    return 1 if any(each.state == "not taken" for each in done) else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,12 +130,18 @@ class Buyer:
 
     def _held(self, request: DayRequest) -> State | None:
         """How a day is there; None for one that has to be bought."""
-        if self.catalog.has(request.contract, request.day):
-            entry = self.catalog.day(request.contract, request.day)
+        if entry := self._entry(request):
             window = session_window(request.contract, request.day, self.options.session)
             if self.purchases.covers(request) or (window and reaches_over(entry.first_ns, entry.last_ns, window)):
                 return "there already"
         return "bought already" if self.purchases.held(request) else None
+
+    def _entry(self, request: DayRequest) -> DayEntry | None:
+        """The day as the catalog has it; None for one that is not there, or damaged."""
+        try:
+            return self.catalog.day(request.contract, request.day)
+        except (Unknown, InvalidInput):
+            return None
 
     def _offered(self, request: DayRequest, conditions: Mapping[date, str]) -> Wanted:
         found = {conditions.get(day) for day in (_first_day(request), _last_day(request))}
@@ -142,19 +154,28 @@ class Buyer:
         """A day that is in the catalog then, where there is anything of it."""
         if wanted.state in ("there already", "no trades"):
             return wanted
-        request, file = wanted.request, self.purchases.file(wanted.request)
         if wanted.state == "to buy":
             self._buy(wanted)
-        percent = Decimal(f"{self.options.max_kept_out:g}")
+        try:
+            self._put(wanted.request)
+        except (InvalidInput, TooManyKeptOut) as error:
+            # It is paid for, and the other days need not wait until somebody has looked at it.
+            complain(f"{wanted.request.contract} {wanted.request.day} is bought, and not taken: {error}")
+            return replace(wanted, state="not taken")
+        return replace(wanted, state="bought") if wanted.state == "to buy" else wanted
+
+    def _put(self, request: DayRequest) -> None:
+        """Put a file that was bought into the catalog. Raises InvalidInput, TooManyKeptOut where it is not taken."""
+        file, percent = self.purchases.file(request), Decimal(f"{self.options.max_kept_out:g}")
+        damaged = self._entry(request) is None
         for day in DatabentoPrints([file], [request.contract], percent).days():
             if day.day != request.day:
                 raise InvalidInput(f"{file}: trading day", day.day.isoformat(), f"{request.day}, as was asked for")
             try:
-                put(self.catalog, replace(day, source=f"Databento {request.name}"), replace=False)
+                put(self.catalog, replace(day, source=f"Databento {request.name}"), replace=damaged)
             except InvalidInput as error:
                 expected = f"{error.expected} (`leadline data import {file} --replace`)"
                 raise InvalidInput(error.field, error.value, expected) from None
-        return replace(wanted, state="bought") if wanted.state == "to buy" else wanted
 
     def _buy(self, wanted: Wanted) -> None:
         """Load a day down into its file, which takes its name only when it is whole."""

@@ -191,7 +191,7 @@ def fetch_days(
     options = FetchOptions(
         symbols or (), manifests or (), from_day, to_day, session, budget, dry_run, key_file, url, max_kept_out
     )
-    run_fetch(options, catalog, instruments or (), output)
+    raise typer.Exit(run_fetch(options, catalog, instruments or (), output))
 
 
 @app.command("spend", short_help="List the days that were bought.", epilog="Example: leadline data spend --output json")
