@@ -105,8 +105,9 @@ bench: setup ## measure; bench/README.md says what and how
 	done
 
 .PHONY: bench-backtest
-bench-backtest: setup ## a year of ticks from the catalog to the result, its stages, and NautilusTrader (DAYS=198 KEEP=folder PYTHON=path)
+bench-backtest: setup ## a year of ticks from the catalog to the result, its stages, a sweep, and NautilusTrader (DAYS=198 KEEP=folder PYTHON=path)
 	@$(PY) -m bench.backtest $(or $(DAYS),198) $(addprefix --keep ,$(KEEP))
+	@$(PY) -m bench.study $(addprefix --keep ,$(KEEP))
 	@$(PY) -m bench.nautilus $(addprefix --python ,$(PYTHON))
 
 .PHONY: interleavings

@@ -128,7 +128,7 @@ def write_document(document: Document, path: Path) -> None:
             case Section():
                 rows = [tuple(_markup(cell) for cell in row) for row in part.rows]
                 heads = tuple(map(escape, part.heads))
-                parts.append(table(heads, rows, heads[part.names :]))
+                parts.append(table(heads, rows, heads[part.names :]) if rows or not part.note else "")
                 parts.append(f"<p class=soft>{escape(part.note)}</p>" if part.note else "")
             case HeatMap():
                 parts.append(_heat_map_page(part))
