@@ -1,10 +1,13 @@
 """The result of a variant is that of a backtest of its manifests, whatever it shares with others."""
 
+import multiprocessing
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from typing import TypeVar
 
 import orjson
+import pytest
 
 from leadline.backtest.gathered import Gathered
 from leadline.backtest.results import BacktestResult, result_of
@@ -12,7 +15,7 @@ from leadline.backtest.run import run_backtest
 from leadline.model.manifest.sweep import Variant, variants_of
 from leadline.model.manifest.sweep_spec import Sweep
 from leadline.study.accounts import VariantResult
-from leadline.study.engine import Study, run_study
+from leadline.study.engine import Study, StudyFailed, run_study
 from leadline.study.rows import bytes_of, row_of, row_of_document
 from tests.study.builders import SLIPPAGE, STRENGTH, manifests, simulated
 
@@ -58,6 +61,25 @@ def test_processes_come_to_the_same() -> None:
     one = {variant.number: bytes_of(row) for variant, row in run_study(study(1, row_of), listed())}
     two = {variant.number: bytes_of(row) for variant, row in run_study(study(2, row_of), listed())}
     assert two == one
+
+
+def dies(_: VariantResult) -> None:
+    os._exit(3)
+
+
+def test_a_process_that_ends_by_itself_ends_the_study() -> None:
+    with pytest.raises(StudyFailed, match="a process of the study ended by itself"):
+        list(run_study(study(2, dies), listed()[:2]))
+
+
+def raises(_: VariantResult) -> None:
+    raise ValueError("a fault")
+
+
+def test_nobody_is_left_behind_by_a_fault() -> None:
+    with pytest.raises(ValueError, match="a fault"):
+        list(run_study(study(2, raises), listed()[:2]))
+    assert multiprocessing.active_children() == []
 
 
 def test_a_row_is_read_back_as_it_was() -> None:

@@ -34,11 +34,14 @@ _LOOK_SECONDS: Final = 1.0
 _FEWEST_PRINTS: Final = 10_000_000
 
 
-def suitable_workers(prints: Prints, first: date | None = None, last: date | None = None) -> int:
-    """One process for each core; one for a range of prints that it has done with before others have started."""
+def suitable_workers(prints: Prints, first: date | None = None, last: date | None = None, times: int = 1) -> int:
+    """One process for each core; one for a range of prints that it has done with before others have started.
+
+    times: how often it goes through them.
+    """
     days = [day for contract in prints.contracts for day in prints.days(contract)]
     inside = (each for each in days if (not first or first <= each.day) and (not last or each.day <= last))
-    count = sum(each.prints for each in inside)
+    count = times * sum(each.prints for each in inside)
     return 1 if count < _FEWEST_PRINTS else os.cpu_count() or 1
 
 

@@ -45,6 +45,7 @@ from leadline.study.walk_forward import run_walk_forward
 
 MOST_SHOWN: Final = 20
 """Variants that a terminal shows, the best."""
+_SCENARIOS: Final = 22
 _SHARD: Final = re.compile(r"([1-9][0-9]{0,5})/([1-9][0-9]{0,5})")
 
 
@@ -85,7 +86,7 @@ def run_sweep_command(planned: PlanOptions, options: StudyOptions, swept: SweepO
         variants,
         part,
         Source(inputs.prints, inputs.first, inputs.last, inputs.feed.kind, inputs.feed_settings),
-        workers_of(options, inputs),
+        workers_of(options, inputs, len(variants)),
         placed_at(swept.folder or default_studies()),
         tell,
     )
@@ -103,7 +104,7 @@ def run_scenarios_command(planned: PlanOptions, options: StudyOptions) -> None:
         inputs.prints,
         inputs.first,
         inputs.last,
-        workers_of(options, inputs),
+        workers_of(options, inputs, _SCENARIOS),
         tell,
     )
     _show_page(scenarios_page(result), scenarios_document(result), options)
@@ -127,7 +128,8 @@ def run_walk_forward_command(planned: PlanOptions, options: StudyOptions, walked
     inputs = backtest_inputs(planned, options.last)
     variants = variants_of(sweep_of(walked.sweep, walked.fields), inputs.plan.accounts, inputs.plan.strategies)
     check_variants(planned, variants)
-    study = Study(inputs.prints, inputs.first, inputs.last, workers_of(options, inputs), row_of)
+    workers = workers_of(options, inputs, len(variants))
+    study = Study(inputs.prints, inputs.first, inputs.last, workers, row_of)
     result = run_walk_forward(variants, study, figure, walked.inside, walked.outside, tell)
     _show_page(walk_forward_page(result), walk_forward_document(result), options)
 
@@ -137,7 +139,7 @@ def run_tiers_command(planned: PlanOptions, options: StudyOptions, balances: Seq
     check_places(options)
     money = [_balance(text) for text in dict.fromkeys(balances)]
     inputs = backtest_inputs(planned, options.last)
-    study = study_of(inputs.prints, inputs.first, inputs.last, workers_of(options, inputs))
+    study = study_of(inputs.prints, inputs.first, inputs.last, workers_of(options, inputs, len(money)))
     result = run_tiers(inputs.plan.accounts, inputs.plan.strategies, study, money, tell)
     _show_page(tiers_page(result), tiers_document(result), options)
 
@@ -149,7 +151,8 @@ def run_stress_command(
     check_places(options)
     wanted = StressOptions(_levels(slippage), iterations, block, draw)
     inputs = backtest_inputs(planned, options.last)
-    study = study_of(inputs.prints, inputs.first, inputs.last, workers_of(options, inputs))
+    workers = workers_of(options, inputs, 1 + len(wanted.slippage))
+    study = study_of(inputs.prints, inputs.first, inputs.last, workers)
     result = run_stress(inputs.plan.accounts, inputs.plan.strategies, study, wanted, tell)
     _show_page(stress_page(result), stress_document(result), options)
 
@@ -198,9 +201,9 @@ def check_places(options: StudyOptions, tables: Path | None = None) -> None:
         check_place(tables / "variants.csv", "--tables")
 
 
-def workers_of(options: StudyOptions, inputs: BacktestInputs) -> int:
-    """The processes of a study."""
-    return options.workers or suitable_workers(inputs.prints, inputs.first, inputs.last)
+def workers_of(options: StudyOptions, inputs: BacktestInputs, variants: int) -> int:
+    """The processes of a study of so many variants."""
+    return options.workers or suitable_workers(inputs.prints, inputs.first, inputs.last, variants)
 
 
 def tell(line: str) -> None:

@@ -87,6 +87,7 @@ class _Crew(Generic[FoundT]):
     def __init__(self, study: Study[FoundT]) -> None:
         self._study = study
         self._pool: ProcessPoolExecutor | None = None
+        self._others = frozenset(multiprocessing.active_children())
 
     def __enter__(self) -> "_Crew[FoundT]":
         if self._study.workers > 1:
@@ -98,9 +99,14 @@ class _Crew(Generic[FoundT]):
             )
         return self
 
-    def __exit__(self, *_: object) -> None:
-        if self._pool is not None:
-            self._pool.shutdown(cancel_futures=True)
+    def __exit__(self, raised: type[BaseException] | None, *_: object) -> None:
+        if self._pool is None:
+            return
+        if raised is not None:  # nobody waits for what they are at
+            for process in multiprocessing.active_children():
+                if process not in self._others:
+                    process.terminate()
+        self._pool.shutdown(cancel_futures=True)
 
     def run(
         self, batched: Sequence[Sequence[Variant]], market: KeptMarket
