@@ -1,6 +1,7 @@
 """The parts that variants share: by which fields bars and signals are told apart, and in which waves they are made."""
 
 from datetime import date
+from functools import cache
 
 import pytest
 
@@ -9,6 +10,7 @@ from leadline.backtest.days import backtest_days
 from leadline.backtest.work import history_start, series_of
 from leadline.model.errors import InvalidInput
 from leadline.model.manifest.specs import StrategySpec, TradingStrategy
+from leadline.model.manifest.sweep import Variant
 from leadline.study.engine import MOST_IN_FLIGHT, batches
 from leadline.study.parts import ANALYSIS_FIELDS, MOST_ANALYSES, analysis_id, refuse_other_markets, waves
 from tests.study.builders import manifests, simulated, variants
@@ -76,11 +78,16 @@ def test_no_wave_has_more_analyses_than_are_kept_at_a_time() -> None:
 
 @pytest.mark.parametrize("workers", [1, 2, 3])
 @pytest.mark.parametrize("count", [1, 2, MOST_IN_FLIGHT, MOST_IN_FLIGHT * 2 + 1, 100])
-def test_each_variant_is_in_one_batch_of_a_bounded_size(count: int, workers: int) -> None:
-    every = variants(account__spec__limits__dayLoss=list(range(100, 100 + count)))
-    found = batches(every, workers)
-    assert [each for batch in found for each in batch] == list(every)
-    assert max(map(len, found)) <= MOST_IN_FLIGHT
+@pytest.mark.parametrize(("days", "most"), [(1, MOST_IN_FLIGHT), (100, 6), (1_000, 1)])
+def test_each_variant_is_in_one_batch_of_a_bounded_size(count: int, workers: int, days: int, most: int) -> None:
+    found = batches(every(count), workers, days)
+    assert [each for batch in found for each in batch] == list(every(count))
+    assert max(map(len, found)) <= most
+
+
+@cache
+def every(count: int) -> tuple[Variant, ...]:
+    return variants(account__spec__limits__dayLoss=list(range(100, 100 + count)))
 
 
 def test_another_market_is_refused() -> None:

@@ -21,7 +21,9 @@ from leadline.study.market import KeptMarket, keep_market
 from leadline.study.parts import Wave, waves
 
 MOST_IN_FLIGHT: Final = 32
-"""Variants of one process whose accounts go through the days side by side: what is held is bounded by it."""
+"""Variants of one process whose accounts go through the days side by side."""
+MOST_DAYS_HELD: Final = 600
+"""Days of all of them together, one variant's at least: what accounts write is held until their last day."""
 
 FoundT = TypeVar("FoundT")
 
@@ -56,15 +58,19 @@ def run_study(
         for wave in waves(variants):
             with TemporaryDirectory(prefix="leadline-study-") as folder:
                 market = _market(study, wave, Path(folder), told)
-                for batch, found in crew.run(batches(wave.variants, study.workers), market):
+                for batch, found in crew.run(batches(wave.variants, study.workers, len(market.days.traded)), market):
                     done += len(batch)
                     told(f"{done} of {len(variants)} variants")
                     yield from zip(batch, found, strict=True)
 
 
-def batches(variants: Sequence[Variant], workers: int) -> list[Sequence[Variant]]:
-    """Variants that go side by side, so that every process has as many to do, and never more than it may hold."""
-    rounds = ceil(len(variants) / (workers * MOST_IN_FLIGHT))
+def batches(variants: Sequence[Variant], workers: int, days: int) -> list[Sequence[Variant]]:
+    """Variants that go side by side through so many days.
+
+    Every process has as many to do, and never more than it may hold.
+    """
+    most = min(MOST_IN_FLIGHT, max(MOST_DAYS_HELD // days, 1))
+    rounds = ceil(len(variants) / (workers * most))
     size = ceil(len(variants) / (workers * rounds))
     return [variants[start : start + size] for start in range(0, len(variants), size)]
 
