@@ -40,8 +40,8 @@ def encode(ticks: TickColumns, words: Mapping[str, str]) -> bytes:
         _SCHEMA,
         compression="zstd",
         compression_level=_LEVEL,
-        column_encoding={"time_ns": "DELTA_BINARY_PACKED"},
-        use_dictionary=["price", "size", "aggressor"],
+        column_encoding={"time_ns": "DELTA_BINARY_PACKED", "price": "DELTA_BINARY_PACKED"},
+        use_dictionary=["size", "aggressor"],
         write_statistics=["time_ns"],
         store_schema=False,
     ) as writer:
