@@ -67,6 +67,12 @@ def test_a_process_that_is_killed_leaves_nothing_that_looks_like_a_result(store:
     assert sorted(each.name for each in store.root.iterdir()) == [".lock", "abcd", "efgh"]
 
 
+def test_a_result_that_cannot_be_written_leaves_nothing_behind(store: Store):
+    with pytest.raises(FileNotFoundError):
+        store.keep("abcd", {}, {**FILES, "no/such/folder": b""})
+    assert [each.name for each in store.root.iterdir()] == [".lock"]
+
+
 def test_a_beginning_that_only_one_has_is_enough(store: Store):
     for name in ("abcd", "abef", "ab"):
         store.keep(name, {}, FILES)

@@ -79,11 +79,15 @@ class Store:
         with self._locked():
             for left_behind in (*self.root.glob(f"{_FRESH}*"), *self.root.glob(f"{_OLD}*")):
                 shutil.rmtree(left_behind)
-            fresh.mkdir()
             about_text = orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
-            for each, content in {**files, ABOUT: about_text}.items():
-                _write(fresh / each, content)
-            sync_directory(fresh)
+            try:
+                fresh.mkdir()
+                for each, content in {**files, ABOUT: about_text}.items():
+                    _write(fresh / each, content)
+                sync_directory(fresh)
+            except BaseException:
+                shutil.rmtree(fresh, ignore_errors=True)
+                raise
             if folder.exists():
                 folder.rename(old)
             fresh.rename(folder)
