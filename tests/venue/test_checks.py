@@ -118,7 +118,7 @@ def test_an_order_at_its_bounds_is_taken(taken: VenueOrder):
         (replace(bracketed(stop_ticks=8), decision=""), "order.decision: got '', expected the decision that a native"),
         (
             replace(bracketed(stop_ticks=8), reduce_only=True),
-            "order.reduce_only: got True, expected no native ",
+            "order.reduce_only: got true, expected no native ",
         ),
     ],
 )
