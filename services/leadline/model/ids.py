@@ -50,15 +50,16 @@ _SINGLE: Final = frozenset({LegKind.ENTRY, LegKind.SETTLEMENT, LegKind.FOREIGN})
 class Leg(str):
     """The leg of a decision that an order is, a text as outside: `E`, `S<k>`, `T<k>`, `F<n>`, `C` or `X`.
 
-    The number of a stop and of a target is that of the entry's fill that it closes, of a flatten a running one, from 1;
-    a kind that a decision has once has none, 0. A text that no leg of this platform has is a foreign order's, and stays
-    as it is.
+    It `is_exit` where it closes what an entry has filled, at a stop or at a target. The number of these two is that of
+    the entry's fill that they close, of a flatten a running one, from 1; a kind that a decision has once has none, 0. A
+    text that no leg of this platform has is a foreign order's, and stays as it is.
     """
 
-    __slots__ = ("kind", "number")
+    __slots__ = ("is_exit", "kind", "number")
 
     kind: LegKind
     number: int
+    is_exit: bool
 
     def __new__(cls, text: str) -> Self:
         """The leg that a text names: the one place that reads its letter and its number."""
@@ -66,17 +67,13 @@ class Leg(str):
         numbered = _NUMBERED.fullmatch(text) is not None
         leg.kind = LegKind(text[0]) if numbered or text in _SINGLE else LegKind.FOREIGN
         leg.number = int(text[1:]) if numbered else 0
+        leg.is_exit = leg.kind in {LegKind.STOP, LegKind.TARGET}
         return leg
 
     @classmethod
     def of(cls, kind: LegKind, number: int = 0) -> Self:
         """The leg of a kind; `number` for a stop, a target and a flatten."""
         return cls(f"{kind}{number}" if number else kind)
-
-    @property
-    def is_exit(self) -> bool:
-        """Whether it closes what an entry has filled, at a stop or at a target."""
-        return self.kind in (LegKind.STOP, LegKind.TARGET)
 
 
 ENTRY: Final = Leg.of(LegKind.ENTRY)

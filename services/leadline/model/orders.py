@@ -16,13 +16,13 @@ DEFAULT_UNIT: Final = "main"
 class Side(StrEnum):
     """Buy or sell; `sign` is +1 or -1."""
 
+    sign: int
+
     BUY = "BUY"
     SELL = "SELL"
 
-    @property
-    def sign(self) -> int:
-        """+1 for a buy, -1 for a sell."""
-        return 1 if self is Side.BUY else -1
+    def __init__(self, name: str) -> None:
+        self.sign = 1 if name == "BUY" else -1
 
     @property
     def opposite(self) -> "Side":
@@ -39,8 +39,16 @@ class OrderType(StrEnum):
     STOP_LIMIT = "STOP_LIMIT"
 
 
+_TERMINAL: Final = frozenset({"FILLED", "CANCELLED", "REJECTED", "EXPIRED", "DEAD", "EXPIRED_LOCAL"})
+
+
 class OrderState(StrEnum):
-    """Where an order is on its way. UNKNOWN may or may not exist at the venue and counts as live."""
+    """Where an order is on its way. UNKNOWN may or may not exist at the venue and counts as live.
+
+    Nothing can happen any more to an order whose state is `terminal`.
+    """
+
+    terminal: bool
 
     PENDING = "PENDING"
     SENDING = "SENDING"
@@ -55,22 +63,8 @@ class OrderState(StrEnum):
     DEAD = "DEAD"
     EXPIRED_LOCAL = "EXPIRED_LOCAL"
 
-    @property
-    def terminal(self) -> bool:
-        """Whether nothing can happen to the order any more."""
-        return self in _TERMINAL
-
-
-_TERMINAL = frozenset(
-    {
-        OrderState.FILLED,
-        OrderState.CANCELLED,
-        OrderState.REJECTED,
-        OrderState.EXPIRED,
-        OrderState.DEAD,
-        OrderState.EXPIRED_LOCAL,
-    }
-)
+    def __init__(self, name: str) -> None:
+        self.terminal = name in _TERMINAL
 
 
 @dataclass(frozen=True, slots=True)

@@ -155,36 +155,36 @@ def within_reach(order: VenueOrder, low: int, high: int) -> bool:
 
 
 def first_match(rules: FillRules, order: VenueOrder, rest: Rest, ticks: TickColumns) -> int:
-    """First row of `ticks` at which the order fills or is triggered; `len(ticks)` when none does."""
+    """First row of `ticks` at which the order fills or is triggered; `len(ticks.time_ns)` when none does."""
     start, end = _eligible(order, rest, ticks)
     if start >= end:
-        return len(ticks)
+        return len(ticks.time_ns)
     if order.type is OrderType.MARKET:
         return start
     hits = _reached(rules, order, rest.queued, ticks.slice(start, end))
     row = int(hits.argmax())
-    return start + row if hits[row] else len(ticks)
+    return start + row if hits[row] else len(ticks.time_ns)
 
 
 def first_trail(order: VenueOrder, rest: Rest, ticks: TickColumns) -> int:
-    """First row of `ticks` that moves the order's stop; `len(ticks)` when none does."""
+    """First row of `ticks` that moves the order's stop; `len(ticks.time_ns)` when none does."""
     level = trail_level(order)
     if level is None:
-        return len(ticks)
+        return len(ticks.time_ns)
     start, end = _eligible(order, rest, ticks)
     if start >= end:
-        return len(ticks)
+        return len(ticks.time_ns)
     price = ticks.price[start:end]
     hits = price >= level if order.side is Side.SELL else price <= level
     row = int(hits.argmax())
-    return start + row if hits[row] else len(ticks)
+    return start + row if hits[row] else len(ticks.time_ns)
 
 
 def _eligible(order: VenueOrder, rest: Rest, ticks: TickColumns) -> tuple[int, int]:
     """The rows [start, end) that can concern an order: later than it rests, and before it expires."""
     start = int(ticks.time_ns.searchsorted(rest.after_ns, "right"))
     if order.valid_until_ns is None:
-        return start, len(ticks)
+        return start, len(ticks.time_ns)
     return start, int(ticks.time_ns.searchsorted(order.valid_until_ns, "left"))
 
 

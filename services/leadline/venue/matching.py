@@ -300,7 +300,10 @@ class PaperMarket:
             self._instant_ns = end
             if end == to_ns:
                 return False, {}
-            return False, {contract: ticks.slice(len(window[contract]), len(ticks)) for contract, ticks in rest.items()}
+            return False, {
+                contract: ticks.slice(len(window[contract].time_ns), len(ticks.time_ns))
+                for contract, ticks in rest.items()
+            }
         stop = min(stops)
         matched = {contract: _until(ticks, stop) for contract, ticks in window.items()}
         matching = match_ns == stop
@@ -333,7 +336,7 @@ class PaperMarket:
         for order in orders:
             ticks, rest = window[order.tape_contract], self._resting[order.client_id]
             row = min(first_match(self._rules, order, rest, ticks), first_trail(order, rest, ticks))
-            if row < len(ticks):
+            if row < len(ticks.time_ns):
                 found.append(int(ticks.time_ns[row]))
         return min(found, default=None)
 
@@ -349,7 +352,7 @@ class PaperMarket:
 
     def _match_instant(self, contract: ContractId, ticks: TickColumns) -> None:
         """Match the last rows of the contract, those of the present instant, print by print."""
-        for row in range(int(ticks.time_ns.searchsorted(self._instant_ns, "left")), len(ticks)):
+        for row in range(int(ticks.time_ns.searchsorted(self._instant_ns, "left")), len(ticks.time_ns)):
             self._match_print(contract, ticks.slice(row, row + 1))
 
     def _expire(self) -> None:
@@ -387,7 +390,7 @@ class PaperMarket:
             order = self._orders[client_id]
             if client_id not in self._resting:
                 continue
-            if first_match(self._rules, order, before[client_id], tick) == len(tick):
+            if first_match(self._rules, order, before[client_id], tick) == len(tick.time_ns):
                 continue
             if rests_as_limit(order):
                 taking = takes(order, before[client_id], seen)
@@ -405,7 +408,7 @@ class PaperMarket:
         """Move the stops that follow this print; the next one meets them where they are then."""
         for order in self.live_orders():
             rest = before.get(order.client_id)
-            if rest is None or order.tape_contract != contract or first_trail(order, rest, tick) == len(tick):
+            if rest is None or order.tape_contract != contract or first_trail(order, rest, tick) == len(tick.time_ns):
                 continue
             self._record(replace(order, stop_price=trailed(order, int(tick.price[0]))))
 

@@ -38,6 +38,8 @@ def unprotected(book: Book) -> Iterator[Unprotected]:
         held = {position.contract: position for position in book.open_positions(name)}
         live = book.live_orders(name)
         exits = [order for order in live if order.leg.is_exit]
+        if not (held or exits):
+            continue
         flattens = [order for order in live if order.leg.kind is LegKind.FLATTEN]
         closing = {order.contract for order in flattens if not order.unit}
         for contract in sorted({*held, *(order.contract for order in exits)} - closing):
