@@ -4,12 +4,12 @@ from dataclasses import replace
 
 import pytest
 
-from leadline.execution.core.book import Book, Drain
+from leadline.execution.core.book import Book, Drain, UnitExit
 from leadline.execution.core.day import next_timer, roll
-from leadline.execution.core.exits import Cancel, Close, next_try, settled, wanted
+from leadline.execution.core.exits import Cancel, Close, at_rest, next_try, settled, wanted
 from leadline.execution.core.protection import unprotected
 from leadline.model.ids import ClientOrderId, ContractId, DecisionId, Leg, StrategyId, client_order_id
-from leadline.model.orders import Order, OrderState, OrderType, Side
+from leadline.model.orders import Order, OrderState, OrderType, Side, Trailing
 from tests.execution.harness.books import DECISION, book_of, order_of, position_of
 from tests.execution.harness.builders import ES, MES, ROLL_S, account, ns
 
@@ -336,3 +336,36 @@ def test_an_account_that_holds_or_works_anything_keeps_its_tier_at_the_roll(
     assert next_timer(book) != ns(ROLL_S)
     assert roll(book)
     assert book.tier_index == tier
+
+
+def test_a_book_is_at_rest_behind_exits_that_are_as_they_are_wanted():
+    assert at_rest(book_of()[0])
+    assert at_rest(book_of(order_of(S.FILLED), leg("S1"), leg("T1", state=S.PARTIAL), position=1)[0])
+    assert at_rest(book_of(order_of(S.EXPIRED_LOCAL), leg("S1", state=S.CANCELLED))[0])
+
+
+@pytest.mark.parametrize(
+    "order",
+    [
+        *(order_of(state) for state in LIVE),
+        *(leg("S1", state=state) for state in LIVE if state not in {S.WORKING, S.PARTIAL}),
+        leg("S1", wanted_price=19_990),
+        leg("S1", wanted_trail=Trailing(20_010, 4)),
+        leg("T1", state=S.DEAD),
+        leg("T1", state=S.EXPIRED_LOCAL),
+        leg("S1", strategy="default/gone"),
+        order_of(S.WORKING, "F1", side=Side.SELL),
+    ],
+)
+def test_a_book_with_an_order_of_which_something_may_be_wanted_is_not_at_rest(order: Order):
+    assert not at_rest(book_of(order, position=1)[0])
+
+
+def test_a_book_of_which_something_is_to_leave_is_not_at_rest():
+    assert not at_rest(book_of(leg("S1"), position=1, flatten="person")[0])
+    assert not at_rest(book_of(leg("S1"), position=1, exits=(UnitExit("main", 1, "reason"),))[0])
+    closing, nobodys = (book_of(leg("S1"), position=1)[0] for _ in range(2))
+    closing.flatten = "person"
+    nobodys.hold(position_of(1, StrategyId("")))
+    assert not at_rest(closing)
+    assert not at_rest(nobodys)

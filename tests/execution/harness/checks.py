@@ -6,7 +6,9 @@ from typing import Protocol
 
 from leadline.execution.core.book import Book, Changes
 from leadline.execution.core.booking import Stored
+from leadline.execution.core.exits import at_rest, wanted
 from leadline.execution.core.halts import StoredHalts
+from leadline.execution.core.new_exits import sent_again
 from leadline.execution.loop.ports import Store
 from leadline.execution.venues.paper.direct import DirectVenue
 from leadline.model.ids import ENTRY, ClientOrderId, ContractId, FillId, LegKind, RunId, client_order_id
@@ -146,9 +148,11 @@ def _without_stop(order: VenueOrder, quantity: int) -> int:
 def check_book(book: Book, market: PaperMarket) -> None:
     """Positions are the venue's, each is protected or being closed, and its exits cannot turn it round.
 
+    Of a book at rest nothing is wanted.
     What was entered without a stop has none; all else has stops of its size, unit by unit, but for what is to leave.
     What no strategy looks after has no bracket: it is somebody else's, or it is being closed.
     """
+    assert not (at_rest(book) and (wanted(book, halted=True) or any(sent_again(book))))
     proven: dict[str, int] = {}
     bare: dict[str, int] = {}
     closed: set[str] = set()

@@ -8,7 +8,7 @@ from typing import Final
 from leadline.execution.core.book import Book, StrategyBook, is_entry
 from leadline.execution.core.booking import is_foreign
 from leadline.execution.core.exit_reasons import ExitReason
-from leadline.execution.core.orders import CANCELLABLE
+from leadline.execution.core.orders import CANCELLABLE, GIVEN_UP
 from leadline.execution.core.unit_exits import (
     drop_done,
     is_whole_unit_leaving,
@@ -111,6 +111,26 @@ def wanted(book: Book, *, halted: bool, spent: Collection[ClientOrderId] = froze
                     actions.append(Move(order))
             actions += _leaving_units(book, strategy, spent)
     return actions
+
+
+def at_rest(book: Book) -> bool:
+    """Whether nothing is wanted of the venue, whatever the time, until an order, a position or a strategy changes.
+
+    Only exits work then, each as its strategy wants it, and none has to be sent again.
+    """
+    owners = book.strategies
+    if book.flatten or any(owner.flatten or owner.exits for owner in owners.values()):
+        return False
+    if any(position.strategy not in owners for position in book.open_positions()):
+        return False
+    return all(_is_at_rest(order) and order.strategy in owners for order in book.orders.values())
+
+
+def _is_at_rest(order: Order) -> bool:
+    if order.state.terminal:
+        return order.state not in GIVEN_UP or not order.parent
+    as_wanted = order.wanted_price is None and order.wanted_trail is None
+    return order.leg.is_exit and order.state in CANCELLABLE and as_wanted
 
 
 def _leaving_units(

@@ -13,14 +13,12 @@ from leadline.execution.core.book import Book, Changes, UnitExit, is_entry, put_
 from leadline.execution.core.booking import is_foreign
 from leadline.execution.core.bracket_legs import are_pair, trailing
 from leadline.execution.core.exit_reasons import ExitReason
+from leadline.execution.core.orders import GIVEN_UP
 from leadline.execution.core.positions import part_of
 from leadline.execution.core.unit_exits import is_whole_unit_leaving, leave
 from leadline.execution.core.unit_parts import standing
 from leadline.model.ids import ENTRY, NO_ORDER, ClientOrderId, DecisionId, Leg, LegKind, StrategyId, client_order_id
 from leadline.model.orders import Bracket, Fill, Order, OrderState, OrderType, Position, Side
-
-_GIVEN_UP = frozenset({OrderState.DEAD, OrderState.EXPIRED_LOCAL})
-"""States of an order that the venue does not have."""
 
 
 def new_exits(book: Book, position: Position, bracket: Bracket, decision: DecisionId, unit: str = "") -> list[Order]:
@@ -259,7 +257,7 @@ def sent_again(book: Book) -> Iterator[tuple[Order, Order]]:
     It is wanted while its pair works, or while a part of the position has no exit, if it was of this position: of one
     that has ended since, nothing is wanted any more.
     """
-    for gone in [order for order in book.orders.values() if order.state in _GIVEN_UP]:
+    for gone in [order for order in book.orders.values() if order.state in GIVEN_UP]:
         position = book.positions.get((gone.strategy, gone.contract))
         if not gone.parent or gone.unwanted or position is None:
             continue
@@ -267,7 +265,7 @@ def sent_again(book: Book) -> Iterator[tuple[Order, Order]]:
             continue
         bracket = Bracket(stop_price=gone.stop_price, target_price=gone.limit_price)
         pair = book.orders.get(gone.oco)
-        bare = not gone.oco or (pair is not None and pair.state in _GIVEN_UP)
+        bare = not gone.oco or (pair is not None and pair.state in GIVEN_UP)
         for order in new_exits(book, position, bracket, gone.decision, gone.unit):
             again = replace(order, trail=gone.trail)
             if bare and not order.oco:  # of the part that it was for, though others may have no exit either

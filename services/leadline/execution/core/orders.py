@@ -30,6 +30,8 @@ TRANSITIONS: Final[dict[OrderState, frozenset[OrderState]]] = {
     S.EXPIRED_LOCAL: frozenset(),
 }
 UNRESOLVED: Final = frozenset({S.PENDING, S.SENDING, S.UNKNOWN})
+GIVEN_UP: Final = frozenset({S.DEAD, S.EXPIRED_LOCAL})
+"""States of an order that the venue does not have."""
 CANCELLABLE: Final = frozenset({S.WORKING, S.PARTIAL})
 
 

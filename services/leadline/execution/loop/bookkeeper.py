@@ -14,7 +14,7 @@ from leadline.execution.core.booking import (
 )
 from leadline.execution.core.day import apply_limits, around_the_roll, roll, watches
 from leadline.execution.core.exit_reasons import ExitReason
-from leadline.execution.core.exits import settled
+from leadline.execution.core.exits import at_rest, settled
 from leadline.execution.core.new_exits import exits_of_later_fills
 from leadline.execution.core.protection import unprotected
 from leadline.execution.core.settlements import settle_opposites
@@ -42,6 +42,7 @@ class Bookkeeper:
         self.unsettled = True
         self._new_book = new_book
         self._protected: tuple[object, ...] = ()
+        self._rests: tuple[tuple[object, ...], bool] = ((), False)
         self._difference = ""
 
     async def load(self) -> None:
@@ -63,9 +64,7 @@ class Bookkeeper:
 
     def _protect(self) -> None:
         """Have a position without protection closed; what was looked at stands while nothing of it has changed."""
-        book = self.book
-        leaving = [(name, strategy.flatten, strategy.exits) for name, strategy in book.strategies.items()]
-        stands = (book.orders, book.positions, book.flatten, leaving)
+        book, stands = self.book, self._stands()
         if stands == self._protected:
             return
         for found in unprotected(book):
@@ -73,6 +72,19 @@ class Bookkeeper:
             book.strategies[found.strategy].flatten = ExitReason.UNPROTECTED
             self.due = True
         self._protected = stands
+
+    def at_rest(self) -> bool:
+        """Whether nothing is wanted of the venue until something of the book changes; see `exits.at_rest`."""
+        stands = self._stands()
+        if stands != self._rests[0]:
+            self._rests = (stands, at_rest(self.book))
+        return self._rests[1]
+
+    def _stands(self) -> tuple[object, ...]:
+        """How orders, positions and strategies stand; what follows from these alone holds while they stay the same."""
+        book = self.book
+        leaving = [(name, strategy.flatten, strategy.exits) for name, strategy in book.strategies.items()]
+        return (book.orders, book.positions, book.flatten, leaving)
 
     async def commit_order(self, order: Order) -> None:
         """Write one order as it stands now."""

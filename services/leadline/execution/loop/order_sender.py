@@ -275,6 +275,8 @@ class OrderSender:
 
         What is refused or has gone wrong is tried again at the next step, so that one instant cannot last for ever.
         """
+        if self._keeper.at_rest():
+            return
         await self._send_exits()
         for _ in range(ROUNDS):
             found = wanted(self._book, halted=bool(self._deps.halted()), spent=self._deps.journal.written)
