@@ -52,7 +52,8 @@ def decision_inputs(
     session = session_of_day(days.name, bar.trading_day, hours)
     opens_ns, closes_ns = (0, 0) if session is None else (session.open_ns, session.close_ns)
     bar = BarSignals(bar.bar, bar.known_at_ns, bar.close, opens_ns, closes_ns, bar.regime)
-    return DecisionInputs(account_view(book, halt=halt), settings(book, strategy), bar, proposal, book.instant_ns)
+    view = account_view(book, halt=halt)
+    return DecisionInputs(view, settings(book, strategy, view), bar, proposal, book.instant_ns)
 
 
 def account_view(book: Book, *, halt: str) -> AccountView:
@@ -88,8 +89,8 @@ def account_view(book: Book, *, halt: str) -> AccountView:
     )
 
 
-def settings(book: Book, strategy: StrategyBook) -> StrategySettings:
-    """The strategy's settings with its day on this account.
+def settings(book: Book, strategy: StrategyBook, view: AccountView | None = None) -> StrategySettings:
+    """The strategy's settings with its day on this account, of which `view` may be known already.
 
     While it is being flattened, and from the time on at which it has to be flat, it does not enter: what would be
     cancelled at the loop's next stop must not depend on where that is. Nor does it while it is drained, or when its
@@ -100,6 +101,11 @@ def settings(book: Book, strategy: StrategyBook) -> StrategySettings:
     positions = book.open_positions(strategy.strategy)
     live = book.live_orders(strategy.strategy)
     entries = [order for order in live if is_entry(order)]
+    if view is not None and len(positions) == len(book.open_positions()) and len(live) == len(book.live_orders()):
+        opened, worst, entered = view.open, view.worst_case, bool(view.in_the_market)  # all of it is the strategy's
+    else:
+        opened, worst = open_money(book, positions), worst_case(book, positions, live)
+        entered = strategy.strategy in in_the_market(book)
     distances = distances_today(book, strategy)
     return StrategySettings(
         strategy=strategy.strategy,
@@ -121,8 +127,8 @@ def settings(book: Book, strategy: StrategyBook) -> StrategySettings:
         limits=own_limits(strategy),
         day=StrategyDay(
             realised=strategy.realised,
-            open=open_money(book, positions),
-            worst_case=worst_case(book, positions, live),
+            open=opened,
+            worst_case=worst,
             trades=strategy.trades,
             exposure=_exposure(positions, entries),
             orders_last_second=_orders_last_second(book, strategy.strategy),
@@ -130,7 +136,7 @@ def settings(book: Book, strategy: StrategyBook) -> StrategySettings:
             + sum([order.side.sign * order.remaining for order in entries]),
             block=strategy.block,
             groups=waiting_groups(book, strategy.strategy) if entries else (),
-            in_the_market=strategy.strategy in in_the_market(book),
+            in_the_market=entered,
             pending=len([order for order in entries if is_waiting(order)]),
         ),
         execute=tuple(_instrument(book, strategy, root) for root in book.roots(signal)),

@@ -59,7 +59,8 @@ def taken_out(book: Book, strategy: StrategyBook) -> dict[ClientOrderId, str]:
     waiting = waiting_entries(book, strategy.strategy)
     if not waiting:
         return {}
-    own, view = settings(book, strategy), account_view(book, halt="")
+    view = account_view(book, halt="")
+    own = settings(book, strategy, view)
     every = _refused_now(book, strategy, own, view)
     reasons = ((order.client_id, every or _not_this_one(book, order, own, view)) for order in waiting)
     return {client_id: reason.value for client_id, reason in reasons if reason is not None}

@@ -363,7 +363,7 @@ class AccountLoop:
     def _refusal(self, locked: Book, order: Order, close: int, *, adds: bool) -> str | None:
         """The first limit that an entry would break, by the rows as they are locked."""
         view = account_view(locked, halt=self._deps.halted())
-        own = settings(locked, locked.strategies[order.strategy])
+        own = settings(locked, locked.strategies[order.strategy], view)
         instrument = execution_instrument(view, own)
         if isinstance(instrument, Reason):
             return instrument.value
