@@ -477,9 +477,16 @@ def test_a_slow_answer_is_waited_for_as_long_as_something_comes(
 
 
 def test_what_databento_warns_of_is_said(peer: Peer, folder: Path, capsys: pytest.CaptureFixture[str]):
-    peer.tell(fault("warning", COUNT, words="this dataset was degraded on 2025-01-13"))
-    assert fetch(folder, "ES", "--dry-run") == 0
-    assert "Databento warns: Warning: this dataset was degraded on 2025-01-13" in capsys.readouterr().err
+    peer.tell(fault("warning", COUNT, words="this dataset was degraded on 2025-01-13", times=2))
+    assert fetch(folder, "ES", "--dry-run", last="2025-01-14") == 0
+    assert capsys.readouterr().err.count("Databento warns: Warning: this dataset was degraded on 2025-01-13") == 1
+
+
+def test_nobody_in_between_hears_the_key_on_its_way_to_this_machine(
+    peer: Peer, folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    assert states(fetched(folder, capsys, "ES", "--dry-run")) == ["to buy"]
 
 
 def test_a_server_that_is_not_there_is_given_up_on(

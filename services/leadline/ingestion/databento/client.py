@@ -58,7 +58,7 @@ class RefusedByDatabento(Refused):
 
 
 class Databento:
-    """The service at a URL. warn: is told what Databento warns of.
+    """The service at a URL. warn: is told what Databento warns of, each once.
 
     Methods raise RefusedByDatabento for what it refuses, Away while it cannot be reached for a minute. No error has the
     key in it. Raises InvalidInput for a URL over which the key would travel in the clear.
@@ -76,7 +76,10 @@ class Databento:
             "User-Agent": f"Leadline/{package_version()}",
         }
         secured = urllib.request.HTTPSHandler(context=ssl.create_default_context())
-        self._opener = urllib.request.build_opener(secured, _NoRedirect)
+        # What is on this machine is asked without anybody in between, who could read the key.
+        between = urllib.request.ProxyHandler({} if parts.scheme == "http" else None)
+        self._opener = urllib.request.build_opener(secured, between, _NoRedirect)
+        self._warned: set[str] = set()
 
     def cost(self, request: DayRequest) -> Decimal:
         """The cost of the trades, USD."""
@@ -171,7 +174,9 @@ class Databento:
             refused = isinstance(reason, ConnectionRefusedError)
             raise Away(f"{self._url} does not answer ({_why(reason)})", not_begun=refused) from None
         for warning in _warnings(answer.headers.get("X-Warning", "")):
-            self._warn(self._without_key(warning))
+            if warning not in self._warned:
+                self._warned.add(warning)
+                self._warn(self._without_key(warning))
         return answer
 
     def _refuse(self, method: str, error: urllib.error.HTTPError) -> NoReturn:
