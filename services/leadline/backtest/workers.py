@@ -8,11 +8,13 @@ import multiprocessing
 import os
 import pickle
 import signal
+import threading
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from multiprocessing.context import SpawnProcess
+from multiprocessing.process import BaseProcess
 from queue import Empty
 from typing import Any, Final
 
@@ -135,11 +137,27 @@ def _next(answers: Any, processes: Sequence[SpawnProcess]) -> _Answer:
 
 def _work(job: _Job, tasks: Sequence[Any], number: int, answers: Any) -> None:
     """A process: days as they are given out, each as soon as the bars of its history are there."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the one that started this ends it
-    put_in_force(job.own)
+    begin_process(job.own)
     process = _Process(job, [queue for other, queue in enumerate(tasks) if other != number], answers)
     while True:
         process.take(tasks[number].get())
+
+
+def begin_process(own: OwnMarkets) -> None:
+    """Begin a process that another one of Leadline has started: it knows what that knows, and ends with it.
+
+    It is that one's to end this, at Ctrl-C too. Where that one is gone, killed perhaps, nobody else does.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    put_in_force(own)
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    threading.Thread(target=_end_after, args=(parent,), daemon=True).start()
+
+
+def _end_after(parent: BaseProcess) -> None:
+    parent.join()
+    os._exit(1)
 
 
 class _Process:

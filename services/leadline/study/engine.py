@@ -1,7 +1,6 @@
 """All variants of a study over the same prints: what they share is worked out once, on every core."""
 
 import multiprocessing
-import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -13,8 +12,9 @@ from tempfile import TemporaryDirectory
 from typing import Final, Generic, TypeVar
 
 from leadline.backtest.prints import Prints
+from leadline.backtest.workers import begin_process
 from leadline.model.errors import LeadlineError
-from leadline.model.manifest.own_markets import OwnMarkets, in_force, put_in_force
+from leadline.model.manifest.own_markets import OwnMarkets, in_force
 from leadline.model.manifest.sweep import Variant
 from leadline.study.accounts import VariantResult, run_variants
 from leadline.study.market import KeptMarket, keep_market
@@ -136,10 +136,8 @@ _prints: Prints | None = None
 
 
 def _begin(prints: Prints, own: OwnMarkets) -> None:
-    """A process: it knows the instruments of the one that started it, and leaves it to that one to end."""
     global _prints  # noqa: PLW0603 - they are given once for all batches
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    put_in_force(own)
+    begin_process(own)
     _prints = prints
 
 
