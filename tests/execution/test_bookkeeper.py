@@ -1,15 +1,21 @@
 """What the keeper of the book remembers from one word of the venue to the next, and what it says of its positions."""
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 
 from leadline.execution.adapters.deaths import MarkFile
+from leadline.execution.core.book import Book, Changes, put_order
+from leadline.execution.core.exit_reasons import ExitReason
 from leadline.execution.loop.bookkeeper import Bookkeeper
-from leadline.model.ids import NO_CONTRACT, ContractId, RunId
-from leadline.model.orders import Advanced, LastPrint
-from tests.execution.harness.builders import MES, ns
-from tests.execution.harness.desk import Session
+from leadline.execution.loop.ports import Store
+from leadline.model.errors import Unavailable
+from leadline.model.ids import NO_CONTRACT, ContractId, LegKind, RunId, StrategyId
+from leadline.model.orders import Advanced, LastPrint, OrderState
+from tests.execution.harness.builders import MES, bar, ns, says, strategy, tape
+from tests.execution.harness.desk import Desk, Session
+from tests.execution.harness.faults import TrippedStore, Tripwire
 from tests.execution.harness.stores import MemoryBooks
 from tests.execution.test_halted_account import quiet_desk
 
@@ -105,3 +111,38 @@ async def test_the_events_of_one_answer_are_marked_by_their_first_and_last_numbe
     assert batches[0].startswith("events 1 to ")
     assert batches[-1].endswith(f" to {last} of the venue")
     assert ns(0) < session.book.instant_ns
+
+
+class _Refusing(TrippedStore):
+    """A store that cannot write for so many times."""
+
+    def __init__(self, store: Store, times: int) -> None:
+        super().__init__(store, Tripwire())
+        self._left = times
+
+    async def commit(self, book: Book, changes: Changes, check: Callable[[Book], str | None] | None = None) -> None:
+        if self._left:
+            self._left -= 1
+            raise Unavailable("the database is away", "database")
+        await super().commit(book, changes, check)
+
+
+async def test_a_position_without_a_stop_leaves_though_the_first_writings_of_it_failed(folder: Path):
+    prints = {MES: tape((600, 20_000), (601, 20_000), (650, 20_001), (900, 20_001))}
+    desk = Desk(MemoryBooks(), folder, prints, {"default/mes": says([bar(600)], end=900)}, [strategy()], ends=900)
+    session = desk.open()
+    await session.until(640)
+    session.replace_deps(lambda deps: replace(deps, store=_Refusing(session.store, 2)))
+    keeper, refused = keeper_of(session), 0
+    for _ in range(3):
+        changes = Changes()
+        (stop,) = [order for order in keeper.book.live_orders() if order.leg.kind is LegKind.STOP]
+        put_order(keeper.book, changes, replace(stop, state=OrderState.CANCELLED, version=stop.version + 1))
+        try:
+            await keeper.commit(changes)
+        except Unavailable:
+            refused += 1
+            await keeper.load()
+    session.close()
+    assert refused == 2
+    assert keeper.book.strategies[StrategyId("default/mes")].flatten == ExitReason.UNPROTECTED

@@ -63,15 +63,20 @@ class Bookkeeper:
         self.deps.committed(changes.events)
 
     def _protect(self) -> None:
-        """Have a position without protection closed; what was looked at stands while nothing of it has changed."""
+        """Have a position without protection closed; a book in which there was none is looked at again as it changes.
+
+        Where there is one, nothing is remembered: what is wanted then is lost when this transaction is.
+        """
         book, stands = self.book, self._stands()
         if stands == self._protected:
             return
-        for found in unprotected(book):
+        without = list(unprotected(book))
+        for found in without:
             self.differs(f"{found.why}: it is closed")
             book.strategies[found.strategy].flatten = ExitReason.UNPROTECTED
             self.due = True
-        self._protected = stands
+        if not without:
+            self._protected = stands
 
     def at_rest(self) -> bool:
         """Whether nothing is wanted of the venue until something of the book changes; see `exits.at_rest`."""
