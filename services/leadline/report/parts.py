@@ -1,5 +1,6 @@
 """The parts of a study's results, drawn on a terminal and as a page out of the same values."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
@@ -13,6 +14,7 @@ from rich.rule import Rule
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from leadline.backtest.results import DayLine
 from leadline.report.page import money, table, write_page
 from leadline.report.printable import plain_text
 from leadline.report.svg import Series, chart, thinned
@@ -90,6 +92,12 @@ class Document:
     intro: tuple[str, ...]
     warnings: tuple[str, ...]
     parts: tuple[Section | HeatMap | Line, ...]
+
+
+def equity_line(title: str, start: Decimal, days: Iterable[DayLine], places: int) -> Line:
+    """The equity at the end of each of some days, of which there is one at least, after that before the first."""
+    ends = [(each.day, each.equity) for each in days]
+    return Line(title, ((ends[0][0] - timedelta(days=1), start), *ends), places)
 
 
 def print_document(document: Document, console: Console) -> None:

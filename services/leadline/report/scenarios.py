@@ -26,8 +26,8 @@ def scenarios_page(result: ScenariosResult) -> Document:
     heads = ("", "scenario", *FIGURE_HEADS, "difference")
     parts = [
         Section("Scenarios", heads, tuple(_row(each, base.figures.net, decimals) for each in shown), names=2),
-        _mondays(f"14 Mondays after a Friday with {GOOD_FRIDAY:+,} or more", result.after_good, decimals),
-        _mondays(f"14 Mondays after a Friday with {BAD_FRIDAY:+,} or less", result.after_bad, decimals),
+        _mondays(f"Scenario 14: Mondays after a Friday with {GOOD_FRIDAY:+,} or more", result.after_good, decimals),
+        _mondays(f"Scenario 14: Mondays after a Friday with {BAD_FRIDAY:+,} or less", result.after_bad, decimals),
     ]
     if refused:
         rows = tuple((each.number, each.title, each.refused) for each in refused)

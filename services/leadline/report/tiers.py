@@ -4,7 +4,7 @@ from leadline.backtest.results import AccountResult
 from leadline.model.counted import counted
 from leadline.model.worth import places
 from leadline.report.figures import tier_text
-from leadline.report.parts import Cell, Document, Line, Section
+from leadline.report.parts import Cell, Document, Line, Section, equity_line
 from leadline.report.sweeps import FIGURE_HEADS, best_of_many, figure_cells
 from leadline.study.tiers import Start, TiersResult
 
@@ -48,8 +48,7 @@ def _changes(start: Start, account: AccountResult) -> list[Section | Line]:
         (each.day.isoformat(), tier_text(each), f"{each.equity:,.{decimals}f}") for each in account.tier_changes
     )
     note = "" if rows else "It stays in its first tier."
-    days = tuple((day.day, day.equity) for day in account.days)
     return [
         Section(f"Tier changes from {start.balance:,}", ("day", "change", "equity"), rows, 2, note),
-        Line(f"Equity from {start.balance:,}", days, decimals),
+        equity_line(f"Equity from {start.balance:,}", account.start_equity, account.days, decimals),
     ]

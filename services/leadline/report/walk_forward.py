@@ -3,7 +3,7 @@
 from leadline.model.counted import counted
 from leadline.model.worth import places
 from leadline.report.figures import NO_FIGURE, percent, ratio, signed
-from leadline.report.parts import Amount, Cell, Document, Line, Section
+from leadline.report.parts import Amount, Cell, Document, Section, equity_line
 from leadline.report.sweeps import figure_text, values_text, words
 from leadline.study.walk_forward import Fold, WalkForwardResult
 
@@ -30,7 +30,6 @@ def walk_forward_page(result: WalkForwardResult) -> Document:
             ("result a day, out of sample / in sample", percent(result.efficiency)),
         ),
     )
-    days = tuple((day.day, day.equity) for day in result.days)
     intro = (
         f"{counted(result.variants, 'variant')} tried in each of {counted(len(result.folds), 'fold')}, chosen by "
         f"{words(result.figure)}. The days out of sample took no part in any choice."
@@ -39,9 +38,8 @@ def walk_forward_page(result: WalkForwardResult) -> Document:
         "The in-sample figures are the best of many. The out-of-sample figures are not, unless somebody changes the "
         "sweep after a look at them."
     )
-    return Document(
-        "Walk-forward", (intro,), (warning,), (folds, figures, Line("Equity out of sample", days, decimals))
-    )
+    line = equity_line("Equity out of sample", result.start_equity, result.days, decimals)
+    return Document("Walk-forward", (intro,), (warning,), (folds, figures, line))
 
 
 def _row(fold: Fold, figure: str, decimals: int) -> tuple[Cell, ...]:
