@@ -6,6 +6,7 @@ from dataclasses import fields
 import numpy as np
 import pytest
 
+from leadline.backtest.account import PaperTape
 from leadline.backtest.days import backtest_days
 from leadline.backtest.market import DayWorker
 from leadline.backtest.packed import packed, unpacked
@@ -13,7 +14,7 @@ from leadline.backtest.shared import SharedDays
 from leadline.model.bars import Bar, FootprintRows
 from leadline.model.ids import ContractId
 from leadline.model.ticks import TickColumns
-from tests.backtest.test_run import BEFORE_THE_ROLL, simulated, strategy
+from tests.backtest.test_run import BEFORE_THE_ROLL, account, simulated, strategy
 
 
 def plain(rows: FootprintRows) -> list[list[int]]:
@@ -76,3 +77,19 @@ def same(found: dict[ContractId, TickColumns], expected: dict[ContractId, TickCo
         assert ticks.first_index == expected[contract].first_index
         for each in ("time_ns", "price", "size", "aggressor"):
             assert np.array_equal(getattr(ticks, each), getattr(expected[contract], each))
+
+
+def test_prints_that_an_account_keeps_longer_are_its_own():
+    """The columns of a day hold another one soon, and here an account has not come to the end of one of its tapes."""
+    june, nasdaq = ContractId("MESM2025"), ContractId("MNQM2025")
+    tape = PaperTape(account(), [june, nasdaq], 0)
+    rows = [(10, 20_000, 1, 1), (20, 20_004, 1, 1)]
+    lasting = TickColumns.of(rows)
+
+    tape.go_on({june: lasting}, 5, final=False)
+    tape.go_on({nasdaq: TickColumns.of([(11, 70_000, 1, 1)])}, 6, final=False)
+    for column in (lasting.time_ns, lasting.price, lasting.size, lasting.aggressor):
+        column[:] = 99
+
+    kept = tape._venue.unmatched(june)
+    assert list(zip(kept.time_ns, kept.price, kept.size, kept.aggressor, strict=True)) == rows
