@@ -18,9 +18,9 @@ SLIPPAGE = "account.spec.paper.slippageTicks"
 
 
 @cache
-def simulated(sessions: int = 1) -> PrintsInMemory:
+def simulated(sessions: int = 1, instruments: tuple[str, ...] = ("MES",)) -> PrintsInMemory:
     """So many sessions of the simulated market, with five of history."""
-    params = IngestionParams(feed=FeedParams(kind="sim", sessions=sessions), instruments=("MES",), history=5)
+    params = IngestionParams(feed=FeedParams(kind="sim", sessions=sessions), instruments=instruments, history=5)
     return prints_of(open_feed(params), params)
 
 

@@ -12,6 +12,7 @@ import pytest
 from leadline.backtest.gathered import Gathered
 from leadline.backtest.results import BacktestResult, result_of
 from leadline.backtest.run import run_backtest
+from leadline.model.manifest.specs import TradingAccount, TradingStrategy
 from leadline.model.manifest.sweep import Variant, variants_of
 from leadline.model.manifest.sweep_spec import Sweep
 from leadline.study.accounts import VariantResult
@@ -90,3 +91,36 @@ def test_a_row_is_read_back_as_it_was() -> None:
 
 def study(workers: int, taken: Callable[[VariantResult], FoundT]) -> Study[FoundT]:
     return Study(simulated(), None, None, workers, taken)
+
+
+def test_strategies_of_several_accounts_share_what_they_say() -> None:
+    documents = [
+        {
+            "metadata": {"name": name},
+            "spec": {**spec, "account": {"name": account}, "sizing": {"mode": "Fixed", "size": 1}},
+        }
+        for name, account, spec in (
+            ("one", "a", {"instrument": "MES"}),
+            ("two", "a", {"instrument": "MNQ", "bars": "3m"}),
+            ("three", "b", {"instrument": "MES"}),
+        )
+    ]
+    strategies = [TradingStrategy.from_manifest(each) for each in documents]
+    accounts = [
+        TradingAccount.from_manifest({"metadata": {"name": name}, "spec": {"tiers": [], "startingBalance": "20000"}})
+        for name in ("a", "b")
+    ]
+    fields = [
+        {"field": "strategy/two.spec.ticksPerRow", "values": [1, 2]},
+        {"field": "account/b.spec.limits.dayLoss", "values": [50, 300]},
+    ]
+    every = variants_of(Sweep.from_manifest({"fields": fields}), accounts, strategies)
+    prints = simulated(1, ("MES", "MNQ"))
+    found = {variant.number: row for variant, row in run_study(Study(prints, None, None, 1, row_of), every)}
+    for variant in every:
+        gathered = Gathered(variant.strategies)
+        outcome = run_backtest(variant.accounts, variant.strategies, prints, seen=gathered.seen)
+        assert found[variant.number].digest == outcome.digest
+        result = result_of(outcome, gathered)
+        assert [each.figures for each in found[variant.number].accounts] == [each.figures for each in result.accounts]
+    assert len({row.digest for row in found.values()}) == len(every)
