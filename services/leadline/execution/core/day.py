@@ -4,7 +4,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
-from functools import lru_cache
 from typing import Final
 
 from leadline.execution.core.account import limits_in_force, open_money, own_limits
@@ -21,6 +20,7 @@ from leadline.model.market.contracts import instrument_of
 from leadline.model.market.hours import instant_ns
 from leadline.model.market.settlement import settles_at_ns
 from leadline.model.orders import Position, VenueEvent, Watch, WatchedPosition
+from leadline.model.remembered import once_for_value
 from leadline.risk.limits import stricter_day_loss, target_of
 from leadline.risk.tiers import tier_index
 from leadline.risk.view import AccountLimits, tier_at
@@ -202,16 +202,17 @@ def _next_roll(book: Book) -> int | None:
     """The first instant of the next trading day; None where the calendar ends too soon to know."""
     if book.trading_day is None:
         return None
-    return _end_of_day(book.calendar or venue_calendar(book).name, book.trading_day)
+    return _end_of_day((book.calendar or venue_calendar(book).name, book.trading_day))
 
 
-@lru_cache(maxsize=64)
-def _end_of_day(calendar_name: str, day: date) -> int | None:
-    """The first instant that belongs to a later trading day, found by halving: trading days only grow.
+@once_for_value
+def _end_of_day(day_of: tuple[str, date]) -> int | None:
+    """The first instant that belongs to a later trading day of a calendar, found by halving: trading days only grow.
 
     None where the calendar ends too soon to know.
     """
-    days = calendar(calendar_name)
+    name, day = day_of
+    days = calendar(name)
     if not days.knows(date.fromordinal(day.toordinal() + 8)):
         return None
     low = instant_ns(day, "12:00", days.hours.zone)
