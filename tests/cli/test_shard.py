@@ -1,10 +1,11 @@
 """`leadline shard`: what a Pod of a backtest does, on this machine: its files, its last words and its exit codes."""
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -19,6 +20,7 @@ from leadline.cli.main import run
 from leadline.cli.shard_summary import MESSAGE_BYTES, summary_text
 from leadline.model.manifest.backtest_status import BestVariant, Summary, SweepSummary
 from tests.backtest.test_run import BEFORE_THE_ROLL, SESSIONS, account, simulated, strategy
+from tests.cli.s3_server import ACCESS, SECRET
 
 LAST = date(2025, 6, 16)
 BACKTEST: dict[str, Any] = {
@@ -54,7 +56,8 @@ def shard(catalog: Path, tmp_path: Path) -> Callable[..., list[str]]:
         backtest = {**BACKTEST, "spec": {**BACKTEST["spec"], **spec}}
         file.write_text(yaml.safe_dump_all([account().to_manifest(), strategy().to_manifest(), backtest]))
         places = ("--catalog", str(catalog), "--results", str(tmp_path / "results"))
-        return ["shard", task, "--file", str(file), *places, "--message", str(tmp_path / "message")]
+        files = ("--message", str(tmp_path / "message"), "--secrets", str(tmp_path / "secrets"))
+        return ["shard", task, "--file", str(file), *places, *files]
 
     return words
 
@@ -119,6 +122,67 @@ def test_the_shards_of_a_sweep_come_to_what_one_of_all_variants_comes_to(
     assert message.read_text() == said
     assert files(tmp_path / "results") == left
     assert {"variants.parquet", "variants.csv"} <= {Path(name).name for name in left}
+
+
+@pytest.fixture
+def store(catalog: Path, tmp_path: Path) -> Iterator[dict[str, Any]]:
+    """A bucket with the catalog, as an object store serves it; `root` has its objects as files."""
+    root = tmp_path / "objects"
+    (root / "desk").mkdir(parents=True)
+    shutil.copytree(catalog, root / "desk" / "ticks")
+    for name in ("catalog", "results"):
+        folder = tmp_path / "secrets" / name
+        folder.mkdir(parents=True)
+        (folder / "accessKeyId").write_text(ACCESS)
+        (folder / "secretAccessKey").write_text(f"{SECRET}\n")
+    command = [sys.executable, "-m", "tests.cli.s3_server", str(root)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        endpoint = f"http://127.0.0.1:{process.stdout.readline().strip()}"
+        bucket = {"name": "desk", "endpoint": endpoint, "secretName": "s3"}
+        yield {
+            "root": root,
+            "catalog": {"bucket": bucket, "path": "ticks"},
+            "results": {"bucket": dict(bucket), "path": "sweeps/here"},
+        }
+        process.kill()
+
+
+@pytest.mark.parametrize("sweep", [None, SWEEP], ids=["one run", "a sweep"])
+def test_what_is_read_from_a_bucket_and_written_to_it_is_what_a_claim_gets(
+    shard: Callable[..., list[str]], store: dict[str, Any], tmp_path: Path, sweep: dict[str, Any] | None
+):
+    spec: dict[str, Any] = {} if sweep is None else {"sweep": sweep, "shards": 2}
+    indexes = ("0",) if sweep is None else ("0", "1")
+
+    def ran(**places: Any) -> str:
+        for index in indexes:
+            assert run([*shard("run", **spec, **places), "--index", index]) == 0
+        assert run(shard("gather", **spec, **places)) == 0
+        return (tmp_path / "message").read_text()
+
+    said = ran()
+    there = {name: content for name, content in files(tmp_path / "results").items() if not name.startswith(".")}
+    # An upload that the store refuses is tried again by the client.
+    (store["root"] / "fail").write_text("2")
+    assert ran(catalog=store["catalog"], results=store["results"]) == said
+    kept = store["root"] / "desk" / "sweeps" / "here"
+    assert files(kept) == there
+    assert (store["root"] / "fail").read_text() == "0"
+    before = {name: (kept / name).stat().st_mtime_ns for name in there}
+    assert ran(catalog=store["catalog"], results=store["results"]) == said
+    assert {name: (kept / name).stat().st_mtime_ns for name in there} == before
+
+
+def test_a_bucket_that_the_keys_do_not_open_is_told_in_words(
+    shard: Callable[..., list[str]], store: dict[str, Any], tmp_path: Path
+):
+    (tmp_path / "secrets" / "catalog" / "secretAccessKey").write_text("another-key")
+    assert run(shard("run", catalog=store["catalog"])) == 1
+    assert "desk" in (tmp_path / "message").read_text()
+    (tmp_path / "secrets" / "catalog" / "accessKeyId").unlink()
+    assert run(shard("run", catalog=store["catalog"])) == 2
+    assert "accessKeyId" in (tmp_path / "message").read_text()
 
 
 def test_a_shard_whose_variants_cannot_run_is_refused_for_good(shard: Callable[..., list[str]], tmp_path: Path):

@@ -32,7 +32,6 @@ REFUSED_EXIT: Final = 2
 CATALOG_DIR: Final = "/catalog"
 RESULTS_DIR: Final = "/results"
 _SECRETS_DIR: Final = "/etc/leadline-buckets"
-_SCRATCH_DIR: Final = "/var/lib/leadline"
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,12 +163,10 @@ def _template(resolved: Resolved, params: OperatorParams, task: str) -> JsonObje
             "configMap": {"name": record_name(resolved.key), "items": [{"key": file, "path": file} for file in files]},
         },
         {"name": "tmp", "emptyDir": {}},
-        {"name": "scratch", "emptyDir": {}},
     ]
     mounts: list[JsonObject] = [
         {"name": "config", "mountPath": pods.CONFIG_DIR, "readOnly": True},
         {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 - the container's own
-        {"name": "scratch", "mountPath": _SCRATCH_DIR},
     ]
     shared = spec.catalog.claim is not None and spec.catalog.claim == spec.results.claim
     for name, place, folder in (("catalog", spec.catalog, CATALOG_DIR), ("results", spec.results, RESULTS_DIR)):

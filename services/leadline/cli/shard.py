@@ -11,7 +11,8 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from datetime import date, timedelta
+from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from typing import Final
 
@@ -27,6 +28,7 @@ from leadline.cli.backtest_inputs import BacktestInputs, backtest_inputs
 from leadline.cli.failures import EXIT_BAD_INPUT, EXIT_FAILED
 from leadline.cli.options import PlanOptions
 from leadline.cli.output import complain
+from leadline.cli.shard_places import Files, files_of
 from leadline.cli.shard_summary import figure_named, summary_of_run, summary_of_sweep, summary_text
 from leadline.cli.studying import check_variants
 from leadline.model.errors import InvalidInput, LeadlineError, error_text
@@ -35,6 +37,7 @@ from leadline.model.manifest.own_markets import put_in_force, read_own
 from leadline.model.manifest.specs import TradingAccount, TradingStrategy, load_manifests
 from leadline.model.manifest.sweep import shard_of, variants_of
 from leadline.model.manifest.sweep_spec import Sweep
+from leadline.model.market.contracts import instrument_of
 from leadline.report.parts import write_document
 from leadline.report.sweep_tables import write_sweep_tables
 from leadline.report.sweeps import default_axes, sweep_document
@@ -49,8 +52,9 @@ TERMINATED: Final = 143
 class ShardOptions:
     """The files of a shard, and where its prints and its results are.
 
-    manifests: the three of a backtest, as the operator puts them on record. index: of the shard, from 0. message: where
-    the last words go. workers: processes.
+    manifests: the three of a backtest, as the operator puts them on record. catalog, results: where claims are mounted.
+    secrets: the folder with the keys of buckets. index: of the shard, from 0. message: where the last words go.
+    workers: processes.
     """
 
     manifests: Path
@@ -59,6 +63,7 @@ class ShardOptions:
     results: Path
     message: Path
     workers: int
+    secrets: Path
     index: int = 0
 
 
@@ -69,13 +74,16 @@ class _Job:
     backtest: Backtest
     planned: PlanOptions
     inputs: BacktestInputs
+    results: Files
 
 
 def run_shard(options: ShardOptions) -> None:
     """Take the variants of a shard through the days, and keep their results."""
     with _last_words(options.message) as say, _job(options) as job:
         sweep = job.backtest.spec.sweep
-        say(str(_run(job, options) if sweep is None else _swept(job, sweep, options, options.index).folder))
+        folder = _run(job, options) if sweep is None else _swept(job, sweep, options, options.index).folder
+        job.results.push(folder)
+        say(folder.name)
 
 
 def gather_shards(options: ShardOptions) -> None:
@@ -84,7 +92,9 @@ def gather_shards(options: ShardOptions) -> None:
         sweep, inputs = job.backtest.spec.sweep, job.inputs
         days = backtest_days(inputs.prints, inputs.plan.strategies, inputs.first, inputs.last)
         if sweep is None:
-            found = opened(store_of(options.results), inputs.identity(days).id)
+            result_id = inputs.identity(days).id
+            job.results.pull(lambda path: path.parts[0] == result_id)
+            found = opened(store_of(job.results.root), result_id)
             say(summary_text(summary_of_run(found, len(days.traded))))
             return
         result = _swept(job, sweep, options, None)
@@ -94,6 +104,7 @@ def gather_shards(options: ShardOptions) -> None:
         figure = figure_named(job.backtest.spec.rank_by)
         write_sweep_tables(result, result.folder)
         write_document(sweep_document(result, figure, default_axes(result.rows)), result.folder / "sweep.html")
+        job.results.push(result.folder)
         say(summary_text(summary_of_sweep(result, job.backtest.spec.rank_by, len(days.traded))))
 
 
@@ -105,7 +116,7 @@ def _run(job: _Job, options: ShardOptions) -> Path:
     )
     identity = inputs.identity(outcome.days)
     result = result_of(outcome, gathered, identity)
-    return keep(store_of(options.results), result, identity, parquet_files(result))
+    return keep(store_of(job.results.root), result, identity, parquet_files(result))
 
 
 def _swept(job: _Job, sweep: Sweep, options: ShardOptions, index: int | None) -> SweepResult:
@@ -115,7 +126,29 @@ def _swept(job: _Job, sweep: Sweep, options: ShardOptions, index: int | None) ->
     check_variants(job.planned, variants)
     part = range(0) if index is None else shard_of(len(variants), index, job.backtest.spec.shards)
     source = Source(inputs.prints, inputs.first, inputs.last, inputs.feed.kind, inputs.feed_settings)
-    return run_sweep(variants, part, source, options.workers, options.results, lambda _: None)
+
+    def swept(places: range) -> SweepResult:
+        return run_sweep(variants, places, source, options.workers, job.results.root, lambda _: None)
+
+    known = swept(range(0))
+    job.results.pull(lambda path: path.parts[0] == known.id)
+    return swept(part)
+
+
+def _days_of(backtest: Backtest, strategy: TradingStrategy, account: TradingAccount) -> Callable[[PurePosixPath], bool]:
+    """Says which files of a catalog a backtest may read: of its instruments, from its history to its last day."""
+    names = (strategy.spec.instrument, *(tier.execute for tier in account.spec.tiers))
+    roots = {instrument_of(name).root for name in names}
+    # Two days for each session, and a month without any.
+    before = timedelta(days=2 * strategy.spec.longest_history + 30)
+    first = (date.fromisoformat(backtest.spec.from_) - before).isoformat()
+
+    def wanted(path: PurePosixPath) -> bool:
+        if len(path.parts) != 2 or not first <= path.stem <= backtest.spec.to:
+            return False
+        return instrument_of(path.parts[0]).root in roots
+
+    return wanted
 
 
 @contextmanager
@@ -130,21 +163,22 @@ def _job(options: ShardOptions) -> Iterator[_Job]:
         kinds = ", ".join(each.kind for each in manifests)
         raise InvalidInput(str(options.manifests), kinds, "a Backtest, a TradingStrategy and a TradingAccount")
     (backtest,) = backtests
-    for field, place in (("spec.catalog", backtest.spec.catalog), ("spec.results", backtest.spec.results)):
-        if place.bucket is not None:
-            raise InvalidInput(f"{field}.bucket", place.bucket.name, "a claim: this version reads and writes no bucket")
     with TemporaryDirectory(prefix="leadline-shard-") as folder:
         file = Path(folder) / "manifests.yaml"
         documents = [each.to_manifest() for each in (*accounts, *strategies)]
         file.write_text(yaml.safe_dump_all(documents, sort_keys=False, allow_unicode=True), encoding="utf-8")
+        spec, own = backtest.spec, Path(folder)
+        catalog = files_of(spec.catalog, options.catalog, own / "catalog", options.secrets / "catalog")
+        catalog.pull(_days_of(backtest, strategies[0], accounts[0]))
+        results = files_of(spec.results, options.results, own / "results", options.secrets / "results")
         planned = PlanOptions(
             [file],
             ["catalog"],
             trade_from=backtest.spec.from_,
             instruments=options.instruments,
-            catalog=options.catalog,
+            catalog=catalog.root,
         )
-        yield _Job(backtest, planned, backtest_inputs(planned, backtest.spec.to))
+        yield _Job(backtest, planned, backtest_inputs(planned, backtest.spec.to), results)
 
 
 @contextmanager

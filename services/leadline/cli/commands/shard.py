@@ -32,6 +32,9 @@ MessageOption = Annotated[
 WorkersOption = Annotated[
     int, typer.Option("--workers", metavar="NUMBER", min=1, max=256, help="Processes that make bars and signals.")
 ]
+SecretsOption = Annotated[
+    Path, typer.Option("--secrets", metavar="FOLDER", help="Where the keys of buckets are mounted.")
+]
 IndexOption = Annotated[
     int,
     typer.Option(
@@ -42,6 +45,7 @@ IndexOption = Annotated[
 _CATALOG = Path("/catalog")
 _RESULTS = Path("/results")
 _MESSAGE = Path("/dev/termination-log")
+_SECRETS = Path("/etc/leadline-buckets")
 
 
 @app.callback()
@@ -61,12 +65,13 @@ def run(
     results: ResultsPlace = _RESULTS,
     message: MessageOption = _MESSAGE,
     workers: WorkersOption = 1,
+    secrets: SecretsOption = _SECRETS,
     index: IndexOption = 0,
 ) -> None:
     """Run one shard of a backtest and keep its results, whole or not at all. Run again it leaves the same files."""
     from leadline.cli.shard import ShardOptions, run_shard
 
-    run_shard(ShardOptions(file, instruments or (), catalog, results, message, workers, index))
+    run_shard(ShardOptions(file, instruments or (), catalog, results, message, workers, secrets, index))
 
 
 @app.command(
@@ -81,8 +86,9 @@ def gather(
     results: ResultsPlace = _RESULTS,
     message: MessageOption = _MESSAGE,
     workers: WorkersOption = 1,
+    secrets: SecretsOption = _SECRETS,
 ) -> None:
     """Put the results of all shards of a backtest together, and say the summary that its status has."""
     from leadline.cli.shard import ShardOptions, gather_shards
 
-    gather_shards(ShardOptions(file, instruments or (), catalog, results, message, workers))
+    gather_shards(ShardOptions(file, instruments or (), catalog, results, message, workers, secrets))
