@@ -118,3 +118,26 @@ def test_a_range_or_a_feed_that_cannot_be_used_is_refused(
 ):
     assert run(["backtest", "-f", MES, *words]) == 2
     assert capsys.readouterr().err == refusal
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--kube", "--sessions", "3"), "--sessions: got 3, expected nothing of it with --kube"),
+        (("--kube", "--workers", "2"), "--workers: got 2, expected nothing of it with --kube"),
+        (("--kube", "--no-keep"), "--no-keep: got 'given', expected nothing of it with --kube"),
+        (("--fetch", "results"), "--fetch: got 'results', expected --kube with it"),
+        (("--namespace", "desk"), "--namespace: got 'desk', expected --kube with it"),
+        (("--kube",), "expected one Backtest with --kube, and nothing beside it"),
+    ],
+)
+def test_an_option_without_effect_is_refused_in_a_cluster_and_outside_of_one(
+    words: tuple[str, ...], said: str, capsys: pytest.CaptureFixture[str]
+):
+    assert run(["backtest", "-f", MES, *words]) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_a_backtest_of_a_cluster_is_no_manifest_of_this_machine(capsys: pytest.CaptureFixture[str]):
+    assert run(["backtest", "-f", MES, "-f", MES.replace("mes-orderflow", "backtest")]) == 2
+    assert "Backtest default/mes-autumn" in capsys.readouterr().err

@@ -31,7 +31,8 @@ COMMANDS = ["up", "plan", "status", "orders", "positions", "signals", "halt", "r
             "server postgres", "nodes", "venues", "data import", "data record", "data fetch", "data spend", "data list",
             "data verify", "data export", "data remove", "operator guard-uninstall",
             "operator guard-upgrade", "backtest", "backtest list", "backtest show", "backtest compare",
-            "backtest remove", "shard run", "shard gather", "study sweep"]  # fmt: skip
+            "backtest remove", "shard run", "shard gather", "study sweep", "study scenarios",
+            "study tiers", "study stress", "study walk-forward"]  # fmt: skip
 SHOW_TIMES = ["up", "status", "orders", "signals", "halt", "resume", "flatten", "report"]
 # A log of JSON lines, that of the server which they become, SQL, JSON only, a yes or no, and the words of a Pod.
 ONE_FORM = {

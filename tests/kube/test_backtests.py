@@ -20,6 +20,7 @@ from leadline.schema.migrate import create_database, migrate_database, set_role_
 from leadline_operator.desired.backtest import gathering_name, record_name
 from leadline_operator.kinds import BACKTEST, Key
 from tests.backtest.test_run import BEFORE_THE_ROLL, SESSIONS, account, simulated, strategy
+from tests.kube.cluster.binaries import node_binaries
 from tests.kube.cluster.node import NODE_NAME, Node
 from tests.operator.setup import OperatorProcess, Pods, allow_operator, install_crds, operator_settings
 from tests.stack import Database
@@ -39,6 +40,7 @@ class Desk:
     namespace: str
     operator: OperatorProcess
     places: dict[str, Path] = field(default_factory=dict)
+    document: dict[str, Any] = field(default_factory=dict)
 
     @property
     def key(self) -> Key:
@@ -96,7 +98,8 @@ class Desk:
             **spec,
         }
         metadata = {"name": NAME, "namespace": self.namespace}
-        self.node.apply({"apiVersion": BACKTEST.api_version, "kind": "Backtest", "metadata": metadata, "spec": whole})
+        self.document = {"apiVersion": BACKTEST.api_version, "kind": "Backtest", "metadata": metadata, "spec": whole}
+        self.node.kubectl("apply", "-f", "-", input=json.dumps(self.document))
 
     def pods(self, job: str) -> list[dict[str, Any]]:
         labels = f"batch.kubernetes.io/job-name={job}"
@@ -224,7 +227,26 @@ def check_equals_the_laptop(desk: Desk, sweep: dict[str, Any], status: dict[str,
     assert len(left_behind) <= 1, "a file that a killed shard was just writing"
 
 
-def test_a_sweep_whose_shard_is_killed_comes_to_the_laptops_bytes(desk: Desk, tmp_path: Path):
+def check_can_be_fetched(desk: Desk, status: dict[str, Any], folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`leadline backtest --kube --fetch` brings every file of the claim to this machine, and leaves no Pod behind."""
+    (folder / "bin").mkdir()
+    (folder / "bin" / "kubectl").symlink_to(node_binaries()["kubectl"])
+    monkeypatch.setenv("PATH", f"{folder / 'bin'}:{os.environ['PATH']}")
+    monkeypatch.setenv("KUBECONFIG", str(desk.node.kubeconfig))
+    file = folder / "backtest.yaml"
+    file.write_text(json.dumps(desk.document))
+    words = ("backtest", "-f", str(file), "--kube", "-n", desk.namespace, "--fetch", str(folder / "fetched"))
+    assert run(words) == 0
+    cluster, fetched = (root / status["summary"]["id"] for root in (desk.results, folder / "fetched"))
+    names = {str(each.relative_to(cluster)) for each in cluster.rglob("*") if each.is_file()}
+    assert {name for name in names if (fetched / name).read_bytes() != (cluster / name).read_bytes()} == set()
+    selector = ("get", "pods", "-n", desk.namespace, "-o", "name")
+    desk.until(lambda: "fetch" not in desk.node.kubectl(*selector), "the Pod that fetched is gone", 60)
+
+
+def test_a_sweep_whose_shard_is_killed_comes_to_the_laptops_bytes(
+    desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     sweep = {"fields": [{"field": "strategy.spec.bracket.stopTicks", "values": [8, 12, 16, 20, 24, 28]}]}
     desk.apply(sweep=sweep, shards=2)
     killed = desk.kill_a_shard_at_work()
@@ -234,6 +256,7 @@ def test_a_sweep_whose_shard_is_killed_comes_to_the_laptops_bytes(desk: Desk, tm
     assert sorted(ended.values()) == ["Failed", "Succeeded", "Succeeded"]
     assert status["progress"] == "2/2"
     check_equals_the_laptop(desk, sweep, status, tmp_path / "laptop")
+    check_can_be_fetched(desk, status, tmp_path, monkeypatch)
     # Nothing of a Pod could write to the catalog.
     (gathered,) = desk.pods(gathering_name(desk.key))
     mounts = {each["mountPath"]: each for each in gathered["spec"]["containers"][0]["volumeMounts"]}

@@ -1,13 +1,19 @@
 """A backtest on a real API server, with its Jobs by the real controller. What its Pods say is stood in for."""
 
 import json
+import os
+import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from pydantic.alias_generators import to_snake
 
+from leadline.cli.main import run
 from leadline_operator.desired.backtest import gathering_name, record_name
 from leadline_operator.kinds import BACKTEST, Key
+from tests.kube.cluster.binaries import control_plane_binaries
 from tests.operator.api import CORE, LEADLINE
 from tests.operator.harness import Leadline
 
@@ -34,7 +40,7 @@ class Desk:
         self.api = leadline.api
         self.namespace = leadline.namespace
 
-    def apply(self, name: str = "autumn", **spec: Any) -> None:
+    def document(self, name: str = "autumn", **spec: Any) -> dict[str, Any]:
         whole = {
             "strategy": {"spec": {"instrument": "MES"}},
             "from": "2025-10-06",
@@ -44,8 +50,10 @@ class Desk:
             **spec,
         }
         metadata = {"name": name, "namespace": self.namespace}
-        document = {"apiVersion": BACKTEST.api_version, "kind": "Backtest", "metadata": metadata, "spec": whole}
-        self.api.patch(self.path(name), document, "application/apply-patch+yaml", "trader")
+        return {"apiVersion": BACKTEST.api_version, "kind": "Backtest", "metadata": metadata, "spec": whole}
+
+    def apply(self, name: str = "autumn", **spec: Any) -> None:
+        self.api.patch(self.path(name), self.document(name, **spec), "application/apply-patch+yaml", "trader")
 
     def path(self, name: str = "autumn") -> str:
         return f"{LEADLINE}/namespaces/{self.namespace}/backtests/{name}"
@@ -126,6 +134,58 @@ def test_a_backtest_runs_its_shards_gathers_them_and_shows_the_result(desk: Desk
     assert shown[1].split()[:6] == ["autumn", "Succeeded", "3/3", "12", "-183.75", "1.2345"]
     assert desk.leadline.events("Succeeded") == ["12 trades on 5 days, net -183.75 USD"]
     assert len(desk.leadline.events("Resolved")) == len(desk.leadline.events("ShardsStarted")) == 1
+
+
+@pytest.fixture
+def at_a_terminal(desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The PATH and the kubeconfig of a person; a file for a manifest."""
+    (tmp_path / "kubectl").symlink_to(control_plane_binaries()["kubectl"])
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setenv("KUBECONFIG", str(desk.leadline.kube.kubeconfig))
+    return tmp_path / "backtest.yaml"
+
+
+def test_a_person_submits_it_at_a_terminal_and_sees_its_result(
+    desk: Desk, at_a_terminal: Path, capsys: pytest.CaptureFixture[str]
+):
+    at_a_terminal.write_text(yaml.safe_dump(desk.document()))
+    words = ["backtest", "-f", str(at_a_terminal), "--kube", "--namespace", desk.namespace]
+    node = threading.Thread(target=desk.finish)
+    node.start()
+    try:
+        assert run([*words, "--output", "json"]) == 0
+    finally:
+        node.join()
+    shown = capsys.readouterr()
+    assert json.loads(shown.out) == {
+        "backtest": f"{desk.namespace}/autumn",
+        "files": "PersistentVolumeClaim results: backtests/3kq7mx2abcde",
+        "summary": {to_snake(name): value for name, value in SUMMARY.items()},
+    }
+    assert "Gathering 1/1" in shown.err
+    # It is there, and nothing runs again.
+    assert run(words) == 0
+    assert "-183.75" in capsys.readouterr().out
+
+
+def test_a_person_is_told_why_it_does_not_begin_and_why_it_failed(
+    desk: Desk, at_a_terminal: Path, capsys: pytest.CaptureFixture[str]
+):
+    words = ["backtest", "-f", str(at_a_terminal), "--kube", "--namespace", desk.namespace]
+    at_a_terminal.write_text(yaml.safe_dump(desk.document("lost", strategy={"name": "nobody"})))
+    assert run(words) == 1
+    assert f"there is no TradingStrategy {desk.namespace}/nobody" in capsys.readouterr().err
+    at_a_terminal.write_text(yaml.safe_dump(desk.document("wrong")))
+    node = threading.Thread(target=desk.end_pods, args=(record_name(desk.key("wrong")), 1, 2, "no such day"))
+    node.start()
+    try:
+        assert run(words) == 1
+    finally:
+        node.join()
+    assert "no such day" in capsys.readouterr().err
+    at_a_terminal.write_text(yaml.safe_dump(desk.document("wrong", to="2025-10-09")))
+    assert run(words) == 1
+    assert "a backtest never changes" in capsys.readouterr().err
 
 
 def test_what_it_names_may_come_later_and_changes_nothing_once_it_was_looked_up(desk: Desk):

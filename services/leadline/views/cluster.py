@@ -8,15 +8,13 @@ import asyncio
 import base64
 import contextlib
 import json
-import os
 import re
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from leadline.local.calls import Credentials
-from leadline.model.errors import LeadlineError
 from leadline.model.ids import (
     UNASSIGNED,
     AccountId,
@@ -32,6 +30,7 @@ from leadline.model.manifest.strategy_spec import referenced_account
 from leadline.plan.plan import workload_id
 from leadline.runtime.rpc.auth import Keys, one_key
 from leadline.runtime.rpc.certificates import Pem
+from leadline.views.kubectl import ClusterRefused, kubectl_json, start_kubectl
 from leadline.views.stack import NotRunning, Stack, StrategyAddress, series_of
 
 KEYS_SECRET: Final = "leadline-token"  # noqa: S105 - its name
@@ -40,10 +39,6 @@ GRPC_PORT: Final = 9090
 FORWARD_SECONDS: Final = 15.0
 
 _FORWARDED: Final = re.compile(r"Forwarding from 127\.0\.0\.1:(\d+) ")
-
-
-class ClusterRefused(LeadlineError):
-    """kubectl could not do what was asked; its own words say why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +61,7 @@ async def cluster_stack(namespace: str | None, wanted: Wanted) -> AsyncIterator[
     context = await _context()
     chosen = namespaced_name(wanted.account).namespace if wanted.account else namespace or context.namespace
     (accounts, (strategies, left_out)), secret = await asyncio.gather(
-        _members(chosen, wanted), _json("get", "secret", KEYS_SECRET, "--namespace", chosen)
+        _members(chosen, wanted), kubectl_json("get", "secret", KEYS_SECRET, "--namespace", chosen)
     )
     services = {workload_id("execution", account): "execution" for account in accounts}
     workloads = dict.fromkeys(services, "statefulset")
@@ -106,7 +101,7 @@ async def cluster_accounts(namespace: str | None, account: str | None, strategy:
     if strategy is not None:
         full = strategy_named(strategy, home)
         place, name = namespaced_name(full)
-        found = await _json("get", "tradingstrategy", name, "--namespace", place)
+        found = await kubectl_json("get", "tradingstrategy", name, "--namespace", place)
         return Targets((referenced_account(found),), full)
     if account is not None:
         return Targets((account_named(account, home),))
@@ -128,7 +123,7 @@ class _Context:
 
 
 async def _context() -> _Context:
-    found = (await _json("config", "view", "--minify", "--flatten"))["contexts"][0]["context"]
+    found = (await kubectl_json("config", "view", "--minify", "--flatten"))["contexts"][0]["context"]
     return _Context(found.get("namespace") or "default", str(found["user"]))
 
 
@@ -150,7 +145,7 @@ async def _nobody() -> tuple[tuple[StrategyAddress, ...], dict[str, str]]:
 
 async def _accounts(namespace: str) -> tuple[AccountId, ...]:
     """The accounts by name, whatever their manifests say."""
-    found = await _json("get", "tradingaccounts", "--namespace", namespace)
+    found = await kubectl_json("get", "tradingaccounts", "--namespace", namespace)
     names = sorted(str(item["metadata"]["name"]) for item in found["items"])
     if not names:
         raise NotRunning(
@@ -161,7 +156,7 @@ async def _accounts(namespace: str) -> tuple[AccountId, ...]:
 
 async def _strategies(namespace: str) -> tuple[tuple[StrategyAddress, ...], dict[str, str]]:
     """The strategies that can be read, and the others with what is wrong with them."""
-    listed = await _json("get", "tradingstrategies", "--namespace", namespace)
+    listed = await kubectl_json("get", "tradingstrategies", "--namespace", namespace)
     found: list[StrategyAddress] = []
     left_out: dict[str, str] = {}
     for item in listed["items"]:
@@ -191,53 +186,22 @@ async def _certificates(namespace: str, executions: Iterable[str]) -> Callable[[
     found = None
     for name in executions:
         with contextlib.suppress(ClusterRefused):
-            found = await _json("get", "statefulset", name, "--namespace", namespace)
+            found = await kubectl_json("get", "statefulset", name, "--namespace", namespace)
             break
     if found is None:
         return None
     if CERTIFICATE_SECRET not in json.dumps(found["spec"]["template"]["spec"].get("volumes", [])):
         return None
-    secret = await _json("get", "secret", CERTIFICATE_SECRET, "--namespace", namespace)
+    secret = await kubectl_json("get", "secret", CERTIFICATE_SECRET, "--namespace", namespace)
     pem = Pem(*(base64.b64decode(secret["data"][name]) for name in ("tls.key", "tls.crt", "ca.crt")))
     return lambda: pem
-
-
-async def _json(*arguments: str) -> Any:
-    process = await _kubectl(*arguments, "--output", "json")
-    out, complaint = await process.communicate()
-    if process.returncode:
-        refusal = complaint.decode().strip() or f"kubectl {' '.join(arguments)} failed"
-        raise ClusterRefused(await _without_context() or refusal)
-    return json.loads(out)
-
-
-async def _without_context() -> str:
-    """Advice for a kubectl that knows no cluster; empty where it knows one."""
-    process = await _kubectl("config", "current-context")
-    await process.communicate()
-    if not process.returncode:
-        return ""
-    named = os.environ.get("KUBECONFIG", "")
-    place = f"KUBECONFIG={named}" if named else "~/.kube/config"
-    return (
-        f"kubectl knows no cluster: {place} is not there, or names no current context; give the file of one in "
-        "KUBECONFIG, or choose one of it with `kubectl config use-context NAME`"
-    )
-
-
-async def _kubectl(*arguments: str) -> asyncio.subprocess.Process:
-    pipe = asyncio.subprocess.PIPE
-    try:
-        return await asyncio.create_subprocess_exec("kubectl", *arguments, stdout=pipe, stderr=pipe)
-    except FileNotFoundError:
-        raise ClusterRefused("there is no kubectl on the PATH, and --kube asks the cluster through it") from None
 
 
 @asynccontextmanager
 async def _forwarded(namespace: str, wanted: dict[str, str]) -> AsyncIterator[tuple[dict[str, str], dict[str, str]]]:
     """Addresses on this machine by the name of a workload, and why the others have none. `wanted` gives their kinds."""
     processes = [
-        (name, await _kubectl("port-forward", "--namespace", namespace, f"{kind}/{name}", f":{GRPC_PORT}"))
+        (name, await start_kubectl("port-forward", "--namespace", namespace, f"{kind}/{name}", f":{GRPC_PORT}"))
         for name, kind in wanted.items()
     ]
     try:

@@ -11,6 +11,7 @@ from leadline.cli.options import (
     KeptDirOption,
     ManifestOption,
     MaxKeptOutOption,
+    NamespaceOption,
     Output,
     OutputOption,
     PastFeedOption,
@@ -21,6 +22,8 @@ from leadline.cli.options import (
 )
 
 app = typer.Typer()
+_OF_A_CLUSTER = {"namespace", "fetch"}
+_OF_BOTH = {"manifests", "kube", "tz", "output", *_OF_A_CLUSTER}
 
 IdArgument = Annotated[str, typer.Argument(metavar="ID", help="Id of a backtest that is kept, or its beginning.")]
 PageOption = Annotated[
@@ -80,6 +83,20 @@ def backtest(
     ] = None,
     report: PageOption = None,
     tables: TablesOption = None,
+    kube: Annotated[
+        bool, typer.Option("--kube", help="Run a Backtest manifest in the cluster of the kubeconfig, through kubectl.")
+    ] = False,
+    namespace: NamespaceOption = None,
+    fetch: Annotated[
+        Path | None,
+        typer.Option(
+            "--fetch",
+            metavar="FOLDER",
+            help="With --kube: where the files of the result are fetched to, in a folder named by its id.",
+            file_okay=False,
+            show_default="they stay in the cluster",
+        ),
+    ] = None,
     no_keep: Annotated[bool, typer.Option("--no-keep", help="Keep nothing of it in the data directory.")] = False,
     tz: ZoneOption = "UTC",
     output: OutputOption = Output.TEXT,
@@ -91,6 +108,12 @@ def backtest(
     """
     del tz  # its callback has answered
     if context.invoked_subcommand is not None:
+        return
+    refuse_without_effect(context, kube=kube)
+    if kube:
+        from leadline.cli.backtest_kube import KubeBacktest, run_in_cluster
+
+        run_in_cluster(KubeBacktest(manifests, namespace, fetch, output))
         return
     from leadline.cli.backtesting import BacktestOptions, run_backtest_command
 
@@ -107,6 +130,24 @@ def backtest(
     )
     kept_in = None if no_keep else data_dir
     run_backtest_command(planned, BacktestOptions(to, workers, output, report, tables, kept_in))
+
+
+def refuse_without_effect(context: typer.Context, *, kube: bool) -> None:
+    """Raises InvalidInput for an option that is given and that a run at this place takes no notice of."""
+    from leadline.model.errors import InvalidInput
+
+    for parameter in context.command.params:
+        name = str(parameter.name)
+        source = context.get_parameter_source(name)
+        if source is None or source.name != "COMMANDLINE":
+            continue
+        value = context.params[name]
+        shown = "given" if value is True else str(value) if isinstance(value, Path) else value
+        if kube and name not in _OF_BOTH:
+            expected = "nothing of it with --kube: the manifest of the Backtest says what runs"
+            raise InvalidInput(parameter.opts[0], shown, expected)
+        if not kube and name in _OF_A_CLUSTER:
+            raise InvalidInput(parameter.opts[0], shown, "--kube with it")
 
 
 @app.command("list", short_help="List the backtests that are kept.", epilog="Example: leadline backtest list")

@@ -18,7 +18,7 @@ from leadline.cli.options import (
     SimulatedSessionsOption,
 )
 
-app = typer.Typer(help="Many variants of manifests over the same days.", no_args_is_help=True)
+app = typer.Typer(help="Studies of many variants.", no_args_is_help=True)
 
 FirstOption = Annotated[
     str | None,
