@@ -119,5 +119,5 @@ def test_a_session_in_two_trading_days_of_its_market_is_refused():
     assert isinstance(over_midnight, TradingStrategy)
     prints = simulated(BEFORE_THE_ROLL, 2, 3)
 
-    with pytest.raises(InvalidInput, match="expected hours within one trading day of its market, for a backtest"):
+    with pytest.raises(InvalidInput, match="expected hours within one trading day of its market, or the same days"):
         backtest_days(prints, [over_midnight], BEFORE_THE_ROLL, None)

@@ -31,6 +31,26 @@ FIRST, LAST = "2025-06-13", "2025-06-18"
 MANIFESTS = Path(__file__).with_name("parity.yaml")
 
 
+NIGHTS = """
+apiVersion: leadline.dev/v1alpha1
+kind: TradingStrategy
+metadata: {name: nights}
+spec:
+  instrument: BTCUSDT
+  session: {open: "18:00", close: "06:00", zone: UTC}
+  bars: 15m
+  history: 2
+  strategy: {name: OrderFlow, detectors: {imbalance: {minVolume: 1}, absorption: {minVolume: 1}}}
+  sizing: {mode: Fixed, size: 1, respectDayBudget: false}
+  bracket: {stopTicks: 50, targetTicks: 80}
+---
+apiVersion: leadline.dev/v1alpha1
+kind: TradingAccount
+metadata: {name: paper}
+spec: {startingBalance: "100000", currency: USDT, tiers: [], limits: {maxPosition: 5, dayLoss: "50000"}}
+"""
+
+
 def backtested(capsys: pytest.CaptureFixture[str], *words: str) -> dict[str, object]:
     capsys.readouterr()
     assert run(["backtest", *words, "--no-keep", "--output", "json"]) == 0
@@ -94,6 +114,26 @@ def test_days_of_a_catalog_come_to_the_same_digest_on_the_prints_of_what_is_exec
     tapes = {(each.order.contract, each.order.tape_contract) for each in account.records.orders.values()}
     assert all(contract == tape for contract, tape in tapes)
     assert {contract[:2] for contract, _ in tapes} == {"ES", "ME"}
+
+
+@pytest.mark.parity
+def test_nights_of_a_market_that_never_closes_come_to_the_same_digest(tmp_path: Path):
+    catalog, perpetual = Catalog(tmp_path / "catalog"), ContractId("BTCUSDT")
+    for number in range(8, 14):
+        day = date(2025, 6, number)
+        catalog.write(perpetual, day, simulate_day(perpetual, day, 3))
+    manifest = tmp_path / "nights.yaml"
+    manifest.write_text(NIGHTS)
+
+    feed = ("--feed", "catalog", "--catalog", str(catalog.root), "--sessions", "3", "--trade-from", "2025-06-10")
+    ended = asyncio.run(run_stack(manifest, tmp_path / "data", *feed))
+    planned = PlanOptions([manifest], ["catalog"], trade_from="2025-06-10", catalog=catalog.root)
+    inputs = backtest_inputs(planned, "2025-06-12")
+    found = run_backtest(inputs.plan.accounts, inputs.plan.strategies, inputs.prints, inputs.first, inputs.last)
+
+    assert found.digest == ended.digest
+    (account,) = found.accounts.values()
+    assert len(account.records.fills) > 10
 
 
 def met_its_day_loss(ended: Ended) -> None:

@@ -21,7 +21,7 @@ class CatalogPrints:
 
     def __init__(self, root: Path, instruments: Sequence[str], as_of: date, executed: Sequence[str] = ()) -> None:
         source = CatalogSource(root, instruments, as_of, executed)
-        self.contracts, self.beside = source.contracts, source.beside
+        self.contracts, self.beside, self.cut_by = source.contracts, source.beside, ""
         self._catalog = Catalog(root)
         entries = {contract: self._catalog.days(contract) for contract in self.contracts}
         self._days = {

@@ -85,20 +85,11 @@ def backtest_days(
     that lies in two trading days of its market; Unknown outside of a calendar's validity.
     """
     for strategy in strategies:
-        _refuse_two_days(strategy)
-    symbols = sorted({strategy.spec.instrument for strategy in strategies})
-    history = max(strategy.spec.longest_history for strategy in strategies)
-    at_hand = _at_hand(prints, last)
-    read = {name: days for name, days in at_hand.items() if name not in prints.beside}
-    feed = [contract_days(name, symbols, tuple(days)) for name, days in read.items()]
-    plan = plan_tape(feed, first, history, 1)
-    refuse_expired(plan.sessions)
-    require_months(feed, plan, symbols)
-    beside = {name: tuple(days) for name, days in at_hand.items() if name not in read}
-    plan = with_beside(plan, feed, beside, history)
+        _refuse_two_days(strategy, prints.cut_by)
+    plan = planned_tape(prints, strategies, first, last)
     tapes = {
         contract: _tape(prints, contract, [days[day] for day in plan.sessions[contract]])
-        for contract, days in at_hand.items()
+        for contract, days in _at_hand(prints, last).items()
         if plan.sessions.get(contract)
     }
     months = {
@@ -113,14 +104,31 @@ def backtest_days(
     return BacktestDays(plan, tuple(tapes), days, readers)
 
 
-def _refuse_two_days(strategy: TradingStrategy) -> None:
-    """Raises InvalidInput for a session over midnight on a market that never closes: its trading days are its own."""
+def planned_tape(
+    prints: Prints, strategies: Sequence[TradingStrategy], first: date | None, last: date | None
+) -> TapePlan:
+    """The tape that a run of these days would have. Raises as `backtest_days`."""
+    symbols = sorted({strategy.spec.instrument for strategy in strategies})
+    history = max(strategy.spec.longest_history for strategy in strategies)
+    at_hand = _at_hand(prints, last)
+    read = {name: days for name, days in at_hand.items() if name not in prints.beside}
+    feed = [contract_days(name, symbols, tuple(days)) for name, days in read.items()]
+    plan = plan_tape(feed, first, history, 1)
+    refuse_expired(plan.sessions)
+    require_months(feed, plan, symbols)
+    beside = {name: tuple(days) for name, days in at_hand.items() if name not in read}
+    return with_beside(plan, feed, beside, history)
+
+
+def _refuse_two_days(strategy: TradingStrategy, cut_by: str) -> None:
+    """Raises InvalidInput for a session that lies in two of the days that the prints are cut into."""
     session, hours = session_of(strategy.spec)
     market = calendar(signal_instrument(strategy.spec).calendar)
-    if calendar_of_spec(strategy.spec) != market:
+    if calendar_of_spec(strategy.spec).name != (cut_by or market.name):
         where = f"TradingStrategy {strategy.full_name}: spec.session"
         found = f"{session}, {hours.open} to {hours.close} {hours.zone}"
-        raise InvalidInput(where, found, "hours within one trading day of its market, for a backtest")
+        expected = "hours within one trading day of its market, or the same days for all strategies of a backtest"
+        raise InvalidInput(where, found, expected)
 
 
 def _at_hand(prints: Prints, last: date | None) -> dict[ContractId, dict[date, DayOfPrints]]:

@@ -39,11 +39,12 @@ class Prints(Protocol):
     """Accepted prints, a trading day at a time. A worker gets a copy, so that it is pickled.
 
     contracts: those that it has, in order. beside: those of them that no strategy reads and that are there to be filled
-    on; a backtest leaves out what lacks a day.
+    on; a backtest leaves out what lacks a day. cut_by: the name of the calendar of its days, empty for the market's.
     """
 
     contracts: tuple[ContractId, ...]
     beside: frozenset[ContractId]
+    cut_by: str
 
     def days(self, contract: ContractId) -> Sequence[DayOfPrints]:
         """The trading days at hand, in order."""
@@ -86,6 +87,7 @@ class PrintsInMemory:
         self._kept_out = {name: _by_reason(kept_out.get(name, {}), days) for name, days in self._days.items()}
         self.contracts = tuple(map(ContractId, self._days))
         self.beside: frozenset[ContractId] = frozenset()
+        self.cut_by = ""
 
     def days(self, contract: ContractId) -> Sequence[DayOfPrints]:
         """See `Prints`."""

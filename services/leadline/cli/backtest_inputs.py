@@ -1,12 +1,13 @@
 """The manifests and prints of `leadline backtest`, checked before anything begins."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 from leadline.backtest.code import code_of
 from leadline.backtest.days import BacktestDays
 from leadline.backtest.feeds import prints_of
 from leadline.backtest.identity import Identity, data_of, manifests_document
+from leadline.backtest.own_days import in_own_days
 from leadline.backtest.prints import Prints
 from leadline.cli.manifests import checked_plan, day_of, plan_of
 from leadline.cli.options import PlanOptions
@@ -74,4 +75,5 @@ def _in_order(inputs: BacktestInputs) -> BacktestInputs:
     first, last = inputs.first, inputs.last
     if first is not None and last is not None and last < first:
         raise InvalidInput("to", last.isoformat(), f"a day not before --from, {first}")
-    return inputs
+    prints, first, last = in_own_days(inputs.prints, inputs.plan.strategies, first, last)
+    return replace(inputs, prints=prints, first=first, last=last)
