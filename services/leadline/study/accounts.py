@@ -37,7 +37,7 @@ def run_variants(variants: Sequence[Variant], market: KeptMarket, prints: Prints
 
     Raises InvalidInput, Unknown and RefusedMessage as `run_backtest`, and OSError.
     """
-    with TemporaryDirectory(prefix="leadline-study-") as folder:
+    with TemporaryDirectory(dir=market.folder) as folder:
         return asyncio.run(_run(variants, market, prints, Path(folder)))
 
 

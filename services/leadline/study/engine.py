@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import date
 from math import ceil
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Final, Generic, TypeVar
 
 from leadline.backtest.prints import Prints
@@ -19,6 +18,7 @@ from leadline.model.manifest.sweep import Variant
 from leadline.study.accounts import VariantResult, run_variants
 from leadline.study.market import KeptMarket, keep_market
 from leadline.study.parts import Wave, waves
+from leadline.study.scratch import scratch
 
 MOST_IN_FLIGHT: Final = 32
 """Variants of one process whose accounts go through the days side by side."""
@@ -56,8 +56,8 @@ def run_study(
     with _Crew(study) as crew:
         done = 0
         for wave in waves(variants):
-            with TemporaryDirectory(prefix="leadline-study-") as folder:
-                market = _market(study, wave, Path(folder), told)
+            with scratch() as folder:
+                market = _market(study, wave, folder, told)
                 for batch, found in crew.run(batches(wave.variants, study.workers, len(market.days.traded)), market):
                     done += len(batch)
                     told(f"{done} of {len(variants)} variants")
