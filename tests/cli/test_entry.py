@@ -83,7 +83,7 @@ def test_help_loads_nothing_that_takes_long(words):
 def test_completion_loads_nothing_that_takes_long():
     asked = {"_LEADLINE_COMPLETE": "complete_bash", "COMP_WORDS": "leadline s", "COMP_CWORD": "1"}
     done = subprocess.run([sys.executable, "-c", LOADED], env=asked, capture_output=True, text=True, check=False)
-    assert sorted(done.stdout.split()) == ["server", "service", "signals", "status"]
+    assert sorted(done.stdout.split()) == ["server", "service", "shard", "signals", "status", "study"]
     assert of(HEAVY, done.stderr.split()) == []
 
 
