@@ -29,15 +29,16 @@ from leadline.ingestion.dbn import read_dbn
 from leadline.ingestion.dbn_prints import DatabentoPrints
 from leadline.ingestion.tally import TooManyKeptOut
 from leadline.model.counted import counted
+from leadline.model.durations import NS_PER_DAY
 from leadline.model.errors import InvalidInput, LeadlineError, Unknown, error_text, reason_of
 from leadline.model.manifest.specs import TradingAccount, TradingStrategy, load_manifests
-from leadline.model.market.hours import local_datetime
 from leadline.plan.plan import plan
 from leadline.plan.platform import PlatformSettings
 from leadline.report.clock import day_and_time
 
 KEY_VARIABLE: Final = "DATABENTO_API_KEY"
 
+_EPOCH: Final = date(1970, 1, 1).toordinal()
 _COLUMNS: Final = ("contract", "symbol", "day", "from (UTC)", "to (UTC)", "trades", "USD", "quality", "state")
 State = Literal["there already", "bought already", "to buy", "no trades", "bought", "not taken"]
 
@@ -196,11 +197,15 @@ class Buyer:
 
 
 def _first_day(request: DayRequest) -> date:
-    return local_datetime(request.start_ns, "UTC").date()
+    return _utc_day(request.start_ns)
 
 
 def _last_day(request: DayRequest) -> date:
-    return local_datetime(request.end_ns - 1, "UTC").date()
+    return _utc_day(request.end_ns - 1)
+
+
+def _utc_day(time_ns: int) -> date:
+    return date.fromordinal(_EPOCH + time_ns // NS_PER_DAY)
 
 
 def _require_whole(file: Path, wanted: Wanted) -> None:
