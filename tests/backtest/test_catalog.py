@@ -8,7 +8,9 @@ import pytest
 
 from leadline.backtest.catalog_prints import CatalogPrints
 from leadline.backtest.coverage import short_days
+from leadline.backtest.gathered import Gathered
 from leadline.backtest.prints import PrintsInMemory, numbered_from
+from leadline.backtest.results import AccountResult, result_of
 from leadline.backtest.run import run_backtest
 from leadline.catalog.catalog import Catalog
 from leadline.model.errors import InvalidInput
@@ -16,7 +18,6 @@ from leadline.model.ids import ContractId
 from leadline.model.manifest.specs import TradingAccount, parse_manifest
 from leadline.model.ticks import TickColumns, concat
 from tests.backtest.test_run import BEFORE_THE_ROLL, SESSIONS, account, simulated, strategy
-from tests.catalog.builders import columns
 
 MES = ContractId("MESM2025")
 
@@ -38,28 +39,29 @@ def test_a_catalog_has_the_digest_of_its_prints(kept: CatalogPrints):
     )
 
 
-def test_orders_are_filled_on_the_prints_of_what_the_tier_executes(kept: CatalogPrints, tmp_path: Path):
-    catalog, days = Catalog(tmp_path), Catalog(tmp_path).dates(MES)
+def test_orders_are_filled_and_valued_on_the_prints_of_what_the_tier_executes(kept: CatalogPrints, tmp_path: Path):
+    catalog, es = Catalog(tmp_path), ContractId("ESM2025")
     head = {"apiVersion": "leadline.dev/v1alpha1", "kind": "TradingAccount", "metadata": {"name": "paper"}}
     rich = parse_manifest({**head, "spec": {"startingBalance": "20000", "overnightGapTicks": {"ES": 200, "MES": 200}}})
     assert isinstance(rich, TradingAccount)
-    fixed = {"mode": "Fixed", "size": 1, "respectDayBudget": False}
-    last = date(2025, 6, 13)
+    own = [strategy(sizing={"mode": "Fixed", "size": 1, "respectDayBudget": False})]
 
-    def filled() -> set[tuple[str, str]]:
-        prints = CatalogPrints(tmp_path, ("MES",), BEFORE_THE_ROLL, ("ES",))
-        outcome = run_backtest([rich], [strategy(sizing=fixed)], prints, BEFORE_THE_ROLL, last)
-        (run,) = outcome.accounts.values()
-        return {(each.order.contract, each.order.tape_contract) for each in run.records.orders.values()}
+    def traded() -> tuple[set[tuple[str, str]], AccountResult]:
+        prints, seen = CatalogPrints(tmp_path, ("MES",), BEFORE_THE_ROLL, ("ES",)), Gathered(own)
+        outcome = run_backtest([rich], own, prints, BEFORE_THE_ROLL, date(2025, 6, 13), seen.seen)
+        (run,), (result,) = outcome.accounts.values(), result_of(outcome, seen).accounts
+        return {(each.order.contract, each.order.tape_contract) for each in run.records.orders.values()}, result
 
-    assert filled() == {("ESM2025", "MESM2025")}
-    es = ContractId("ESM2025")
-    for day in days:
-        time_ns, price, size, aggressor = columns(catalog.read(MES, day))
-        catalog.write(es, day, TickColumns(time_ns, price, size + 1, aggressor))
-    assert filled() == {("ESM2025", "ESM2025")}
-    catalog.remove(es, last)
-    assert filled() == {("ESM2025", "MESM2025")}
+    contracts, on_the_signals = traded()
+    assert contracts == {("ESM2025", "MESM2025")}
+    for day in catalog.dates(MES):
+        catalog.write(es, day, catalog.read(MES, day))
+    contracts, on_its_own = traded()
+    assert contracts == {("ESM2025", "ESM2025")}
+    assert on_its_own.equity == on_the_signals.equity
+    assert len(on_its_own.equity) > 2 * len(on_its_own.trades)  # at closes as well
+    catalog.remove(es, date(2025, 6, 13))
+    assert traded()[0] == {("ESM2025", "MESM2025")}
 
 
 @pytest.mark.parametrize("last", [date(2025, 6, 13), None])

@@ -4,11 +4,18 @@ from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 
+import numpy as np
+import pytest
+
 from leadline.backtest.equity import EquityLine, equity_line
 from leadline.backtest.figures import max_drawdown
-from leadline.backtest.market import Close
+from leadline.backtest.market import Close, prices_at
+from leadline.backtest.work import Series
+from leadline.model.durations import parse_bar_spec
 from leadline.model.ids import ClientOrderId, ContractId, DecisionId, FillId, Leg, StrategyId
+from leadline.model.market.hours import SessionHours
 from leadline.model.orders import Fill, Order, OrderType, Side
+from leadline.model.ticks import TickColumns
 
 D = Decimal
 MES, ES = ContractId("MESM2025"), ContractId("ESM2025")
@@ -79,6 +86,19 @@ def test_a_position_is_marked_on_the_contract_whose_prints_value_it():
     found = line([fill(10, Side.BUY, 20_000, tape=ES)], [close(20, 10, MES), close(30, 20_004, ES)])
 
     assert points(found) == [(10, "9999.50"), (30, "10004.50")]
+
+
+@pytest.mark.parametrize(("bars", "expected"), [("5m", [(20, 7), (30, 9)]), ("ticks:2", [(20, 8), (30, 9)])])
+def test_the_price_of_a_contract_without_bars_is_its_last_print_at_the_end_of_each_bar_of_another(
+    bars: str, expected: list[tuple[int, int]]
+):
+    ticks = TickColumns(np.array([12, 20, 25]), np.array([7, 8, 9]), np.ones(3, np.int64), np.zeros(3, np.int8), 0)
+    series = Series(SessionHours("09:30", "16:00", "America/New_York"), parse_bar_spec(bars), 1)
+
+    found = prices_at(ES, ticks, series, {30: FIRST, 10: FIRST, 20: FIRST})
+
+    assert [(each.time_ns, each.price) for each in found] == expected
+    assert {(each.contract, each.day) for each in found} == {(ES, FIRST)}
 
 
 def test_two_strategies_hold_until_both_are_flat():

@@ -8,7 +8,9 @@ import pickle
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
-from typing import Final
+from typing import Final, Literal
+
+import numpy as np
 
 from leadline.backtest.days import BacktestDay, BacktestDays, SpokenDay
 from leadline.backtest.prints import Prints, numbered_from
@@ -26,7 +28,7 @@ _NOBODY: Final = Owners.of(())
 
 @dataclass(frozen=True, slots=True)
 class Close:
-    """The close of a bar of a contract, in ticks, at the bar's end, ns UTC."""
+    """The price of a contract, in ticks, at the end of a bar, ns UTC: the bar's close, or its last print by then."""
 
     time_ns: int
     contract: ContractId
@@ -109,7 +111,7 @@ class DayWorker:
                 }
                 for contract, found in own.items()
             },
-            {contract: dict(self._closes(contract, found)) for contract, found in own.items()},
+            self._closes(own, ticks),
             {spoken.strategy: self._said(spoken, bars) for spoken in day.spoken},
             tuple(
                 message.unfinished
@@ -120,10 +122,25 @@ class DayWorker:
             ),
         )
 
-    def _closes(self, contract: ContractId, bars: Bars) -> Iterator[tuple[Series, list[Close]]]:
-        for series in self._own[contract]:
-            found = _bars(bars.get(series, ()))
-            yield series, [Close(bar.end_ns, contract, bar.close, bar.key.trading_day) for bar in found]
+    def _closes(
+        self, bars: Mapping[ContractId, Bars], ticks: Mapping[ContractId, TickColumns]
+    ) -> dict[ContractId, dict[Series, list[Close]]]:
+        """The closes of the series that are strategies' own, and at each the price of every contract that has no bars.
+
+        Orders may fill on the prints of those.
+        """
+        found: dict[ContractId, dict[Series, list[Close]]] = {}
+        ends: dict[Series, dict[int, date]] = {}
+        for contract, made in bars.items():
+            for series in self._own[contract]:
+                own = list(_bars(made.get(series, ())))
+                found.setdefault(contract, {})[series] = [
+                    Close(bar.end_ns, contract, bar.close, bar.key.trading_day) for bar in own
+                ]
+                ends.setdefault(series, {}).update({bar.end_ns: bar.key.trading_day for bar in own})
+        for contract in bars.keys() - found.keys():
+            found[contract] = {series: prices_at(contract, ticks[contract], series, at) for series, at in ends.items()}
+        return found
 
     def _said(self, spoken: SpokenDay, bars: Mapping[tuple[ContractId, date], Bars]) -> Said:
         history = [bars[spoken.contract, day] for day in spoken.history]
@@ -156,6 +173,20 @@ def series_by_contract(
         contract: tuple(dict.fromkeys(each for name in names for each in series_of(by_name[name]).values()))
         for contract, names in days.readers.items()
     }
+
+
+def prices_at(contract: ContractId, ticks: TickColumns, series: Series, ends: Mapping[int, date]) -> list[Close]:
+    """The last price of a contract at the ends of a day's bars, ns UTC with their trading days, where it has a print.
+
+    A print at the end of a bar of time belongs to the next one.
+    """
+    side: Literal["left", "right"] = "left" if series.spec.kind == "time" else "right"
+    places = np.searchsorted(ticks.time_ns, np.array(sorted(ends), dtype=np.int64), side=side)
+    return [
+        Close(at, contract, int(ticks.price[place - 1]), ends[at])
+        for at, place in zip(sorted(ends), places.tolist(), strict=True)
+        if place
+    ]
 
 
 def _bars(messages: Iterable[BarMessage]) -> Iterator[Bar]:
