@@ -107,7 +107,7 @@ def test_a_day_stops_at_the_first_loss_of_its_first_hour() -> None:
 
     days = (line(date(2025, 6, 9), "500", "10500"), line(date(2025, 6, 10), "-250", "10250"))
     early = account_result(start_equity=D(10000), days=days, equity=(at(5, "10301"), at(59, "10300"), at(70, "10200")))
-    assert early_losses(strategy, early) == [session.open_ns + 59 * minute]
+    assert early_losses(strategy, early) == [((session.open_ns + 59 * minute) // 10**9, session.close_ns // 10**9)]
     late = account_result(start_equity=D(10000), days=days, equity=(at(5, "10301"), at(60, "10300")))
     assert early_losses(strategy, late) == []
 

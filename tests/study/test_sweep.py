@@ -1,11 +1,13 @@
 """A sweep goes on where it was interrupted, and its shards make one: the same bytes whatever happened."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from leadline.model.errors import InvalidInput
 from leadline.model.manifest.sweep import Variant, shard_of
+from leadline.study.kept import KeptSweep
 from leadline.study.sweep import Source, SweepResult, run_sweep
 from tests.study.builders import simulated, variants
 
@@ -65,6 +67,26 @@ def test_shards_of_one_folder_make_the_sweep(tmp_path: Path, undisturbed: SweepR
     assert files(last) == files(undisturbed)
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"[]",
+        b'{"number":1,"values":[],"digest":"","halted":"","accounts":[]}',
+        b'{"number":1,"values":{},"digest":"","halted":"","accounts":[{"account":"a/b","start_equity":"x"}]}',
+        (
+            b'{"number":1,"values":{},"digest":"","halted":"","accounts":[{"account":"a/b","currency":"USD",'
+            b'"start_equity":"x","end_equity":"1","figures":{},"days":[]}]}'
+        ),
+    ],
+)
+def test_a_file_of_another_shape_is_refused_by_its_name(tmp_path: Path, content: bytes) -> None:
+    kept = KeptSweep(tmp_path, "abc", {})
+    (tmp_path / "abc" / "variants" / "00001.json").write_bytes(content)
+    with pytest.raises(InvalidInput, match=r"00001.json: got 'other contents', expected the result of a variant"):
+        kept.rows([1])
+
+
 def test_a_file_that_was_changed_is_refused_by_its_name(tmp_path: Path) -> None:
     result = run(tmp_path, range(1))
     file = result.folder / "variants" / "00001.json"
@@ -90,3 +112,5 @@ def test_the_best_come_first(undisturbed: SweepResult) -> None:
     assert falls == sorted(falls)
     found = undisturbed.deflated(account, "net")
     assert (found.trials, found.days, found.probability) == (4, 1, None)
+    partial = replace(undisturbed, rows=undisturbed.rows[:2])
+    assert partial.deflated(account, "net").trials == 4

@@ -1,11 +1,15 @@
 """Walk-forward: which days a fold sees, what it chooses, and the equity that goes from one fold to the next."""
 
+from dataclasses import replace
 from datetime import date
+from decimal import Decimal
 
 import pytest
 
 from leadline.backtest.run import run_backtest
 from leadline.model.errors import InvalidInput
+from leadline.report.parts import Amount, Cell, Document, Section
+from leadline.report.walk_forward import walk_forward_page
 from leadline.study.engine import Study
 from leadline.study.rows import row_of
 from leadline.study.walk_forward import WalkForwardResult, Window, run_walk_forward, windows
@@ -53,3 +57,21 @@ def test_the_account_goes_on_with_its_equity(result: WalkForwardResult) -> None:
     assert result.net == result.days[-1].equity - 2500
     assert [day.day for day in result.days] == [date(2025, 6, 11), date(2025, 6, 12)]
     assert result.variants == 2
+
+
+def test_what_is_open_at_the_end_of_a_fold_is_in_the_net_result_and_told(result: WalkForwardResult) -> None:
+    first, second = result.folds
+    figures = replace(first.outside.figures, net=first.outside.figures.net - 5, open_result=Decimal(5))
+    held = replace(result, folds=(replace(first, outside=replace(first.outside, figures=figures)), second))
+
+    assert (held.net, held.left_open, result.left_open) == (result.net, 5, 0)
+    shown, plain = walk_forward_page(held), walk_forward_page(result)
+    assert ("of it open at the ends of folds", Amount(Decimal(5), 2)) in figures_of(shown)
+    assert "counts at its last price" in shown.warnings[0]
+    assert "counts at its last price" not in plain.warnings[0]
+    assert len(figures_of(plain)) == len(figures_of(shown)) - 1
+
+
+def figures_of(page: Document) -> tuple[tuple[Cell, ...], ...]:
+    (found,) = (part.rows for part in page.parts if isinstance(part, Section) and part.title.startswith("Out of"))
+    return found

@@ -24,6 +24,7 @@ def walk_forward_page(result: WalkForwardResult) -> Document:
         ("figure", "value"),
         (
             ("net result", Amount(result.net, decimals)),
+            *((("of it open at the ends of folds", Amount(result.left_open, decimals)),) if result.left_open else ()),
             ("days", f"{len(result.days):,}"),
             ("largest drawdown at the days' ends", f"{result.drawdown:,.{decimals}f}"),
             ("Sharpe ratio", ratio(result.sharpe)),
@@ -38,6 +39,8 @@ def walk_forward_page(result: WalkForwardResult) -> Document:
         "The in-sample figures are the best of many. The out-of-sample figures are not, unless somebody changes the "
         "sweep after a look at them."
     )
+    if result.left_open:
+        warning += " No fold takes over what the one before holds at its end: it counts at its last price."
     line = equity_line("Equity out of sample", result.start_equity, result.days, decimals)
     return Document("Walk-forward", (intro,), (warning,), (folds, figures, line))
 

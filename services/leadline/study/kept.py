@@ -38,7 +38,7 @@ class KeptSweep:
                 continue
             try:
                 row = row_of_document(orjson.loads(content))
-            except (KeyError, TypeError, ValueError):
+            except (ArithmeticError, AttributeError, KeyError, TypeError, ValueError):
                 row = None
             if row is None or bytes_of(row) != content or row.number != number:
                 expected = "the result of a variant as it was written; without this file it is worked out anew"

@@ -44,13 +44,14 @@ class Taken:
 
 @dataclass(frozen=True, slots=True)
 class ScenarioResult:
-    """A scenario with its account's result; without one `refused` says why."""
+    """A scenario with its account's result; without one `refused` says why, and `halted` whether it was run."""
 
     number: str
     title: str
     account: AccountResult | None
     digest: str
     refused: str
+    halted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +68,8 @@ class ScenariosResult:
 
     @property
     def tried(self) -> int:
-        """Variants with a result, the baseline among them."""
-        return len(self._accounts())
+        """Variants that were run, the baseline among them."""
+        return len(self._accounts()) + sum(each.halted for each in self.scenarios)
 
     @property
     def baseline_account(self) -> AccountResult:
@@ -80,7 +81,7 @@ class ScenariosResult:
         """The deflated Sharpe ratio of the scenario with the highest net result."""
         accounts = self._accounts()
         best = max(accounts, key=lambda each: each.figures.net)
-        return deflated(returns_of(best), [returns_of(each) for each in accounts])
+        return deflated(returns_of(best), [*map(returns_of, accounts), *[None] * (self.tried - len(accounts))])
 
     def _accounts(self) -> list[AccountResult]:
         return [each.account for each in (self.baseline, *self.scenarios) if each.account is not None]
@@ -152,7 +153,7 @@ def _shown(scenario: Scenario, found: dict[int, Taken]) -> ScenarioResult:
     if scenario.variant is None or scenario.variant.number not in found:
         return ScenarioResult(scenario.number, scenario.title, None, "", scenario.refused)
     own = found[scenario.variant.number]
-    return ScenarioResult(scenario.number, scenario.title, own.account, own.digest, own.halted)
+    return ScenarioResult(scenario.number, scenario.title, own.account, own.digest, own.halted, bool(own.halted))
 
 
 def _order(result: ScenarioResult) -> tuple[int, str]:

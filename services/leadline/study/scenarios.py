@@ -88,32 +88,35 @@ def scenarios(base: Variant) -> list[Scenario]:
 def after_early_loss(base: Variant, number: int, result: AccountResult) -> Scenario:
     """Scenario 7: no entry for the rest of a day after a loss of 200 within the first 60 minutes.
 
-    Days do not depend on one another, so that the instants of the baseline are those at which it stops.
+    Each block ends with its session. The instants are those of the baseline.
     """
     title = f"stop for the day at {-EARLY_LOSS} before open + {EARLY_MINUTES} min"
     news = [
-        {"at": _second_of(instant), "name": "day loss", "before": "0s", "after": "24h"}
-        for instant in early_losses(base.strategies[0], result)
+        {"at": _clock(at), "name": "day loss", "before": "0s", "after": f"{close - at}s"}
+        for at, close in early_losses(base.strategies[0], result)
     ]
     (strategy,) = base.strategies
     given = strategy.to_manifest()["spec"]["entries"]["news"]
     return _made(base, number, "7", title, {"strategy.spec.entries.news": [*given, *news]})
 
 
-def early_losses(strategy: TradingStrategy, result: AccountResult) -> list[int]:
-    """The instants (ns UTC) at which a day first had lost `EARLY_LOSS` within `EARLY_MINUTES` of its open."""
+def early_losses(strategy: TradingStrategy, result: AccountResult) -> list[tuple[int, int]]:
+    """The seconds (UTC) at which a day first had lost `EARLY_LOSS` within `EARLY_MINUTES` of its open, and its close's.
+
+    A second is the first whole one that is not before the instant.
+    """
     hours, market = session_of(strategy.spec)[1], calendar_of_spec(strategy.spec)
     starts, equity = {}, result.start_equity
     for line in result.days:
         starts[line.day], equity = equity, line.equity
-    found: dict[date, int] = {}
+    found: dict[date, tuple[int, int]] = {}
     for point in result.equity:
         day = market.trading_day(point.time_ns)
         session = market.session(day, hours) if day in starts and day not in found else None
         if session is None or point.time_ns >= session.open_ns + EARLY_MINUTES * NS_PER_MINUTE:
             continue
         if point.equity - starts[day] <= -EARLY_LOSS:
-            found[day] = point.time_ns
+            found[day] = (-(-point.time_ns // NS_PER_SECOND), -(-session.close_ns // NS_PER_SECOND))
     return list(found.values())
 
 
@@ -290,7 +293,6 @@ def _default_tiers(strategy: TradingStrategy, balance: str) -> Fields | str:
     }
 
 
-def _second_of(time_ns: int) -> str:
-    """The first whole second of UTC that is not before an instant, as manifests write it."""
-    seconds = -(-time_ns // NS_PER_SECOND)
+def _clock(seconds: int) -> str:
+    """A second of UTC as manifests write it."""
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

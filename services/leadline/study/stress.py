@@ -57,7 +57,7 @@ class StressResult:
         """The deflated Sharpe ratio of the level with the highest net result."""
         accounts = [self.account, *(each.account for each in self.levels if each.account is not None)]
         best = max(accounts, key=lambda each: each.figures.net)
-        return deflated(returns_of(best), [returns_of(each) for each in accounts])
+        return deflated(returns_of(best), [*map(returns_of, accounts), *[None] * (self.tried - len(accounts))])
 
 
 def run_stress(

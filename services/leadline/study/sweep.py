@@ -51,9 +51,9 @@ class SweepResult:
         return sorted(found, key=lambda pair: (better_first(figure, pair[1].figure(figure)), pair[0].number))
 
     def deflated(self, account: AccountId, figure: str) -> Deflated:
-        """The deflated Sharpe ratio of the best variant by a figure, among all that were tried."""
+        """The deflated Sharpe ratio of the best variant by a figure, among all variants, also those of other shards."""
         ranked = self.ranked(account, figure)
-        trials = [each.returns for _, each in ranked] + [None] * len(self.halted)
+        trials = [each.returns for _, each in ranked] + [None] * (self.variants - len(ranked))
         return deflated(ranked[0][1].returns if ranked else None, trials)
 
 

@@ -34,7 +34,8 @@ class TiersResult:
         """The deflated Sharpe ratio of the balance with the highest net result."""
         accounts = [each.account for each in self.starts if each.account is not None]
         best = max(accounts, key=lambda each: each.figures.net, default=None)
-        return deflated(None if best is None else returns_of(best), [returns_of(each) for each in accounts])
+        trials = [*map(returns_of, accounts), *[None] * (len(self.starts) - len(accounts))]
+        return deflated(None if best is None else returns_of(best), trials)
 
 
 def run_tiers(

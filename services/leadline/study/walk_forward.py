@@ -61,8 +61,13 @@ class WalkForwardResult:
 
     @property
     def net(self) -> Decimal:
-        """Net result of all out-of-sample days."""
-        return sum((fold.outside.figures.net for fold in self.folds), Decimal(0))
+        """Net result of all out-of-sample days, with what is open at the end of a fold at its last price."""
+        return sum((day.net for day in self.days), Decimal(0))
+
+    @property
+    def left_open(self) -> Decimal:
+        """The part of `net` that is of positions open at the ends of folds: no later fold holds them."""
+        return sum((fold.outside.figures.open_result for fold in self.folds), Decimal(0))
 
     @property
     def drawdown(self) -> Decimal:
