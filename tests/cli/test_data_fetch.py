@@ -1,6 +1,8 @@
 """`leadline data fetch`, against a process that answers as Databento does, and does not always do as it should."""
 
 import json
+import os
+import pty
 import signal
 import socket
 import ssl
@@ -112,6 +114,24 @@ def test_nothing_is_bought_above_the_budget_or_without_a_word(
         assert "--budget: got '5.51', expected at least $5.52 for 2 days; nothing was bought" in capsys.readouterr().err
     assert not peer.asked(RANGE)
     assert not Catalog(folder).contracts()
+
+
+@pytest.mark.parametrize(("answer", "code", "bought"), [("n", 1, []), ("y", 0, [MONDAY])])
+def test_at_a_terminal_it_asks(peer: Peer, folder: Path, answer: str, code: int, bought: list[date]):
+    words = ["data", "fetch", "ES", "--from", "2025-01-13", "--to", "2025-01-13", "--catalog", str(folder)]
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-P", "-m", "leadline.cli.main", *words]
+    with subprocess.Popen(
+        command, stdin=theirs, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as process:
+        os.write(ours, f"{answer}\n".encode())
+        said, _ = process.communicate(timeout=60)
+    os.close(ours)
+    os.close(theirs)
+    assert "Pay $2.76 for 1 day? [y/N]" in said
+    assert process.returncode == code
+    assert [each for name in Catalog(folder).contracts() for each in Catalog(folder).dates(name)] == bought
+    assert len(peer.asked(RANGE)) == len(bought)
 
 
 def test_within_the_budget_whole_days_go_into_the_catalog(peer: Peer, folder: Path, capsys: pytest.CaptureFixture[str]):

@@ -317,7 +317,14 @@ def _say(catalog: Catalog, found: Sequence[Wanted], closed: Sequence[Closed], ou
         )
         for each in found
     ]
-    print_table(f"{DATASET}, trades", _COLUMNS, rows, "no day", only_where_filled=("trades", "USD", "quality"))
+    print_table(
+        f"{DATASET}, trades",
+        _COLUMNS,
+        rows,
+        "no day",
+        wide_only=("from (UTC)", "to (UTC)"),
+        only_where_filled=("trades", "USD", "quality"),
+    )
     for shut in closed:
         print(f"{shut.day}: {shut.calendar} is closed ({shut.reason})")
     print(f"{counted(sum(each.state == 'to buy' for each in found), 'day')} to buy, {dollars(_cost(found))}")
