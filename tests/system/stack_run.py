@@ -63,11 +63,12 @@ async def run_stack(
     *arguments: str,
     kills: Sequence[tuple[float, str]] = (),
     starting: Callable[[Path], None] | None = None,
+    longest: float = LONGEST_RUN_SECONDS,
 ) -> Ended:
     """Run a manifest to the end of its tape, with SIGKILL to a part so many seconds after the prints begin.
 
     `kills`: pairs of seconds and part, in their order. `starting` is called with the data directory when every service
-    serves and no print flows.
+    serves and no print flows. A run that takes longer than `longest` seconds has failed.
     """
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "leadline.cli.main", "up", "-f", str(manifest), "--data-dir", str(data_dir)),
@@ -81,7 +82,7 @@ async def run_stack(
     said = []
     killed = 0
     try:
-        async with asyncio.timeout(LONGEST_RUN_SECONDS):
+        async with asyncio.timeout(longest):
             reading = asyncio.create_task(process.stdout.read())
             line = ""
             while STARTED not in line:
@@ -103,7 +104,7 @@ async def run_stack(
             said.append((await rest).decode())
             code = await process.wait()
     except TimeoutError:
-        raise AssertionError(f"no end within {LONGEST_RUN_SECONDS} s; {last_words(data_dir)}") from None
+        raise AssertionError(f"no end within {longest} s; {last_words(data_dir)}") from None
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)

@@ -29,6 +29,8 @@ pytestmark = pytest.mark.timeout(900)
 ROLL = ("--feed", "sim", "--sessions", "5", "--seed", "5")
 FIRST, LAST = "2025-06-13", "2025-06-18"
 MANIFESTS = Path(__file__).with_name("parity.yaml")
+# A minute and a half on a quiet machine.
+MINUTES = 10
 
 
 NIGHTS = """
@@ -69,7 +71,7 @@ def test_sessions_through_a_roll_and_an_early_close_come_to_the_same_digest(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
     data, catalog = tmp_path / "data", tmp_path / "catalog"
-    ended = asyncio.run(run_stack(MANIFESTS, data, *ROLL, "--trade-from", FIRST))
+    ended = asyncio.run(run_stack(MANIFESTS, data, *ROLL, "--trade-from", FIRST, longest=MINUTES * 60))
     inputs = backtest_inputs(PlanOptions([MANIFESTS], ["sim"], trade_from=FIRST, seed=5, sessions=5), None)
     found = run_backtest(inputs.plan.accounts, inputs.plan.strategies, inputs.prints, inputs.first)
 
