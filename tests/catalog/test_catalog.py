@@ -229,6 +229,18 @@ def test_a_day_is_removed_also_when_it_is_damaged(tmp_path: Path):
         catalog.remove(CONTRACT, DAY)
 
 
+def test_text_that_is_no_contract_has_no_place_in_a_catalog(tmp_path: Path):
+    catalog, outside = filled(tmp_path / "catalog"), filled(tmp_path / "other").path(CONTRACT, DAY)
+    for text in (str(outside.parent), "../other/ESH2025", "", "."):
+        contract = ContractId(text)
+        for asked in (catalog.path, catalog.has, catalog.day, catalog.read, catalog.remove):
+            with pytest.raises(Unknown, match="unknown instrument"):
+                asked(contract, DAY)
+        with pytest.raises(Unknown, match="unknown instrument"):
+            catalog.dates(contract)
+    assert outside.exists()
+
+
 @pytest.mark.parametrize(
     ("number", "value", "words"),
     [

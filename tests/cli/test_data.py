@@ -200,6 +200,24 @@ def test_days_are_removed_by_range_or_all(folder: Path, capsys: pytest.CaptureFi
 
 
 @pytest.mark.parametrize(
+    "words",
+    [["remove", "{outside}", "--all"], ["export", "{outside}", "es.csv"], ["list", "../other"], ["verify", "."]],
+)
+def test_text_that_is_no_contract_leads_to_no_other_folder(
+    words: list[str], tmp_path: Path, folder: Path, capsys: pytest.CaptureFixture[str]
+):
+    filled(folder)
+    outside = tmp_path / "other"
+    outside.mkdir()
+    file = outside / f"{DAY}.parquet"
+    file.write_bytes(filled(tmp_path / "third").path(CONTRACT, DAY).read_bytes())
+    assert data(folder, *(word.format(outside=outside) for word in words)) == 2
+    assert "unknown instrument" in capsys.readouterr().err
+    assert file.exists()
+    assert not Path("es.csv").exists()
+
+
+@pytest.mark.parametrize(
     ("words", "said"),
     [
         (["import", "none.csv"], "FILES: got 'none.csv', expected a file that exists, or CONTRACT=FILE"),

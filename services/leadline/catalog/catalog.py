@@ -61,7 +61,7 @@ class Catalog:
 
     def dates(self, contract: ContractId) -> tuple[date, ...]:
         """The days of a contract, in order, by the names of their files: none of them is looked at."""
-        found = tuple(sorted(map(_day_of, _files(self.root / contract))))
+        found = tuple(sorted(map(_day_of, _files(self._folder(contract)))))
         if not found:
             raise Unknown("contract of the catalog", contract, self.contracts())
         return found
@@ -81,7 +81,7 @@ class Catalog:
 
     def path(self, contract: ContractId, day: date) -> Path:
         """Where the file of a day is, or would be."""
-        return self.root / contract / f"{day.isoformat()}{SUFFIX}"
+        return self._folder(contract) / f"{day.isoformat()}{SUFFIX}"
 
     def read(self, contract: ContractId, day: date, *, verified: bool = False) -> TickColumns:
         """The prints of a day, with source indices from 0 on; every byte of the file is the one that was written.
@@ -182,7 +182,12 @@ class Catalog:
         self._require(contract, day)
         with self._locked():
             self.path(contract, day).unlink()
-            sync_directory(self.root / contract)
+            sync_directory(self._folder(contract))
+
+    def _folder(self, contract: ContractId) -> Path:
+        """The folder of a contract. Text that is no contract has none: it could be a path out of the catalog."""
+        instrument_of(contract)
+        return self.root / contract
 
     def _open(self, contract: ContractId, day: date) -> tuple[DayFile, DayEntry]:
         """A day's file, whole, and its entry."""
@@ -217,7 +222,7 @@ class Catalog:
 
     def _require(self, contract: ContractId, day: date) -> None:
         if not self.has(contract, day):
-            known = tuple(_day_of(path).isoformat() for path in sorted(_files(self.root / contract)))
+            known = tuple(_day_of(path).isoformat() for path in sorted(_files(self._folder(contract))))
             raise Unknown(f"day of {contract} in the catalog {self.root}", day.isoformat(), known)
 
     def _make(self, folder: Path) -> None:
