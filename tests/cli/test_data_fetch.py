@@ -1,5 +1,6 @@
 """`leadline data fetch`, against a process that answers as Databento does, and does not always do as it should."""
 
+import base64
 import json
 import os
 import pty
@@ -14,6 +15,7 @@ from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 import yaml
@@ -33,6 +35,7 @@ ES = ContractId("ESH2025")
 MONDAY = date(2025, 1, 13)
 COUNT, COST, RANGE = "metadata.get_record_count", "metadata.get_cost", "timeseries.get_range"
 CONDITION = "metadata.get_dataset_condition"
+HEADER = base64.b64encode(f"{KEY}:".encode()).decode()
 UNAUTHORISED = {"case": "auth_authentication_failed", "message": "Authentication failed."}
 
 
@@ -324,6 +327,39 @@ def test_the_key_comes_from_a_file_too_and_is_never_said(
     assert KEY not in said.err + said.out
     assert KEY.encode() not in kept
     assert KEY not in repr(vars(client.Databento(SecretStr(KEY), peer.url, print))["_key"])
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        HEADER,
+        quote(HEADER, safe=""),
+        HEADER.replace("=", "%3d"),
+        HEADER.rstrip("="),
+        base64.b64encode(KEY.encode()).decode(),
+        "".join(f"%{ord(sign):02X}" for sign in KEY),
+    ],
+)
+def test_no_form_of_the_key_is_said_or_written_down(
+    peer: Peer, folder: Path, capsys: pytest.CaptureFixture[str], form: str
+):
+    words = f"cannot parse 'Authorization: Basic {form}'"
+    refusal = {"case": "bad_request", "message": words}
+    for answer in (
+        status(400, refusal, COUNT),
+        status(200, form, COUNT),
+        status(200, f"{'x' * 150}{form}", COST),
+        fault("warning", COUNT, words=words),
+        status(402, refusal, RANGE),
+    ):
+        peer.tell(answer, status(402, refusal, RANGE))
+        assert fetch(folder, "ES", "--budget", "9") == 1
+        said = capsys.readouterr()
+        assert "[key]" in said.err
+        assert form[:20] not in said.err + said.out
+    ledger = (folder / ".databento" / "ledger.jsonl").read_text()
+    assert "[key]" in ledger
+    assert form[:20] not in ledger
 
 
 def test_a_key_with_something_else_in_it_is_not_sent(

@@ -7,6 +7,7 @@ no more now, before it sent anything: what it sends is paid for.
 import asyncio
 import base64
 import http.client
+import re
 import ssl
 import urllib.error
 import urllib.request
@@ -89,14 +90,14 @@ class Databento:
         except InvalidOperation:
             found = Decimal(-1)
         if not found.is_finite() or found < 0:
-            raise RefusedByDatabento(f"metadata.get_cost: {said!r} is no cost", 200)
+            raise self._refused(f"metadata.get_cost: {said!r} is no cost", 200)
         return found
 
     def record_count(self, request: DayRequest) -> int:
         """The number of the trades."""
         said = self._answer("metadata.get_record_count", request)
         if not said.isdecimal():
-            raise RefusedByDatabento(f"metadata.get_record_count: {said!r} is no number", 200)
+            raise self._refused(f"metadata.get_record_count: {said!r} is no number", 200)
         return int(said)
 
     def conditions(self, first: date, last: date) -> dict[date, str]:
@@ -106,9 +107,7 @@ class Databento:
         try:
             found = {date.fromisoformat(each["date"]): str(each["condition"]) for each in orjson.loads(said)}
         except (ValueError, TypeError, KeyError):
-            raise RefusedByDatabento(
-                f"metadata.get_dataset_condition: {said[:_SHOWN]!r} are no conditions", 200
-            ) from None
+            raise self._refused(f"metadata.get_dataset_condition: {said[:_SHOWN]!r} are no conditions", 200) from None
         return {day: condition for day, condition in found.items() if condition != "available"}
 
     def download(self, request: DayRequest, path: Path) -> int:
@@ -123,12 +122,12 @@ class Databento:
                 while block := answer.read(_BLOCK_BYTES):
                     file.write(block)
                 if answer.length:
-                    raise Away(f"the answer was cut, {answer.length:,} bytes before its end")
+                    raise self._away(f"the answer was cut, {answer.length:,} bytes before its end")
                 file.flush()
                 size = file.tell()
             sync_directory(path.parent)
         except (http.client.HTTPException, ConnectionError, TimeoutError, ssl.SSLError) as error:
-            raise Away(f"the answer was cut ({_why(error)})") from error
+            raise self._away(f"the answer was cut ({_why(error)})") from error
         return size
 
     def _answer(self, method: str, request: DayRequest) -> str:
@@ -138,9 +137,9 @@ class Databento:
     def _read(self, answer: http.client.HTTPResponse) -> str:
         with answer:
             try:
-                return answer.read(_MOST_ANSWER_BYTES).decode(errors="replace").strip()
+                return self._without_key(answer.read(_MOST_ANSWER_BYTES).decode(errors="replace").strip())
             except (http.client.HTTPException, OSError) as error:
-                raise Away(f"the answer was cut ({_why(error)})") from error
+                raise self._away(f"the answer was cut ({_why(error)})") from error
 
     def _until_answered(
         self, method: str, fields: dict[str, str], again: Callable[[Away], bool], *, get: bool = False
@@ -170,9 +169,9 @@ class Databento:
         except (urllib.error.URLError, http.client.HTTPException, OSError) as error:
             reason = getattr(error, "reason", error)
             if isinstance(reason, ssl.SSLCertVerificationError):
-                raise RefusedByDatabento(f"{self._url}: its certificate is not trusted ({_why(reason)})", 0) from None
+                raise self._refused(f"{self._url}: its certificate is not trusted ({_why(reason)})", 0) from None
             refused = isinstance(reason, ConnectionRefusedError)
-            raise Away(f"{self._url} does not answer ({_why(reason)})", not_begun=refused) from None
+            raise self._away(f"{self._url} does not answer ({_why(reason)})", not_begun=refused) from None
         for warning in _warnings(answer.headers.get("X-Warning", "")):
             if warning not in self._warned:
                 self._warned.add(warning)
@@ -180,15 +179,29 @@ class Databento:
         return answer
 
     def _refuse(self, method: str, error: urllib.error.HTTPError) -> NoReturn:
-        words = self._without_key(f"{method}: {error.code} {_words(error)}")
+        words = f"{method}: {error.code} {_words(error)}"
         if error.code in _NOT_NOW or error.code >= 500:
             after = error.headers.get("Retry-After", "")
             after_s = float(after) if after.isdecimal() else None
-            raise Away(words, not_begun=error.code in _NOT_NOW, after_s=after_s) from None
-        raise RefusedByDatabento(words, error.code) from None
+            raise self._away(words, not_begun=error.code in _NOT_NOW, after_s=after_s) from None
+        raise self._refused(words, error.code) from None
+
+    def _refused(self, words: str, status: int) -> RefusedByDatabento:
+        return RefusedByDatabento(self._without_key(words), status)
+
+    def _away(self, words: str, *, not_begun: bool = False, after_s: float | None = None) -> Away:
+        return Away(self._without_key(words), not_begun=not_begun, after_s=after_s)
 
     def _without_key(self, text: str) -> str:
-        return text.replace(self._key.get_secret_value(), "[key]")
+        return re.sub(_forms(self._key.get_secret_value()), "[key]", text)
+
+
+def _forms(key: str) -> str:
+    """The pattern of a key as it is, and as it is in the header of a request; each sign may be percent-encoded."""
+    # The header has the key and a colon (RFC 7617); a server may have taken the key apart and packed it again.
+    packed = (base64.b64encode(text.encode()).decode().rstrip("=") for text in (f"{key}:", key))
+    signs = ("".join(f"(?:{re.escape(sign)}|%(?i:{ord(sign):02x}))" for sign in text) for text in (*packed, key))
+    return "|".join(f"{text}(?:=|%(?i:3d)){{0,2}}" for text in signs)
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
