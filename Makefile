@@ -33,8 +33,8 @@ collect: setup ## find the tests; what is compiled is kept, so that the processe
 	@found=$$(PYTHONDONTWRITEBYTECODE= $(PY) -m pytest --collect-only -qq $(PYTEST_ARGS)) || { echo "$$found"; exit 1; }
 
 .PHONY: test-node
-test-node: setup kube-binaries ## what a whole platform survives on a real node; takes about an hour (root on Linux)
-	@$(PY) -m pytest -m node_minutes tests/kube/platform $(PYTEST_ARGS)
+test-node: setup kube-binaries ## what a whole platform and a sweep survive on a real node; takes about an hour (root on Linux)
+	@$(PY) -m pytest -m node_minutes tests/kube $(PYTEST_ARGS)
 
 .PHONY: kube-binaries
 kube-binaries: setup ## find or build the Kubernetes that the tests run on (once; several minutes, and 3 GB of Go's caches)

@@ -16,6 +16,7 @@ import yaml
 from leadline.catalog.catalog import Catalog
 from leadline.cli.main import run
 from leadline.local.local_postgres import LocalPostgres
+from leadline.model.manifest.kinds import KINDS
 from leadline.schema.migrate import create_database, migrate_database, set_role_passwords
 from leadline_operator.desired.backtest import gathering_name, record_name
 from leadline_operator.kinds import BACKTEST, Key
@@ -173,7 +174,8 @@ def desk(
     yield found
     found.operator.stop()
     pods.stop()
-    node.kubectl("delete", "bt", "--all", "-n", node_namespace, "--wait=false")
+    # Helm takes over no definition that it has not made.
+    node.kubectl("delete", "crd", *(f"{kind.plural}.leadline.dev" for kind in KINDS.values()))
 
 
 async def _migrated(server: LocalPostgres) -> None:

@@ -215,6 +215,17 @@ def test_what_it_names_may_come_later_and_changes_nothing_once_it_was_looked_up(
     assert (after["data"], after["immutable"]) == (before["data"], True)
 
 
+def test_a_sweep_whose_variants_cannot_run_is_refused_before_a_pod_is_there(desk: Desk):
+    wrong = {"fields": [{"field": "strategy.spec.bracket.stopTicks", "values": [12, 0]}]}
+    desk.apply("wrong", sweep=wrong)
+    assert "variant 2" in desk.says("Accepted", "InvalidSpec", "wrong")["message"]
+    right = {"fields": [{"field": "strategy.spec.bracket.stopTicks", "values": [12, 16]}]}
+    desk.apply("many", sweep=right, shards=3)
+    assert "expected at most 2" in desk.says("Accepted", "InvalidSpec", "many")["message"]
+    assert desk.status("many")["phase"] == "Refused"
+    assert desk.job(record_name(desk.key("many"))) is None
+
+
 def test_a_summary_whose_pod_is_gone_is_gathered_once_more(own: Leadline):
     desk = Desk(own)
     desk.apply()

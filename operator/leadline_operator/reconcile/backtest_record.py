@@ -1,13 +1,16 @@
 """The record of a backtest: what its references meant when they were looked up, in a ConfigMap that stays as it is."""
 
+import asyncio
 from datetime import date
+from functools import lru_cache
+from typing import Final
 
+from leadline.model.errors import InvalidInput
 from leadline.model.ids import AccountId, account_id, namespaced_name
 from leadline.model.manifest.backtest_checks import account_reference, own_account, own_strategy
 from leadline.model.manifest.backtest_spec import Backtest
 from leadline.model.manifest.backtest_status import BacktestStatus
 from leadline.model.manifest.specs import (
-    InvalidManifest,
     TradingAccount,
     TradingStrategy,
     default_account,
@@ -19,13 +22,15 @@ from leadline.plan.plan import plan
 from leadline.plan.platform import Feed, PlatformSettings
 from leadline_operator.conditions import Reason
 from leadline_operator.desired.backtest import MANIFESTS_KEY, RECORD_HASH, Resolved, record, record_name
-from leadline_operator.kinds import ACCOUNT, STRATEGY, JsonObject
+from leadline_operator.kinds import ACCOUNT, STRATEGY
 from leadline_operator.reconcile.admission import Refused, admit_account
 from leadline_operator.reconcile.backtest_jobs import find_or_make, find_owned
 from leadline_operator.reconcile.context import ReconcileContext
 from leadline_operator.reconcile.deps import annotation
 
 BacktestContext = ReconcileContext[BacktestStatus]
+
+_MOST_RECORDS: Final = 64
 
 
 async def resolve(context: BacktestContext) -> Resolved | Refused:
@@ -36,7 +41,7 @@ async def resolve(context: BacktestContext) -> Resolved | Refused:
     known = await find_owned(context, "ConfigMap", record_name(context.key))
     if known is not None:
         context.set_status(manifest_hash=annotation(known, RECORD_HASH), record=known["metadata"]["name"])
-        return _recorded(known)
+        return _recorded(known["data"][MANIFESTS_KEY])
     resolved = await _looked_up(context)
     if isinstance(resolved, Refused):
         return _lost(context) if context.status.manifest_hash is not None else resolved
@@ -59,9 +64,10 @@ def _lost(context: BacktestContext) -> Refused:
     return Refused(Reason.RECORD_LOST, message)
 
 
-def _recorded(found: JsonObject) -> Resolved:
-    """The manifests of a record."""
-    manifests = load_manifests(found["data"][MANIFESTS_KEY])
+@lru_cache(maxsize=_MOST_RECORDS)
+def _recorded(text: str) -> Resolved:
+    """The manifests of a record, which is read with every event of its Pods."""
+    manifests = load_manifests(text)
     (backtest,) = [each for each in manifests if isinstance(each, Backtest)]
     (strategy,) = [each for each in manifests if isinstance(each, TradingStrategy)]
     (account,) = [each for each in manifests if isinstance(each, TradingAccount)]
@@ -83,17 +89,26 @@ async def _looked_up(context: BacktestContext) -> Resolved | Refused:
     account = own_account(backtest) or await _account(context, strategy.account_name)
     if isinstance(account, Refused):
         return account
+    resolved = Resolved(backtest, strategy, account)
+    # Thousands of variants take seconds, in which the operator has other things to do.
+    problem = await asyncio.to_thread(_problem, resolved)
+    return Refused(Reason.INVALID_SPEC, problem) if problem else resolved
+
+
+def _problem(resolved: Resolved) -> str:
+    """Why a backtest cannot run, as far as that is known without its prints; empty where it can."""
+    backtest, strategy, account = resolved.backtest, resolved.strategy, resolved.account
+    platform = PlatformSettings(feed=Feed(kind="catalog"), trade_from=date.fromisoformat(backtest.spec.from_))
     try:
-        platform = PlatformSettings(feed=Feed(kind="catalog"), trade_from=date.fromisoformat(backtest.spec.from_))
         plan(platform, [account], [strategy])
-        if backtest.spec.sweep is not None:
-            count = len(variants_of(backtest.spec.sweep, [account], [strategy]))
-            if backtest.spec.shards > count:
-                text = f"spec.shards: got {backtest.spec.shards}, expected at most {count}, the variants of the sweep"
-                return Refused(Reason.INVALID_SPEC, text)
-    except InvalidManifest as problems:
-        return Refused(Reason.INVALID_SPEC, str(problems))
-    return Resolved(backtest, strategy, account)
+        if backtest.spec.sweep is None:
+            return ""
+        count = len(variants_of(backtest.spec.sweep, [account], [strategy]))
+    except InvalidInput as problems:
+        return str(problems)
+    if backtest.spec.shards > count:
+        return f"spec.shards: got {backtest.spec.shards}, expected at most {count}, the variants of the sweep"
+    return ""
 
 
 async def _strategy(context: BacktestContext, backtest: Backtest) -> TradingStrategy | Refused:

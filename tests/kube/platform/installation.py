@@ -19,6 +19,7 @@ import yaml
 
 from leadline.local.child import dies_with_parent
 from leadline.model.ids import AccountId
+from leadline.model.manifest.kinds import KINDS
 from leadline.plan.plan import workload_id
 from tests.kube.cluster.binaries import node_binaries
 from tests.kube.cluster.control_plane import KubectlFailed
@@ -97,7 +98,7 @@ class Installation:
                 self.helm.uninstall(name, timeout=60, ignore_not_found=True)
         self.helm.close()
         with contextlib.suppress(KubectlFailed):
-            self.node.kubectl("delete", "crd", "tradingstrategies.leadline.dev", "tradingaccounts.leadline.dev")
+            self.node.kubectl("delete", "crd", *(f"{kind.plural}.leadline.dev" for kind in KINDS.values()))
         for namespace in {self.system, self.traders} - {"default"}:
             with contextlib.suppress(KubectlFailed):
                 self.node.kubectl("delete", "namespace", namespace, "--wait=false")
@@ -246,7 +247,7 @@ class Installation:
             for command in (
                 ("get", "pods", "--output=wide"),
                 ("get", "events", "--sort-by=.lastTimestamp"),
-                ("get", "tstrat,tacct", "--output=yaml", "--show-managed-fields=false"),
+                ("get", "tstrat,tacct,bt", "--output=yaml", "--show-managed-fields=false"),
             ):
                 with contextlib.suppress(Exception):
                     told.append(self.node.kubectl("--namespace", namespace, *command, timeout=20)[-6000:])
