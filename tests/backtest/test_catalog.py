@@ -103,3 +103,17 @@ def test_a_damaged_day_is_an_error_and_never_a_shorter_day(kept: CatalogPrints, 
 
     with pytest.raises(InvalidInput, match=r"2025-06-13\.parquet"):
         run_backtest([account()], [strategy()], kept, BEFORE_THE_ROLL)
+
+
+@pytest.mark.parametrize("cut", [0, 100])
+def test_a_day_that_is_replaced_while_a_backtest_runs_is_an_error_that_names_it(
+    kept: CatalogPrints, tmp_path: Path, cut: int
+):
+    catalog, day = Catalog(tmp_path), date(2025, 6, 12)
+    ticks = catalog.read(MES, day)
+    catalog.remove(MES, day)
+    fewer = ticks.slice(0, len(ticks) - cut)
+    catalog.write(MES, day, TickColumns(fewer.time_ns, fewer.price + 1, fewer.size, fewer.aggressor))
+
+    with pytest.raises(InvalidInput, match=r"2025-06-12\.parquet: got 'content .* the day was replaced meanwhile"):
+        run_backtest([account()], [strategy()], kept, BEFORE_THE_ROLL, date(2025, 6, 13))

@@ -153,6 +153,14 @@ def test_a_damaged_day_is_refused_before_anything_starts(tmp_path: Path):
         of_catalog(catalog)
 
 
+def test_a_day_that_is_replaced_while_it_is_played_is_an_error_that_names_it(tmp_path: Path):
+    catalog = kept(tmp_path / "catalog", (text_file(tmp_path, MES, june(9, 10)), MES))
+    feed = of_catalog(catalog)
+    catalog.write(MES, date(2025, 6, 10), simulate_day(MES, date(2025, 6, 10), 2).slice(0, 300), replace=True)
+    with pytest.raises(InvalidInput, match=r"2025-06-10.parquet: got 'content .* the day was replaced meanwhile"):
+        tape(feed)
+
+
 def test_days_with_too_many_faulty_prints_are_refused(tmp_path: Path):
     catalog = Catalog(tmp_path)
     for day in june(9, 10):

@@ -40,8 +40,8 @@ class CatalogPrints:
         return self._days[contract]
 
     def read(self, contract: ContractId, day: date) -> TickColumns:
-        """See `Prints`."""
-        return self._catalog.read(contract, day)
+        """See `Prints`: of a day that was replaced or completed since, InvalidInput that names its file."""
+        return self._catalog.read(contract, day, content=self.content(contract, day))
 
     def content(self, contract: ContractId, day: date) -> str:
         """See `Prints`: as the day's file says it, every byte of which is checked when it is read."""

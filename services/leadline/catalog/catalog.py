@@ -27,6 +27,8 @@ SUFFIX: Final = ".parquet"
 # Bytes at the end of a file in which the footer of most days lies whole.
 _TAIL_BYTES: Final = 1 << 15
 _LOCK: Final = ".lock"
+# Characters of a content hash that people are told.
+_SHOWN: Final = 12
 
 
 Became: TypeAlias = Literal["written", "there already", "joined", "completed", "replaced"]
@@ -83,14 +85,20 @@ class Catalog:
         """Where the file of a day is, or would be."""
         return self._folder(contract) / f"{day.isoformat()}{SUFFIX}"
 
-    def read(self, contract: ContractId, day: date, *, verified: bool = False) -> TickColumns:
+    def read(
+        self, contract: ContractId, day: date, *, verified: bool = False, content: str | None = None
+    ) -> TickColumns:
         """The prints of a day, with source indices from 0 on; every byte of the file is the one that was written.
 
         verified: also what the prints are is checked one by one, and that their content hash is that of the head.
+        content: the content hash that the head had before; InvalidInput where another file has the place by now.
         """
         file, entry = self._open(contract, day)
-        ticks = file.read()
         where = str(self.path(contract, day))
+        if content is not None and entry.content_hash != content:
+            wanted = f"content {content[:_SHOWN]}, as it was found before: the day was replaced meanwhile"
+            raise InvalidInput(where, f"content {entry.content_hash[:_SHOWN]}", wanted)
+        ticks = file.read()
         check_order(ticks, where)
         if len(ticks) != entry.prints:
             raise InvalidInput(f"{where}: prints", len(ticks), f"{entry.prints}, as its head says")
@@ -174,8 +182,8 @@ class Catalog:
         if entry.prints < known.prints:
             days = f"--from {known.day} --to {known.day}"
             more = f"these are fewer: `leadline data remove {known.contract} {days}` first, if they are the day"
-        wanted = f"the {known.prints:,} prints that are there, content {known.content_hash[:12]}; {more}"
-        raise InvalidInput(str(path), f"{entry.prints:,} prints, content {entry.content_hash[:12]}", wanted)
+        wanted = f"the {known.prints:,} prints that are there, content {known.content_hash[:_SHOWN]}; {more}"
+        raise InvalidInput(str(path), f"{entry.prints:,} prints, content {entry.content_hash[:_SHOWN]}", wanted)
 
     def remove(self, contract: ContractId, day: date) -> None:
         """Take a day out. Its file may be damaged."""

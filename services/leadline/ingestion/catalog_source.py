@@ -65,7 +65,7 @@ class CatalogSource:
         chosen._entries = {name: {day: self._entries[name][day] for day in sessions[name]} for name in chosen.contracts}
         for name, days in chosen._entries.items():
             for day in days:
-                self._catalog.read(name, day)
+                chosen._prints(name, day)
         chosen.content_id = chosen._content()
         return chosen
 
@@ -88,7 +88,7 @@ class CatalogSource:
         sheet = instrument_of(contract)
         tick, step = nano(sheet.tick, "tick"), nano(sheet.size_step, "size_step")
         for day in days:
-            ticks = self._catalog.read(contract, day)
+            ticks = self._prints(contract, day)
             side, rows = ticks.aggressor.astype(np.int64), np.arange(len(ticks))
             price, size = to_nano(ticks.price, tick), to_nano(ticks.size, step)
             yield RawColumns(contract, ticks.time_ns, price, size, side, rows, str(self._catalog.path(contract, day)))
@@ -102,10 +102,14 @@ class CatalogSource:
         good = sum(self._entries[contract][day].prints for day in days)
         require_share(contract, good, self._kept_out(contract, days), (), max_percent)
 
+    def _prints(self, contract: ContractId, day: date) -> TickColumns:
+        """The prints of a day. Raises InvalidInput for one that was replaced since this source was made."""
+        return self._catalog.read(contract, day, content=self._entries[contract][day].content_hash)
+
     def _ticks(self, contract: ContractId, days: Sequence[date]) -> Iterator[TickColumns]:
         first_index = 0
         for day in days:
-            ticks = replace(self._catalog.read(contract, day), first_index=first_index)
+            ticks = replace(self._prints(contract, day), first_index=first_index)
             first_index += len(ticks)
             yield ticks
 
