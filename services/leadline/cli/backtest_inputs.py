@@ -6,7 +6,7 @@ from datetime import date
 from leadline.backtest.code import code_of
 from leadline.backtest.days import BacktestDays
 from leadline.backtest.feeds import prints_of
-from leadline.backtest.identity import Identity, data_of, manifests_document
+from leadline.backtest.identity import Code, Identity, data_of, manifests_document
 from leadline.backtest.own_days import in_own_days
 from leadline.backtest.prints import Prints
 from leadline.cli.manifests import checked_plan, day_of, plan_of
@@ -23,10 +23,11 @@ from leadline.plan.plan import Plan
 class BacktestInputs:
     """A plan, its feed with the prints of it, and the range of trading days, both included.
 
-    None: the first day that has its history, and the last at hand.
+    None: the first day that has its history, and the last at hand. code: as it was loaded, before any of it ran.
     """
 
     plan: Plan
+    code: Code
     feed: FeedParams
     prints: Prints
     first: date | None
@@ -41,7 +42,7 @@ class BacktestInputs:
         """The identity of a backtest of these days."""
         plan, traded = self.plan, days.traded
         return Identity(
-            code_of(plan.strategies),
+            self.code,
             manifests_document(plan.accounts, plan.strategies, traded[0].day, traded[-1].day, in_force()),
             data_of(self.feed.kind, self.feed_settings, self.prints, days),
         )
@@ -59,16 +60,18 @@ def backtest_inputs(planned: PlanOptions, to: str | None) -> BacktestInputs:
         if planned.sessions is not None:
             raise InvalidInput("sessions", planned.sessions, "--to, the last day, with a catalog")
         plan, files = plan_of(planned)
+        code = code_of(plan.strategies)
         params = feed_params(plan, files)
         assert params.feed.catalog is not None
         as_of = params.trade_from or DEFAULT_TRADE_FROM
         kept = CatalogPrints(params.feed.catalog, params.instruments, as_of, params.beside)
-        return _in_order(BacktestInputs(plan, params.feed, kept, params.trade_from, last))
+        return _in_order(BacktestInputs(plan, code, params.feed, kept, params.trade_from, last))
     checked = checked_plan(planned)
+    code = code_of(checked.plan.strategies)
     params = feed_params(checked.plan, checked.files)
     prints = prints_of(checked.feed, params)
     first = params.trade_from if params.feed.kind == "file" else checked.feed.plan.trade_from
-    return _in_order(BacktestInputs(checked.plan, params.feed, prints, first, last))
+    return _in_order(BacktestInputs(checked.plan, code, params.feed, prints, first, last))
 
 
 def _in_order(inputs: BacktestInputs) -> BacktestInputs:
