@@ -6,9 +6,9 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pytest
@@ -17,8 +17,12 @@ import yaml
 from leadline.backtest.kept import store_of
 from leadline.catalog.catalog import Catalog
 from leadline.cli.main import run
+from leadline.cli.shard import days_of
 from leadline.cli.shard_summary import MESSAGE_BYTES, summary_text
+from leadline.model.manifest.backtest_spec import Backtest
 from leadline.model.manifest.backtest_status import BestVariant, Summary, SweepSummary
+from leadline.model.manifest.specs import parse_manifest
+from leadline.model.manifest.sweep import Variant, changed
 from tests.backtest.test_run import BEFORE_THE_ROLL, SESSIONS, account, simulated, strategy
 from tests.cli.s3_server import ACCESS, SECRET
 
@@ -60,6 +64,20 @@ def shard(catalog: Path, tmp_path: Path) -> Callable[..., list[str]]:
         return ["shard", task, "--file", str(file), *places, *files]
 
     return words
+
+
+def test_the_days_of_a_bucket_are_those_that_any_variant_reads():
+    own, backtest = ((account(),), (strategy(),)), parse_manifest(BACKTEST)
+    assert isinstance(backtest, Backtest)
+    tiers = [{"from": "0", "execute": "ES", "minSize": 1, "maxSize": 1}]
+    executed = {"account.spec.tiers": tiers, "account.spec.overnightGapTicks": {"ES": 200, "MES": 200}}
+    alone, other = Variant(1, (), *own), changed(2, {"strategy.spec.history": 60, **executed}, *own)
+    early = PurePosixPath("MESM2025", f"{BEFORE_THE_ROLL - timedelta(days=120)}.parquet")
+    big = PurePosixPath("ESM2025", f"{LAST}.parquet")
+
+    assert [days_of(backtest, [alone])(path) for path in (early, big)] == [False, False]
+    assert [days_of(backtest, [alone, other])(path) for path in (early, big)] == [True, True]
+    assert not days_of(backtest, [alone, other])(PurePosixPath("ESM2025", f"{LAST + timedelta(days=1)}.parquet"))
 
 
 def files(folder: Path) -> dict[str, bytes]:

@@ -2,21 +2,27 @@
 
 import multiprocessing
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from typing import TypeVar
+from pathlib import Path
+from typing import Any, TypeVar
 
 import orjson
 import pytest
 
+from leadline.backtest.catalog_prints import CatalogPrints
 from leadline.backtest.gathered import Gathered
 from leadline.backtest.results import BacktestResult, result_of
-from leadline.backtest.run import run_backtest
+from leadline.backtest.run import Outcome, run_backtest
+from leadline.catalog.catalog import Catalog
+from leadline.execution.core.records import WrittenOrder
+from leadline.model.ids import ContractId
 from leadline.model.manifest.specs import TradingAccount, TradingStrategy
-from leadline.model.manifest.sweep import Variant, variants_of
+from leadline.model.manifest.sweep import Variant, changed, variants_of
 from leadline.model.manifest.sweep_spec import Sweep
 from leadline.study.accounts import VariantResult
 from leadline.study.engine import Study, StudyFailed, run_study
+from leadline.study.parts import executed_by
 from leadline.study.rows import bytes_of, row_of, row_of_document
 from tests.study.builders import SLIPPAGE, STRENGTH, manifests, simulated
 
@@ -124,3 +130,43 @@ def test_strategies_of_several_accounts_share_what_they_say() -> None:
         result = result_of(outcome, gathered)
         assert [each.figures for each in found[variant.number].accounts] == [each.figures for each in result.accounts]
     assert len({row.digest for row in found.values()}) == len(every)
+
+
+def test_a_variant_is_filled_on_what_its_own_account_executes(tmp_path: Path) -> None:
+    catalog, prints = Catalog(tmp_path), simulated()
+    (contract,) = prints.contracts
+    big = ContractId("ES" + contract.removeprefix("MES"))
+    for each in prints.days(contract):
+        ticks = prints.read(contract, each.day)
+        catalog.write(contract, each.day, ticks)
+        catalog.write(big, each.day, replace(ticks, price=ticks.price + 4))
+    accounts, strategies = manifests()
+    fixed: dict[str, Any] = {
+        "account.spec.startingBalance": "50000",
+        "strategy.spec.sizing": {"mode": "Fixed", "size": 1, "respectDayBudget": False},
+    }
+    big_one: dict[str, Any] = {"account.spec.tiers": [{"from": "0", "execute": "ES", "minSize": 1, "maxSize": 1}]}
+    two = [
+        changed(number, {**fixed, **own}, accounts, strategies)
+        for number, own in enumerate(({"account.spec.tiers": []}, big_one), 1)
+    ]
+    assert (executed_by(two[:1]), executed_by(two)) == (frozenset(), {"ES"})
+
+    def kept(*executed: str) -> CatalogPrints:
+        return CatalogPrints(tmp_path, ("MES",), prints.days(contract)[0].day, executed)
+
+    found = [result.digest for _, result in sorted_results(Study(kept("ES"), None, None, 1, whole), two)]
+    single = [run_backtest(each.accounts, each.strategies, kept(*executed_by([each]))) for each in two]
+
+    assert found == [each.digest for each in single]
+    tapes = [{order.order.tape_contract for order in orders_of(each)} for each in single]
+    assert tapes == [{contract}, {big}]
+
+
+def sorted_results(study: Study[FoundT], of: Sequence[Variant]) -> list[tuple[int, FoundT]]:
+    return sorted((variant.number, found) for variant, found in run_study(study, of))
+
+
+def orders_of(outcome: Outcome) -> Iterable[WrittenOrder]:
+    (run,) = outcome.accounts.values()
+    return run.records.orders.values()

@@ -1,7 +1,7 @@
 """The accepted prints of a backtest, by contract and trading day, from wherever they are kept."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from itertools import pairwise
@@ -16,6 +16,7 @@ from leadline.ingestion.sources import CODA_NS
 from leadline.ingestion.tally import OUTSIDE, Counts
 from leadline.model.errors import InvalidInput
 from leadline.model.ids import ContractId
+from leadline.model.market.contracts import instrument_of
 from leadline.model.ticks import TickColumns
 
 _NONE: Final[Mapping[ContractId, Counts]] = {}
@@ -60,6 +61,19 @@ class Prints(Protocol):
 
     def ends_ns(self, contract: ContractId, last_day: date) -> int:
         """A tape that ends with this day has nothing more before this; 0 where nobody knows."""
+
+
+class FilledOn:
+    """Prints without those that are there to be filled on and that nobody executes. See `Prints`.
+
+    executed: the symbols, contracts or roots, of what is.
+    """
+
+    def __init__(self, prints: Prints, executed: Collection[str]) -> None:
+        self.beside = frozenset(name for name in prints.beside if {name, instrument_of(name).root} & set(executed))
+        self.contracts = tuple(name for name in prints.contracts if name in self.beside or name not in prints.beside)
+        self.cut_by = prints.cut_by
+        self.days, self.read, self.content, self.ends_ns = prints.days, prints.read, prints.content, prints.ends_ns
 
 
 class PrintsInMemory:

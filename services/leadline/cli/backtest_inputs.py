@@ -1,5 +1,6 @@
 """The manifests and prints of `leadline backtest`, checked before anything begins."""
 
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from datetime import date
 
@@ -16,7 +17,9 @@ from leadline.ingestion.runs import DEFAULT_TRADE_FROM
 from leadline.local.binding import feed_params
 from leadline.model.errors import InvalidInput
 from leadline.model.manifest.own_markets import in_force
+from leadline.model.manifest.sweep import Variant
 from leadline.plan.plan import Plan
+from leadline.study.parts import executed_by
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +51,10 @@ class BacktestInputs:
         )
 
 
-def backtest_inputs(planned: PlanOptions, to: str | None) -> BacktestInputs:
+def backtest_inputs(planned: PlanOptions, to: str | None, executed: Collection[str] = ()) -> BacktestInputs:
     """The prints and the days of a backtest. Files are read whole, a catalog's days when their turns come.
 
+    executed: instruments on which orders may be filled, where a catalog has them, beside those of the manifests.
     Raises what `leadline up` would raise before it starts, and InvalidInput for a range that ends before it begins.
     """
     last = None if to is None else day_of(to, "to")
@@ -64,7 +68,8 @@ def backtest_inputs(planned: PlanOptions, to: str | None) -> BacktestInputs:
         params = feed_params(plan, files)
         assert params.feed.catalog is not None
         as_of = params.trade_from or DEFAULT_TRADE_FROM
-        kept = CatalogPrints(params.feed.catalog, params.instruments, as_of, params.beside)
+        beside = sorted({*params.beside, *executed}.difference(params.instruments))
+        kept = CatalogPrints(params.feed.catalog, params.instruments, as_of, beside)
         return _in_order(BacktestInputs(plan, code, params.feed, kept, params.trade_from, last))
     checked = checked_plan(planned)
     code = code_of(checked.plan.strategies)
@@ -72,6 +77,17 @@ def backtest_inputs(planned: PlanOptions, to: str | None) -> BacktestInputs:
     prints = prints_of(checked.feed, params)
     first = params.trade_from if params.feed.kind == "file" else checked.feed.plan.trade_from
     return _in_order(BacktestInputs(checked.plan, code, params.feed, prints, first, last))
+
+
+def inputs_of_variants(
+    planned: PlanOptions, to: str | None, inputs: BacktestInputs, variants: Iterable[Variant]
+) -> BacktestInputs:
+    """The inputs of variants of the manifests of `inputs`: with the prints of all that any of them executes."""
+    own = [Variant(0, (), tuple(inputs.plan.accounts), tuple(inputs.plan.strategies))]
+    executed = executed_by(variants)
+    if inputs.feed.kind != "catalog" or executed <= executed_by(own):
+        return inputs
+    return backtest_inputs(planned, to, executed)
 
 
 def _in_order(inputs: BacktestInputs) -> BacktestInputs:

@@ -24,7 +24,7 @@ from leadline.backtest.kept import keep, opened, store_of
 from leadline.backtest.results import result_of
 from leadline.backtest.run import run_backtest
 from leadline.backtest.workers import DayFailed
-from leadline.cli.backtest_inputs import BacktestInputs, backtest_inputs
+from leadline.cli.backtest_inputs import BacktestInputs, backtest_inputs, inputs_of_variants
 from leadline.cli.failures import EXIT_BAD_INPUT, EXIT_FAILED
 from leadline.cli.options import PlanOptions
 from leadline.cli.output import complain
@@ -35,13 +35,13 @@ from leadline.model.errors import InvalidInput, LeadlineError, error_text
 from leadline.model.manifest.backtest_spec import Backtest
 from leadline.model.manifest.own_markets import put_in_force, read_own
 from leadline.model.manifest.specs import TradingAccount, TradingStrategy, load_manifests
-from leadline.model.manifest.sweep import shard_of, variants_of
-from leadline.model.manifest.sweep_spec import Sweep
+from leadline.model.manifest.sweep import Variant, shard_of, variants_of
 from leadline.model.market.contracts import instrument_of
 from leadline.report.parts import write_document
 from leadline.report.sweep_tables import write_sweep_tables
 from leadline.report.sweeps import default_axes, sweep_document
 from leadline.report.tables import parquet_files
+from leadline.study.parts import executed_by
 from leadline.study.sweep import Source, SweepResult, run_sweep
 
 TERMINATED: Final = 143
@@ -69,11 +69,12 @@ class ShardOptions:
 
 @dataclass(frozen=True, slots=True)
 class _Job:
-    """A backtest with everything that it runs on; `planned` is how it was planned."""
+    """A backtest with everything that it runs on; `planned` is how it was planned, `variants` those of its sweep."""
 
     backtest: Backtest
     planned: PlanOptions
     inputs: BacktestInputs
+    variants: Sequence[Variant]
     results: Files
 
 
@@ -81,7 +82,7 @@ def run_shard(options: ShardOptions) -> None:
     """Take the variants of a shard through the days, and keep their results."""
     with _last_words(options.message) as say, _job(options) as job:
         sweep = job.backtest.spec.sweep
-        folder = _run(job, options) if sweep is None else _swept(job, sweep, options, options.index).folder
+        folder = _run(job, options) if sweep is None else _swept(job, options, options.index).folder
         job.results.push(folder)
         say(folder.name)
 
@@ -97,7 +98,7 @@ def gather_shards(options: ShardOptions) -> None:
             found = opened(store_of(job.results.root), result_id)
             say(summary_text(summary_of_run(found, len(days.traded))))
             return
-        result = _swept(job, sweep, options, None)
+        result = _swept(job, options, None)
         if len(result.rows) < result.variants:
             expected = f"{result.variants} variants: the shards had other code, manifests or prints"
             raise InvalidInput(str(result.folder), f"{len(result.rows)} variants", expected)
@@ -119,10 +120,9 @@ def _run(job: _Job, options: ShardOptions) -> Path:
     return keep(store_of(job.results.root), result, identity, parquet_files(result))
 
 
-def _swept(job: _Job, sweep: Sweep, options: ShardOptions, index: int | None) -> SweepResult:
+def _swept(job: _Job, options: ShardOptions, index: int | None) -> SweepResult:
     """The sweep after its shard of this index has run; None for no shard."""
-    inputs = job.inputs
-    variants = variants_of(sweep, inputs.plan.accounts, inputs.plan.strategies)
+    inputs, variants = job.inputs, job.variants
     check_variants(job.planned, variants)
     part = range(0) if index is None else shard_of(len(variants), index, job.backtest.spec.shards)
     source = Source(inputs.prints, inputs.first, inputs.last, inputs.feed.kind, inputs.feed_settings)
@@ -135,12 +135,12 @@ def _swept(job: _Job, sweep: Sweep, options: ShardOptions, index: int | None) ->
     return swept(part)
 
 
-def _days_of(backtest: Backtest, strategy: TradingStrategy, account: TradingAccount) -> Callable[[PurePosixPath], bool]:
+def days_of(backtest: Backtest, variants: Sequence[Variant]) -> Callable[[PurePosixPath], bool]:
     """Says which files of a catalog a backtest may read: of its instruments, from its history to its last day."""
-    names = (strategy.spec.instrument, *(tier.execute for tier in account.spec.tiers))
-    roots = {instrument_of(name).root for name in names}
+    strategies = [strategy for each in variants for strategy in each.strategies]
+    roots = {instrument_of(name).root for name in {each.spec.instrument for each in strategies} | executed_by(variants)}
     # Two days for each session, and a month without any.
-    before = timedelta(days=2 * strategy.spec.longest_history + 30)
+    before = timedelta(days=2 * max(each.spec.longest_history for each in strategies) + 30)
     first = (date.fromisoformat(backtest.spec.from_) - before).isoformat()
 
     def wanted(path: PurePosixPath) -> bool:
@@ -169,7 +169,9 @@ def _job(options: ShardOptions) -> Iterator[_Job]:
         file.write_text(yaml.safe_dump_all(documents, sort_keys=False, allow_unicode=True), encoding="utf-8")
         spec, own = backtest.spec, Path(folder)
         catalog = files_of(spec.catalog, options.catalog, own / "catalog", options.secrets / "catalog")
-        catalog.pull(_days_of(backtest, strategies[0], accounts[0]))
+        sweep, own_one = spec.sweep, Variant(1, (), tuple(accounts), tuple(strategies))
+        variants = [own_one] if sweep is None else variants_of(sweep, accounts, strategies)
+        catalog.pull(days_of(backtest, variants))
         results = files_of(spec.results, options.results, own / "results", options.secrets / "results")
         planned = PlanOptions(
             [file],
@@ -178,7 +180,8 @@ def _job(options: ShardOptions) -> Iterator[_Job]:
             instruments=options.instruments,
             catalog=catalog.root,
         )
-        yield _Job(backtest, planned, backtest_inputs(planned, backtest.spec.to), results)
+        inputs = inputs_of_variants(planned, spec.to, backtest_inputs(planned, spec.to), variants)
+        yield _Job(backtest, planned, inputs, variants, results)
 
 
 @contextmanager

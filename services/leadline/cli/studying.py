@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from leadline.backtest.workers import suitable_workers
-from leadline.cli.backtest_inputs import BacktestInputs, backtest_inputs
+from leadline.cli.backtest_inputs import BacktestInputs, backtest_inputs, inputs_of_variants
 from leadline.cli.manifests import check_strategy, platform_of
 from leadline.cli.options import Output, PlanOptions
 from leadline.cli.output import people_console, print_json
@@ -38,6 +38,7 @@ from leadline.study.documents import (
 from leadline.study.engine import Study
 from leadline.study.rows import require_figure, row_of
 from leadline.study.run_scenarios import run_scenarios
+from leadline.study.scenarios import baseline, scenarios
 from leadline.study.stress import StressOptions, run_stress, study_of
 from leadline.study.sweep import Source, SweepResult, run_sweep
 from leadline.study.tiers import run_tiers
@@ -82,6 +83,7 @@ def run_sweep_command(planned: PlanOptions, options: StudyOptions, swept: SweepO
     axes = () if swept.heat_map is None else require_axes(swept.heat_map, names)
     part = _part(swept.shard, len(variants))
     check_variants(planned, variants)
+    inputs = inputs_of_variants(planned, options.last, inputs, variants)
     result = run_sweep(
         variants,
         part,
@@ -98,6 +100,8 @@ def run_scenarios_command(planned: PlanOptions, options: StudyOptions) -> None:
     check_places(options)
     inputs = backtest_inputs(planned, options.last)
     plan = inputs.plan
+    variants = [each.variant for each in scenarios(baseline(plan.accounts, plan.strategies))]
+    inputs = inputs_of_variants(planned, options.last, inputs, [each for each in variants if each is not None])
     result = run_scenarios(
         plan.accounts,
         plan.strategies,
@@ -128,6 +132,7 @@ def run_walk_forward_command(planned: PlanOptions, options: StudyOptions, walked
     inputs = backtest_inputs(planned, options.last)
     variants = variants_of(sweep_of(walked.sweep, walked.fields), inputs.plan.accounts, inputs.plan.strategies)
     check_variants(planned, variants)
+    inputs = inputs_of_variants(planned, options.last, inputs, variants)
     workers = workers_of(options, inputs, len(variants))
     study = Study(inputs.prints, inputs.first, inputs.last, workers, row_of)
     result = run_walk_forward(variants, study, figure, walked.inside, walked.outside, tell)

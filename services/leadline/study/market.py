@@ -8,7 +8,7 @@ from pathlib import Path
 
 from leadline.backtest.days import BacktestDay, BacktestDays, backtest_days
 from leadline.backtest.market import Close, DayResult, Said, in_this_process, series_by_contract
-from leadline.backtest.prints import Prints
+from leadline.backtest.prints import FilledOn, Prints
 from leadline.backtest.work import Series
 from leadline.backtest.workers import in_processes
 from leadline.model.ids import ContractId, StrategyId
@@ -75,6 +75,7 @@ def keep_market(
 
     `seen` is told of each day. Raises as `run_backtest` before an account is asked, and OSError.
     """
+    prints = FilledOn(prints, wave.executed)
     days = backtest_days(prints, wave.strategies, first, last)
     speakers = {f"a{number}": each for number, each in enumerate(wave.analyses)}
     strategies = [_named(each.strategy, name) for name, each in speakers.items()]

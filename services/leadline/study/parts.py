@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
+from leadline.execution.core.contracts import execution_symbols
 from leadline.model.errors import InvalidInput
 from leadline.model.ids import StrategyId, derive
 from leadline.model.manifest.specs import TradingStrategy
@@ -30,11 +31,13 @@ class Analysis:
 class Wave:
     """Variants that are worked on together.
 
-    They have the same days: `strategies` are those of the first variant, and any other's would do. `analyses` are what
-    their strategies say, at most `MOST_ANALYSES`, or those of one variant where it has more.
+    They have the same days and are filled on the same instruments, those that they read and those that are `executed`
+    in their place: `strategies` are those of the first variant, and any other's would do. `analyses` are what their
+    strategies say, at most `MOST_ANALYSES`, or those of one variant where it has more.
     """
 
     strategies: tuple[TradingStrategy, ...]
+    executed: frozenset[str]
     variants: tuple[Variant, ...]
     analyses: tuple[Analysis, ...]
 
@@ -53,7 +56,7 @@ def waves(variants: Iterable[Variant]) -> Iterator[Wave]:
     """The variants in waves: those that have the same days, in their order, so many as share few enough analyses."""
     markets: dict[str, list[Variant]] = {}
     for variant in variants:
-        markets.setdefault(_days_id(variant.strategies), []).append(variant)
+        markets.setdefault(_days_id(variant), []).append(variant)
     for listed in markets.values():
         first, analyses = 0, dict[AnalysisId, Analysis]()
         for place, variant in enumerate(listed):
@@ -63,6 +66,16 @@ def waves(variants: Iterable[Variant]) -> Iterator[Wave]:
                 first, analyses = place, {}
             analyses.update({name: Analysis(name, each) for name, each in own.items() if name not in analyses})
         yield _wave(listed[first:], analyses)
+
+
+def executed_by(variants: Iterable[Variant]) -> frozenset[str]:
+    """The instruments that may fill the orders of any of these variants beside those that their strategies read."""
+    found: set[str] = set()
+    for variant in variants:
+        accounts = {each.full_name: each for each in variant.accounts}
+        for strategy in variant.strategies:
+            found.update(execution_symbols(strategy, accounts[strategy.account_name]))
+    return frozenset(found)
 
 
 def refuse_other_markets(variants: Sequence[Variant]) -> None:
@@ -83,16 +96,17 @@ def refuse_other_markets(variants: Sequence[Variant]) -> None:
 
 
 def _wave(variants: Sequence[Variant], analyses: dict[AnalysisId, Analysis]) -> Wave:
-    return Wave(variants[0].strategies, tuple(variants), tuple(analyses.values()))
+    return Wave(variants[0].strategies, executed_by(variants[:1]), tuple(variants), tuple(analyses.values()))
 
 
-def _days_id(strategies: Sequence[TradingStrategy]) -> str:
-    """The same for strategies that have the same days, contracts and history of the same prints."""
+def _days_id(variant: Variant) -> str:
+    """The same for variants that have the same days, contracts and history of the same prints."""
     parts = [
         (each.full_name, _fields(each, ("instrument", "session")), str(each.spec.longest_history))
-        for each in strategies
+        for each in variant.strategies
     ]
-    return derive("days", *(text for part in parts for text in part))
+    executed = json.dumps(sorted(executed_by([variant])))
+    return derive("days", executed, *(text for part in parts for text in part))
 
 
 def _fields(strategy: TradingStrategy, names: Iterable[str]) -> str:
