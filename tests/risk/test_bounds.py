@@ -121,6 +121,7 @@ WHOLE: list[tuple[str, Put, int, int]] = [
     ("strategy.bracket.trail.offset_ticks", lambda value: exits(Bracket(16, trail=Trail(0, value))), 1, TICKS),
     ("strategy.entry_offset", of_strategy("entry_offset"), 0, TICKS),
     ("strategy.valid_for_ns", of_strategy("valid_for_ns"), 1, 1_000_000 * 3600 * 10**9),
+    ("strategy.max_pending", of_strategy("max_pending"), 1, COUNT),
     ("strategy.slippage_ticks", of_strategy("slippage_ticks"), 0, TICKS),
     ("strategy.news[0].from_ns", lambda value: news(value, LAST_NS), 0, LAST_NS),
     ("strategy.news[0].to_ns", lambda value: news(5, value), 5, LAST_NS),
@@ -310,3 +311,16 @@ def test_a_refused_value_is_shown_with_sixty_characters_at_the_most():
 def test_an_exit_at_a_price_has_no_distance_to_size_by(bracket: Bracket):
     with pytest.raises(InvalidInput, match=r"strategy\.bracket\.(stop|target)_price: got 5, expected no price"):
         check_inputs(exits(bracket))
+
+
+@pytest.mark.parametrize("wrong", [{"max_size": -1}, {"state": "Asleep"}, {"signal_root": "M" * 301}])
+def test_a_question_is_looked_through_however_much_of_it_was_looked_through_before(wrong: dict[str, Any]):
+    question = ask(account(), strategy())
+    own = question.strategy
+    check_inputs(question)
+    check_inputs(question)
+    with pytest.raises(InvalidInput, match=f"strategy.{next(iter(wrong))}"):
+        check_inputs(replace(question, strategy=replace(own, **wrong)))
+    far = (replace(own.execute[0], collar_ticks=-1), *own.execute[1:])
+    with pytest.raises(InvalidInput, match=r"strategy.execute\[0\].collar_ticks"):
+        check_inputs(replace(question, strategy=replace(own, execute=far)))

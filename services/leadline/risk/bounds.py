@@ -73,6 +73,7 @@ _TICKS: Final = (0, MOST_TICKS)
 _TIME: Final = (0, MOST_NS)
 _SESSION: Final = (0, LONGEST_SESSION_NS)
 _MONEY: Final = (Decimal(0), MOST_MONEY)
+_RATE: Final = (Decimal(0), Decimal(1))
 _RESULT: Final = (-MOST_MONEY, MOST_MONEY)
 
 _OF_AN_ACCOUNT: Final = _Bounds(
@@ -110,11 +111,9 @@ _MONEY_OF_AN_ACCOUNT: Final = _Bounds(
     equity_at_roll=_RESULT, realised=_RESULT, open=_RESULT, worst_case=_MONEY, margin_in_use=_MONEY
 )
 _MONEY_OF_A_DAY: Final = _Bounds(realised=_RESULT, open=_RESULT, worst_case=_MONEY)
-_MONEY_OF_AN_INSTRUMENT: Final = _Bounds(
-    tick_value=_MONEY, commission=_MONEY, fee_rate=(Decimal(0), Decimal(1)), margin=_MONEY
-)
+_MONEY_OF_AN_INSTRUMENT: Final = _Bounds(tick_value=_MONEY, commission=_MONEY, fee_rate=_RATE, margin=_MONEY)
 _MONEY_OF_AN_INVERSE: Final = _Bounds(
-    tick_value=(Decimal(0), MOST_INVERSE_VALUE), commission=_MONEY, fee_rate=(Decimal(0), Decimal(1)), margin=_MONEY
+    tick_value=(Decimal(0), MOST_INVERSE_VALUE), commission=_MONEY, fee_rate=_RATE, margin=_MONEY
 )
 
 
