@@ -15,7 +15,6 @@ from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import pytest
 import yaml
@@ -333,9 +332,7 @@ def test_the_key_comes_from_a_file_too_and_is_never_said(
     "form",
     [
         HEADER,
-        quote(HEADER, safe=""),
-        HEADER.replace("=", "%3d"),
-        HEADER.rstrip("="),
+        "".join(f"%{ord(sign):02x}" for sign in HEADER),
         base64.b64encode(KEY.encode()).decode(),
         "".join(f"%{ord(sign):02X}" for sign in KEY),
     ],
@@ -447,9 +444,10 @@ def test_without_money_nothing_is_bought_and_it_is_written_down(
     assert fetch(folder, "ES", "--budget", "9") == 1
     assert "402 account_insufficient_funds: Add a card." in capsys.readouterr().err
     found = spend(folder, capsys)
-    assert (found["spent"], found["perhaps_spent"]) == ("0", "2.76")
-    assert [(each["state"], "402" in each["why"]) for each in found["purchases"]] == [("failed", True)]
+    assert (found["spent"], found["perhaps_spent"]) == ("0", "0")
+    assert [(each["state"], "402" in each["why"]) for each in found["purchases"]] == [("refused", True)]
     assert len(peer.asked(RANGE)) == 1
+    assert states(fetched(folder, capsys, "ES", "--budget", "2.76")) == ["bought"]
 
 
 def test_what_costs_nothing_is_asked_again_while_databento_is_away(
@@ -501,8 +499,35 @@ def test_a_day_that_did_not_arrive_whole_is_no_shorter_day(
     assert len(peer.asked(RANGE)) == 1
     # What was paid for is not thrown away, and not taken for a day.
     assert len(list((folder / ".databento").glob("new-*"))) == (kind == "fewer")
-    assert states(fetched(folder, capsys, "ES", "--budget", "9")) == ["bought"]
+    assert states(fetched(folder, capsys, "ES", "--budget", "9", "--again")) == ["bought"]
     assert Catalog(folder).day(ES, MONDAY).prints == 276
+    assert states(fetched(folder, capsys, "ES")) == ["there already"]
+
+
+def test_what_was_perhaps_paid_before_is_paid_again_by_a_word_alone_and_counts_in_the_budget(
+    peer: Peer, folder: Path, capsys: pytest.CaptureFixture[str]
+):
+    peer.tell(fault("none"), {**fault("count", COUNT), "times": 9})
+    assert fetch(folder, "ES", "--budget", "99") == 1
+    for _ in range(2):
+        capsys.readouterr()
+        assert fetch(folder, "ES", "--budget", "99", last="2025-01-14") == 2
+        assert (
+            "--again: got nothing, expected this word to pay once more: $2.76 was perhaps paid before for ESH2025 "
+            "2025-01-13, and nothing whole arrived" in capsys.readouterr().err
+        )
+    assert len(peer.asked(RANGE)) == 1
+    assert fetch(folder, "ES", "--budget", "5.51", "--again") == 2
+    assert "at least $5.52 for 1 day, $2.76 of it perhaps paid before; nothing was bought" in capsys.readouterr().err
+    found = fetched(folder, capsys, "ES", "--dry-run", last="2025-01-14")
+    assert [(each["cost"], each["perhaps_paid"]) for each in found["days"]] == [("2.76", "2.76"), ("2.76", "0")]
+    assert (found["cost"], found["perhaps_paid"]) == ("5.52", "2.76")
+    assert fetch(folder, "ES", "--budget", "5.52", "--again") == 1
+    assert fetch(folder, "ES", "--budget", "8.27", "--again") == 2
+    assert "at least $8.28 for 1 day, $5.52 of it perhaps paid before; nothing was bought" in capsys.readouterr().err
+    # A session of the day was to come with it; the other day was never asked for.
+    assert fetch(folder, "ES", "--budget", "99", "--session", "rth") == 2
+    assert states(fetched(folder, capsys, "MES", "--budget", "2.76")) == ["bought"]
 
 
 def test_another_number_than_was_counted_is_not_believed(peer: Peer, folder: Path, capsys: pytest.CaptureFixture[str]):
@@ -516,7 +541,7 @@ def test_the_days_before_one_that_fails_stay(peer: Peer, folder: Path, capsys: p
     peer.tell(fault("none"), fault("cut"))
     assert fetch(folder, "ES", "--budget", "9", last="2025-01-15") == 1
     assert Catalog(folder).dates(ES) == (MONDAY,)
-    found = fetched(folder, capsys, "ES", "--budget", "9", last="2025-01-15")
+    found = fetched(folder, capsys, "ES", "--budget", "9", "--again", last="2025-01-15")
     assert states(found) == ["there already", "bought", "bought"]
     assert spend(folder, capsys)["spent"] == "8.28"
 
@@ -608,7 +633,7 @@ def test_a_command_that_was_ended_goes_on_and_buys_no_day_twice(
     assert process.returncode == (-signal.SIGKILL if ending is signal.SIGKILL else 130)
     assert Catalog(folder).dates(ES) == (MONDAY,)
     peer.tell()
-    assert states(fetched(folder, capsys, "ES", "--budget", "9", last="2025-01-15")) == [
+    assert states(fetched(folder, capsys, "ES", "--budget", "9", "--again", last="2025-01-15")) == [
         "there already",
         "bought",
         "bought",

@@ -22,7 +22,7 @@ from leadline.cli.manifests import day_of
 from leadline.cli.options import Output
 from leadline.cli.output import complain, print_json, print_table
 from leadline.execution.core.contracts import execution_symbols
-from leadline.ingestion.databento.client import Databento
+from leadline.ingestion.databento.client import Away, Databento, RefusedByDatabento
 from leadline.ingestion.databento.days import DATASET, Closed, DayRequest, days_wanted
 from leadline.ingestion.databento.store import Purchases
 from leadline.ingestion.dbn import read_dbn
@@ -61,6 +61,7 @@ class FetchOptions:
     key_file: Path | None
     url: str
     max_kept_out: float
+    again: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,7 @@ class Wanted:
     """A day and what becomes of it.
 
     trades: their number. cost: USD. quality: degraded or pending, empty for data without a fault. All three as
-    Databento says, where it was asked.
+    Databento says, where it was asked. in_doubt: USD that was perhaps paid for it before.
     """
 
     request: DayRequest
@@ -76,6 +77,7 @@ class Wanted:
     trades: int = 0
     cost: Decimal = Decimal(0)
     quality: str = ""
+    in_doubt: Decimal = Decimal(0)
 
 
 def run_fetch(options: FetchOptions, folder: Path, own: Sequence[Path], output: Output) -> int:
@@ -98,7 +100,7 @@ def run_fetch(options: FetchOptions, folder: Path, own: Sequence[Path], output: 
         found = buyer.look(days.requests)
         if output is Output.TEXT:
             _say(catalog, found, days.closed, output)
-        _require_allowed(found, budget)
+        _require_allowed(found, budget, again=options.again)
         done = [buyer.take(each) for each in found]
     if output is Output.JSON:
         _say(catalog, done, days.closed, output)
@@ -148,7 +150,8 @@ class Buyer:
         found = {conditions.get(day) for day in (_first_day(request), _last_day(request))}
         quality = ", ".join(sorted(filter(None, found)))
         if trades := self.service.record_count(request):
-            return Wanted(request, "to buy", trades, self.service.cost(request), quality)
+            cost, in_doubt = self.service.cost(request), self.purchases.in_doubt(request)
+            return Wanted(request, "to buy", trades, cost, quality, in_doubt)
         return Wanted(request, "no trades", quality=quality)
 
     def take(self, wanted: Wanted) -> Wanted:
@@ -190,7 +193,7 @@ class Buyer:
         except (LeadlineError, OSError) as error:
             if not isinstance(error, NotWhole):
                 fresh.unlink(missing_ok=True)
-            self.purchases.end(begun, "failed", error_text(error))
+            self.purchases.end(begun, "refused" if _nothing_sent(error) else "failed", error_text(error))
             raise
         self.purchases.keep(fresh, request)
         self.purchases.end(begun, "complete")
@@ -206,6 +209,11 @@ def _last_day(request: DayRequest) -> date:
 
 def _utc_day(time_ns: int) -> date:
     return date.fromordinal(_EPOCH + time_ns // NS_PER_DAY)
+
+
+def _nothing_sent(error: LeadlineError | OSError) -> bool:
+    """Whether Databento said that it sends nothing, for which it takes nothing."""
+    return isinstance(error, RefusedByDatabento) or (isinstance(error, Away) and error.not_begun)
 
 
 def _require_whole(file: Path, wanted: Wanted) -> None:
@@ -275,12 +283,30 @@ def _cost(days: Sequence[Wanted]) -> Decimal:
     return sum((each.cost for each in days), Decimal(0))
 
 
-def _require_allowed(found: Sequence[Wanted], budget: Decimal | None) -> None:
-    """Raises InvalidInput unless it may be spent: within the budget, or as somebody at a terminal says."""
-    count, cost = sum(each.state == "to buy" for each in found), _cost(found)
+def _in_doubt(days: Sequence[Wanted]) -> Decimal:
+    return sum((each.in_doubt for each in days), Decimal(0))
+
+
+def _doubt(found: Sequence[Wanted]) -> str:
+    """Says what was perhaps paid before for days that have to be bought; empty for nothing."""
+    days = ", ".join(f"{each.request.contract} {each.request.day}" for each in found if each.in_doubt)
+    return f"{dollars(_in_doubt(found))} was perhaps paid before for {days}, and nothing whole arrived" if days else ""
+
+
+def _require_allowed(found: Sequence[Wanted], budget: Decimal | None, *, again: bool) -> None:
+    """Raises InvalidInput unless it may be spent: within the budget, or as somebody at a terminal says.
+
+    What was perhaps paid before for the same days needs a word of its own, and counts in the budget.
+    """
+    if not again and (doubt := _doubt(found)):
+        expected = f"this word to pay once more: {doubt} (`leadline data spend` lists it); nothing was bought"
+        raise InvalidInput("--again", None, expected)
+    count, in_doubt = sum(each.state == "to buy" for each in found), _in_doubt(found)
+    cost = _cost(found) + in_doubt
     if not count or (budget is not None and cost <= budget):
         return
-    price = f"{dollars(cost)} for {counted(count, 'day')}"
+    before = f", {dollars(in_doubt)} of it perhaps paid before" if in_doubt else ""
+    price = f"{dollars(cost)} for {counted(count, 'day')}{before}"
     if budget is not None:
         raise InvalidInput("--budget", f"{budget:f}", f"at least {price}; nothing was bought")
     if not sys.stdin.isatty():
@@ -300,6 +326,7 @@ def _say(catalog: Catalog, found: Sequence[Wanted], closed: Sequence[Closed], ou
                 "days": [_document(each) for each in found],
                 "closed": [{"calendar": each.calendar, "day": each.day, "reason": each.reason} for each in closed],
                 "cost": _cost(found),
+                "perhaps_paid": _in_doubt(found),
             }
         )
         return
@@ -328,6 +355,8 @@ def _say(catalog: Catalog, found: Sequence[Wanted], closed: Sequence[Closed], ou
     for shut in closed:
         print(f"{shut.day}: {shut.calendar} is closed ({shut.reason})")
     print(f"{counted(sum(each.state == 'to buy' for each in found), 'day')} to buy, {dollars(_cost(found))}")
+    if doubt := _doubt(found):
+        print(f"{doubt}: --again pays once more, and a budget has to be enough for both")
 
 
 def _document(wanted: Wanted) -> dict[str, Any]:
@@ -340,6 +369,7 @@ def _document(wanted: Wanted) -> dict[str, Any]:
         "end_ns": request.end_ns,
         "trades": wanted.trades,
         "cost": wanted.cost,
+        "perhaps_paid": wanted.in_doubt,
         "quality": wanted.quality or "available",
         "state": wanted.state,
     }

@@ -17,7 +17,7 @@ def print_spend(folder: Path, output: Output) -> None:
     purchases = Purchases(placed_at(folder))
     found = purchases.all()
     whole = sum((each.cost for each in found if each.state == "complete"), Decimal(0))
-    doubtful = sum((each.cost for each in found if each.state != "complete"), Decimal(0))
+    doubtful = sum((each.cost for each in found if each.in_doubt), Decimal(0))
     if output is Output.JSON:
         print_json({"purchases": [asdict(each) for each in found], "spent": whole, "perhaps_spent": doubtful})
         return

@@ -163,6 +163,13 @@ def fetch_days(
             show_default="ask at the terminal",
         ),
     ] = None,
+    again: Annotated[
+        bool,
+        typer.Option(
+            "--again",
+            help="Pay once more for days that were perhaps paid before, and count both payments in the budget.",
+        ),
+    ] = False,
     key_file: Annotated[
         Path | None,
         typer.Option(
@@ -189,7 +196,7 @@ def fetch_days(
     from leadline.cli.data_fetch import FetchOptions, run_fetch
 
     options = FetchOptions(
-        symbols or (), manifests or (), from_day, to_day, session, budget, dry_run, key_file, url, max_kept_out
+        symbols or (), manifests or (), from_day, to_day, session, budget, dry_run, key_file, url, max_kept_out, again
     )
     raise typer.Exit(run_fetch(options, catalog, instruments or (), output))
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, get_args
 
 import orjson
 
@@ -27,7 +27,7 @@ FOLDER: Final = ".databento"
 _LEDGER: Final = "ledger.jsonl"
 _LOCK: Final = ".lock"
 _OWN: Final = 0o700
-State = Literal["begun", "complete", "failed"]
+State = Literal["begun", "complete", "failed", "refused"]
 
 
 class FetchAtWork(LeadlineError):
@@ -39,8 +39,8 @@ class Purchase:
     """Trades of a day that were asked for.
 
     at: when, RFC 3339. records: how many Databento said that they are. bytes: of them, unpacked. cost: USD, as it was
-    told before. state: complete with a whole file; failed (`why` says it) or begun without one, which may have been
-    paid for.
+    told before. state: complete with a whole file; refused before anything was sent, which costs nothing; failed (`why`
+    says it) or begun without a whole file, which may have been paid for.
     """
 
     at: str
@@ -56,6 +56,11 @@ class Purchase:
     cost: Decimal
     state: State
     why: str = ""
+
+    @property
+    def in_doubt(self) -> bool:
+        """Whether it may have been paid for, with nothing whole to show for it."""
+        return self.state in ("begun", "failed")
 
 
 class Purchases:
@@ -94,8 +99,19 @@ class Purchases:
 
     def covers(self, request: DayRequest) -> bool:
         """Whether a whole file was bought that has all of a request, be it that it is gone by now."""
+        return any(each.state == "complete" for each in self._having(request))
+
+    def in_doubt(self, request: DayRequest) -> Decimal:
+        """USD that was perhaps paid already for all of a request, which never arrived whole."""
+        same = self._having(request)
+        if any(each.state == "complete" for each in same):
+            return Decimal(0)
+        return sum((each.cost for each in same if each.in_doubt), Decimal(0))
+
+    def _having(self, request: DayRequest) -> list[Purchase]:
+        """The purchases that were to have all of a request."""
         same = (each for each in self.all() if (each.contract, each.day) == (request.contract, request.day))
-        return any(each.state == "complete" and request.within(each.start_ns, each.end_ns) for each in same)
+        return [each for each in same if request.within(each.start_ns, each.end_ns)]
 
     def begin(self, request: DayRequest, records: int, cost: Decimal) -> Purchase:
         """Write down that these trades are asked for now. On the disk when this returns."""
@@ -187,7 +203,7 @@ def _document(purchase: Purchase) -> dict[str, Any]:
 
 
 def _purchase(words: dict[str, Any]) -> Purchase:
-    if words["state"] not in ("begun", "complete", "failed"):
+    if words["state"] not in get_args(State):
         raise ValueError(f"state {words['state']!r}")
     return Purchase(
         **{
