@@ -25,6 +25,24 @@ def dying(path, content, write=store._write):
 store._write = dying
 store.Store(Path(sys.argv[1]), "backtest", 1).keep("abcd", {}, {"a": b"1", "b": b"2", "c": b"3"})
 """
+_KILLED_AT = """
+import os, shutil, sys
+from pathlib import Path
+from leadline.backtest.store import Store
+
+def dying(path, target, rename=Path.rename):
+    if path.name.startswith(".new-"):
+        os.kill(os.getpid(), 9)
+    return rename(path, target)
+
+store = Store(Path(sys.argv[1]), "backtest", 1)
+if sys.argv[2] == "keep":
+    Path.rename = dying
+    store.keep("abcd", {}, {"a": b"1"})
+else:
+    shutil.rmtree = lambda path: os.kill(os.getpid(), 9)
+    store.remove("abcd")
+"""
 
 
 @pytest.fixture
@@ -65,6 +83,28 @@ def test_a_process_that_is_killed_leaves_nothing_that_looks_like_a_result(store:
     assert store.open("abcd").read("result.json") == FILES["result.json"]
     store.keep("efgh", {}, FILES)
     assert sorted(each.name for each in store.root.iterdir()) == [".lock", "abcd", "efgh"]
+
+
+def test_a_result_is_not_lost_by_a_process_that_is_killed_while_it_replaces_it(store: Store):
+    for following in ("efgh", "abcd"):
+        store.keep("abcd", {}, FILES)
+        killed = subprocess.run([sys.executable, "-c", _KILLED_AT, str(store.root), "keep"], check=False)
+        assert killed.returncode == -signal.SIGKILL
+        assert (store.root / ".old-abcd").exists()
+        store.keep(following, {}, FILES)
+        assert store.open("abcd").read("result.json") == FILES["result.json"]
+        assert sorted(each.name for each in store.root.iterdir()) == [".lock", "abcd", "efgh"]
+    assert subprocess.run([sys.executable, "-c", _KILLED_AT, str(store.root), "keep"], check=False).returncode
+    store.remove("abcd")
+    assert store.names() == ("efgh",)
+
+
+def test_a_result_that_was_to_be_removed_does_not_come_back(store: Store):
+    store.keep("abcd", {}, FILES)
+    killed = subprocess.run([sys.executable, "-c", _KILLED_AT, str(store.root), "remove"], check=False)
+    assert killed.returncode == -signal.SIGKILL
+    store.keep("efgh", {}, FILES)
+    assert sorted(each.name for each in store.root.iterdir()) == [".lock", "efgh"]
 
 
 def test_a_result_that_cannot_be_written_leaves_nothing_behind(store: Store):

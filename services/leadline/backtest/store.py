@@ -23,6 +23,7 @@ ABOUT: Final = "about.json"
 _LOCK: Final = ".lock"
 _FRESH: Final = ".new-"
 _OLD: Final = ".old-"
+_REMOVED: Final = ".removed-"
 # Ids that are told where none is meant.
 _MOST_NAMED: Final = 12
 
@@ -77,8 +78,7 @@ class Store:
         }
         folder, fresh, old = (self.root / f"{prefix}{name}" for prefix in ("", _FRESH, _OLD))
         with self._locked():
-            for left_behind in (*self.root.glob(f"{_FRESH}*"), *self.root.glob(f"{_OLD}*")):
-                shutil.rmtree(left_behind)
+            self._mend()
             about_text = orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
             try:
                 fresh.mkdir()
@@ -140,10 +140,22 @@ class Store:
     def remove(self, name: str) -> None:
         """Take a result out by its whole id. It may be damaged."""
         with self._locked():
-            old = self.root / f"{_OLD}{name}"
-            (self.root / name).rename(old)
-            shutil.rmtree(old)
+            self._mend()
+            removed = self.root / f"{_REMOVED}{name}"
+            (self.root / name).rename(removed)
+            shutil.rmtree(removed)
             sync_directory(self.root)
+
+    def _mend(self) -> None:
+        """Clear away what processes that were killed have left, and bring back a result that had no successor yet."""
+        for old in self.root.glob(f"{_OLD}*"):
+            folder = self.root / old.name.removeprefix(_OLD)
+            if not folder.exists():
+                old.rename(folder)
+                sync_directory(self.root)
+        for prefix in (_FRESH, _OLD, _REMOVED):
+            for left_behind in self.root.glob(f"{prefix}*"):
+                shutil.rmtree(left_behind)
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
