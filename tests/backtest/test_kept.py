@@ -1,6 +1,7 @@
 """A backtest that is kept is shown again as it was."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import orjson
@@ -32,6 +33,18 @@ def kept(store: Store) -> KeptBacktest:
 def test_its_results_are_those_that_it_had(kept: KeptBacktest):
     assert kept.result() == backtest_result()
     assert orjson.loads(kept.document()) == orjson.loads(orjson.dumps(result_document(backtest_result())))
+
+
+def test_with_another_commit_of_the_same_files_the_same_is_kept(store: Store):
+    found = []
+    for commit, dirty in (("a" * 40, False), ("b" * 40, True), ("", False)):
+        identity = replace(IDENTITY, code=replace(IDENTITY.code, commit=commit, dirty=dirty))
+        folder = keep(store, replace(backtest_result(), identity=identity), identity, {})
+        assert opened(store, identity.id).identity == identity
+        about = orjson.loads((folder / ABOUT).read_bytes())
+        assert about.pop("noted") == ({"commit": commit, "dirty": dirty} if commit else {})
+        found.append((about, {each.name: each.read_bytes() for each in folder.iterdir() if each.name != ABOUT}))
+    assert found[0] == found[1] == found[2]
 
 
 def test_its_page_is_the_one_that_it_had(kept: KeptBacktest, tmp_path: Path):

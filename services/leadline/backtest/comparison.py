@@ -80,8 +80,7 @@ def _figures(ones: Sequence[Mapping[str, Any]], others: Sequence[Mapping[str, An
 
 
 def _code(code: Code) -> dict[str, Any]:
-    found = {**code.document(), "others": dict(code.others)}
-    return {**found, "commit": code.commit + (" with changes" if code.dirty else ""), "dirty": ""}
+    return {**code.document(), "commit": code.commit + (" with changes" if code.dirty else "")}
 
 
 def _by_name(manifests: Mapping[str, Any]) -> dict[str, Any]:

@@ -41,9 +41,12 @@ class Code:
         return derive("code", self.version, self.sources, *(part for each in self.others for part in each))
 
     def document(self) -> dict[str, Any]:
-        """Plain values, which `code_of_document` reads back."""
-        commit = {"commit": self.commit, "dirty": self.dirty} if self.commit else {}
-        return {"version": self.version, "sources": self.sources, **commit, "others": dict(self.others)}
+        """Plain values of the files that decide: the same for the same digest."""
+        return {"version": self.version, "sources": self.sources, "others": dict(self.others)}
+
+    def noted(self) -> dict[str, Any]:
+        """Plain values of the checkout, empty where there is none: nothing follows from them."""
+        return {"commit": self.commit, "dirty": self.dirty} if self.commit else {}
 
     def __str__(self) -> str:
         commit = f", commit {self.commit[:10]}{' with changes' if self.dirty else ''}" if self.commit else ""
@@ -98,8 +101,13 @@ class Identity:
         return BacktestId(derive("backtest", *parts)[:ID_LENGTH])
 
     def document(self) -> dict[str, Any]:
-        """Plain values, which `identity_of_document` reads back."""
-        return {"code": self.code.document(), "manifests": dict(self.manifests), "data": self.data.document()}
+        """Plain values, which `identity_of_document` reads back: all but `noted` are the same for the same id."""
+        return {
+            "code": self.code.document(),
+            "manifests": dict(self.manifests),
+            "data": self.data.document(),
+            "noted": self.code.noted(),
+        }
 
 
 def data_of(feed: str, settings: Mapping[str, int], prints: Prints, days: BacktestDays) -> Data:
@@ -143,13 +151,13 @@ def hash_of(document: Mapping[str, Any]) -> str:
 def identity_of_document(document: Mapping[str, Any], where: str) -> Identity:
     """The inverse of `Identity.document`. Raises InvalidInput naming `where` for values that it does not write."""
     try:
-        code, data = document["code"], document["data"]
+        code, data, noted = document["code"], document["data"], document.get("noted", {})
         return Identity(
             Code(
                 code["version"],
                 code["sources"],
-                code.get("commit", ""),
-                code.get("dirty", False),
+                noted.get("commit", ""),
+                noted.get("dirty", False),
                 tuple(sorted(code["others"].items())),
             ),
             document["manifests"],

@@ -65,8 +65,9 @@ class Store:
     def keep(self, name: str, about: Mapping[str, Any], files: Mapping[str, bytes]) -> Path:
         """Put a result in, in the place of one with the same id; returns its folder.
 
-        about: plain values, the same for the same id; `schema`, `kind`, `id` and `files` are added to them. The result
-        is on the disk when this returns.
+        about: plain values; `schema`, `kind`, `id` and `files` are added to them. They and the files are the same for
+        the same id, but for `noted`: of the process that made it last, such as its commit, which nothing follows from.
+        The result is on the disk when this returns.
         """
         self.root.mkdir(parents=True, exist_ok=True)
         document = {

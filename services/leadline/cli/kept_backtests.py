@@ -99,7 +99,7 @@ def _listed(found: KeptBacktest) -> dict[str, object]:
         "strategies": found.strategies,
         "first": first,
         "last": last,
-        "code": found.identity.code.document(),
+        "code": {**found.identity.code.document(), **found.identity.code.noted()},
         "digest": found.digest,
         "accounts": list(found.accounts),
     }
