@@ -74,6 +74,36 @@ def test_a_list_of_variants_may_change_other_fields_in_each() -> None:
     assert str(other.accounts[0].spec.commission["MES"]) == "0.9"
 
 
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"fields": [{"field": STOP, "from": 8, "to": "20.5", "step": 4}, field("strategy.spec.history", 5, 6, 7)]},
+        {"fields": [field(STOP, *range(1, 21))], "random": {"count": 7, "seed": 1}},
+        {"variants": [{STOP: 8}, {STOP: 12}, {"strategy.spec.history": 5}]},
+    ],
+)
+def test_the_size_of_a_sweep_is_the_number_of_its_variants_and_the_first_of_them_are_as_among_all(
+    document: dict[str, Any],
+) -> None:
+    manifests = load_manifests(EXAMPLE)
+    accounts = [each for each in manifests if isinstance(each, TradingAccount)]
+    strategies = [each for each in manifests if isinstance(each, TradingStrategy)]
+    sweep = Sweep.from_manifest(document)
+    every = variants_of(sweep, accounts, strategies)
+    assert sweep.size == len(every)
+    assert variants_of(sweep, accounts, strategies, 2) == every[:2]
+
+
+def test_what_is_wrong_after_the_first_variants_is_not_looked_at_with_them() -> None:
+    manifests = load_manifests(EXAMPLE)
+    accounts = [each for each in manifests if isinstance(each, TradingAccount)]
+    strategies = [each for each in manifests if isinstance(each, TradingStrategy)]
+    sweep = Sweep.from_manifest({"fields": [field(STOP, 8, 12, 0)]})
+    assert len(variants_of(sweep, accounts, strategies, 2)) == 2
+    with pytest.raises(InvalidManifest, match="variant 3"):
+        variants_of(sweep, accounts, strategies, 3)
+
+
 def test_a_draw_takes_each_combination_once_at_most_and_the_same_ones_everywhere() -> None:
     whole = {each.values for each in swept(field(STOP, *range(1, 21)), field("strategy.spec.history", *range(5, 10)))}
     found = swept(

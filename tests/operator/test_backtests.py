@@ -228,6 +228,23 @@ def test_a_sweep_whose_variants_cannot_run_is_refused_before_a_pod_is_there(desk
     assert desk.job(record_name(desk.key("many"))) is None
 
 
+def test_of_a_long_sweep_the_operator_looks_at_the_first_variants_and_the_shards_at_all(desk: Desk):
+    long = {"fields": [{"field": "strategy.spec.bracket.stopTicks", "values": [*range(12, 200), 0]}]}
+    desk.apply("long", sweep=long)
+    desk.says("Accepted", "Valid", "long")
+    said = "variant 189 (strategy.spec.bracket.stopTicks=0)"
+    desk.end_pods(record_name(desk.key("long")), code=2, message=said)
+    assert said in desk.says("Failed", "InputRefused", "long")["message"]
+
+
+def test_a_sweep_that_no_record_has_room_for_is_refused_in_words(desk: Desk):
+    # As JSON it is not yet too large for the API server itself.
+    listed = [{"strategy.spec.bracket.stopTicks": stop} for stop in range(10, 510)]
+    words = [{**each, "strategy.spec.entries.blocks": "x" * 2_500} for each in listed]
+    desk.apply("wide", sweep={"variants": [*listed[:64], *words[64:]]})
+    assert "expected at most 1048576" in desk.says("Accepted", "InvalidSpec", "wide")["message"]
+
+
 def test_a_summary_whose_pod_is_gone_is_gathered_once_more(own: Leadline):
     desk = Desk(own)
     desk.apply()

@@ -7,6 +7,7 @@ puts them together and says the summary in its termination message, which the op
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final
 
 import yaml
@@ -23,6 +24,8 @@ from leadline_operator.kinds import BACKTEST, BACKTEST_LABEL, GROUP, JsonObject,
 from leadline_operator.params import OperatorParams
 
 MANIFESTS_KEY: Final = "manifests.yaml"
+MOST_RECORD_BYTES: Final = 1 << 20
+"""Of the values of a ConfigMap (k8s.io/kubernetes, MaxSecretSize)."""
 RECORD_HASH: Final = f"{GROUP}/record-hash"
 COMPONENT: Final = "backtest"
 PRIORITY: Final = "backtest"
@@ -34,7 +37,7 @@ RESULTS_DIR: Final = "/results"
 _SECRETS_DIR: Final = "/etc/leadline-buckets"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Resolved:
     """A backtest with the strategy and the account that its references meant when they were looked up."""
 
@@ -47,7 +50,7 @@ class Resolved:
         """The key of the backtest's object."""
         return Key(BACKTEST.name, self.backtest.metadata.namespace, self.backtest.metadata.name)
 
-    @property
+    @cached_property
     def manifests(self) -> str:
         """The three manifests as text that `leadline backtest` takes; the backtest names the two others."""
         strategy, account = self.strategy.metadata, self.account.metadata
@@ -80,15 +83,24 @@ def gathering_name(key: Key) -> str:
 
 def record(resolved: Resolved, owner: Mapping[str, Any]) -> JsonObject:
     """The ConfigMap with the manifests as they were resolved. Nobody can change it."""
-    own = {pods.INSTRUMENTS_KEY: in_force().document()} if pods.own_digest() else {}
     metadata = _metadata(record_name(resolved.key), resolved, owner)
     return {
         "apiVersion": "v1",
         "kind": "ConfigMap",
         "metadata": {**metadata, "annotations": {RECORD_HASH: resolved.hash}},
         "immutable": True,
-        "data": {MANIFESTS_KEY: resolved.manifests, **own},
+        "data": _recorded(resolved),
     }
+
+
+def record_bytes(resolved: Resolved) -> int:
+    """The bytes that a record has, of which the API server bounds the sum."""
+    return sum(len(text.encode()) for text in _recorded(resolved).values())
+
+
+def _recorded(resolved: Resolved) -> dict[str, str]:
+    own = {pods.INSTRUMENTS_KEY: in_force().document()} if pods.own_digest() else {}
+    return {MANIFESTS_KEY: resolved.manifests, **own}
 
 
 def shards_job(resolved: Resolved, owner: Mapping[str, Any], params: OperatorParams) -> JsonObject:

@@ -21,7 +21,15 @@ from leadline.model.manifest.sweep import variants_of
 from leadline.plan.plan import plan
 from leadline.plan.platform import Feed, PlatformSettings
 from leadline_operator.conditions import Reason
-from leadline_operator.desired.backtest import MANIFESTS_KEY, RECORD_HASH, Resolved, record, record_name
+from leadline_operator.desired.backtest import (
+    MANIFESTS_KEY,
+    MOST_RECORD_BYTES,
+    RECORD_HASH,
+    Resolved,
+    record,
+    record_bytes,
+    record_name,
+)
 from leadline_operator.kinds import ACCOUNT, STRATEGY
 from leadline_operator.reconcile.admission import Refused, admit_account
 from leadline_operator.reconcile.backtest_jobs import find_or_make, find_owned
@@ -31,6 +39,8 @@ from leadline_operator.reconcile.deps import annotation
 BacktestContext = ReconcileContext[BacktestStatus]
 
 _MOST_RECORDS: Final = 64
+_CHECKED_VARIANTS: Final = 64
+"""The first variants of a sweep, which are checked before a Pod is there. Each shard checks all of them."""
 
 
 async def resolve(context: BacktestContext) -> Resolved | Refused:
@@ -41,7 +51,7 @@ async def resolve(context: BacktestContext) -> Resolved | Refused:
     known = await find_owned(context, "ConfigMap", record_name(context.key))
     if known is not None:
         context.set_status(manifest_hash=annotation(known, RECORD_HASH), record=known["metadata"]["name"])
-        return _recorded(known["data"][MANIFESTS_KEY])
+        return await asyncio.to_thread(_recorded, known["data"][MANIFESTS_KEY])
     resolved = await _looked_up(context)
     if isinstance(resolved, Refused):
         return _lost(context) if context.status.manifest_hash is not None else resolved
@@ -90,7 +100,7 @@ async def _looked_up(context: BacktestContext) -> Resolved | Refused:
     if isinstance(account, Refused):
         return account
     resolved = Resolved(backtest, strategy, account)
-    # Thousands of variants take seconds, in which the operator has other things to do.
+    # It takes a part of a second, in which the operator has other things to do.
     problem = await asyncio.to_thread(_problem, resolved)
     return Refused(Reason.INVALID_SPEC, problem) if problem else resolved
 
@@ -98,16 +108,18 @@ async def _looked_up(context: BacktestContext) -> Resolved | Refused:
 def _problem(resolved: Resolved) -> str:
     """Why a backtest cannot run, as far as that is known without its prints; empty where it can."""
     backtest, strategy, account = resolved.backtest, resolved.strategy, resolved.account
+    sweep = backtest.spec.sweep
     platform = PlatformSettings(feed=Feed(kind="catalog"), trade_from=date.fromisoformat(backtest.spec.from_))
     try:
         plan(platform, [account], [strategy])
-        if backtest.spec.sweep is None:
-            return ""
-        count = len(variants_of(backtest.spec.sweep, [account], [strategy]))
+        if sweep is not None:
+            variants_of(sweep, [account], [strategy], _CHECKED_VARIANTS)
     except InvalidInput as problems:
         return str(problems)
-    if backtest.spec.shards > count:
-        return f"spec.shards: got {backtest.spec.shards}, expected at most {count}, the variants of the sweep"
+    if sweep is not None and backtest.spec.shards > sweep.size:
+        return f"spec.shards: got {backtest.spec.shards}, expected at most {sweep.size}, the variants of the sweep"
+    if (size := record_bytes(resolved)) > MOST_RECORD_BYTES:
+        return f"spec: got {size} bytes in the record, expected at most {MOST_RECORD_BYTES}: a shorter list of variants"
     return ""
 
 

@@ -8,7 +8,7 @@ import re
 from base64 import b32decode
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, islice
 from math import prod
 from typing import Any, Final
 
@@ -47,15 +47,18 @@ class Variant:
 
 
 def variants_of(
-    sweep: Sweep, accounts: Sequence[TradingAccount], strategies: Sequence[TradingStrategy]
+    sweep: Sweep,
+    accounts: Sequence[TradingAccount],
+    strategies: Sequence[TradingStrategy],
+    most: int | None = None,
 ) -> tuple[Variant, ...]:
-    """The variants of a sweep over manifests, in its order, numbered from 1.
+    """The variants of a sweep over manifests, in its order, numbered from 1; with `most`, the first so many of them.
 
     `accounts` are complete: among them is that of each strategy. Raises InvalidManifest with everything that is wrong:
     a field that the manifests do not have, a value that its manifest refuses, a strategy that no longer fits its
     account. Nothing is left out.
     """
-    asked = list(_asked(sweep))
+    asked = list(islice(_asked(sweep), most))
     names = dict.fromkeys(name for values in asked for name, _ in values)
     fields = {name: field_path(name, accounts, strategies) for name in names}
     _refuse_overlaps(asked, fields)

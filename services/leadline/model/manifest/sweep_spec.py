@@ -107,12 +107,23 @@ class Sweep(SpecModel):
             raise refused("either fields or variants, one or more")
         if self.random is not None and not self.fields:
             raise refused("fields beside random: there is nothing to draw from")
-        combined = prod(len(each.all_values) for each in self.fields)
+        combined = self._combined
         if self.random is None and combined > MOST_VARIANTS:
             raise refused(f"at most {MOST_VARIANTS} combinations, or a random draw among the {combined}")
         if self.random is not None and self.random.count > combined:
             raise refused(f"a random count of at most {combined}, the combinations that there are")
         return self
+
+    @property
+    def size(self) -> int:
+        """The number of variants, without a look at any of them."""
+        if self.variants:
+            return len(self.variants)
+        return self._combined if self.random is None else self.random.count
+
+    @property
+    def _combined(self) -> int:
+        return prod(len(each.all_values) for each in self.fields)
 
 
 def identity_of(value: Any) -> str:
