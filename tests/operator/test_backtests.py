@@ -245,6 +245,17 @@ def test_a_sweep_that_no_record_has_room_for_is_refused_in_words(desk: Desk):
     assert "expected at most 1048576" in desk.says("Accepted", "InvalidSpec", "wide")["message"]
 
 
+def lose_summary(desk: Desk, gathering: str) -> None:
+    """Take the Pod that has ended with the summary away while no operator is there."""
+    desk.leadline.operator.stop()
+    (name,) = desk.end_pods(gathering, message=json.dumps(SUMMARY))
+    complete = lambda: ((desk.job(gathering) or {}).get("status") or {}).get("succeeded")  # noqa: E731
+    desk.until(complete, "the Job is complete")
+    desk.api.delete(f"{CORE}/namespaces/{desk.namespace}/pods/{name}", gracePeriodSeconds=0)
+    desk.until(lambda: desk.api.get(f"{CORE}/namespaces/{desk.namespace}/pods/{name}") is None, "the Pod is gone")
+    desk.leadline.operator.start()
+
+
 def test_a_summary_whose_pod_is_gone_is_gathered_once_more(own: Leadline):
     desk = Desk(own)
     desk.apply()
@@ -252,19 +263,42 @@ def test_a_summary_whose_pod_is_gone_is_gathered_once_more(own: Leadline):
     gathering = gathering_name(desk.key())
     first = desk.until(lambda: desk.job(gathering), "the results are gathered")
     desk.until(lambda: desk.pods(gathering), "its Pod is there")
-    own.operator.stop()
-    (name,) = desk.end_pods(gathering, message=json.dumps(SUMMARY))
-    complete = lambda: ((desk.job(gathering) or {}).get("status") or {}).get("succeeded")  # noqa: E731
-    desk.until(complete, "the Job is complete")
-    desk.api.delete(f"{CORE}/namespaces/{desk.namespace}/pods/{name}", gracePeriodSeconds=0)
-    desk.until(lambda: desk.api.get(f"{CORE}/namespaces/{desk.namespace}/pods/{name}") is None, "the Pod is gone")
-    own.operator.start()
+    lose_summary(desk, gathering)
     again = lambda: (desk.job(gathering) or first)["metadata"]["uid"] != first["metadata"]["uid"]  # noqa: E731
     desk.until(again, "they are gathered once more")
     desk.end_pods(gathering, message=json.dumps(SUMMARY))
     desk.says("Complete", "Succeeded")
     assert desk.status()["summary"] == SUMMARY
     assert len(own.events("SummaryLost")) == 1
+
+
+def test_a_pod_that_ends_well_without_a_summary_is_the_end_of_the_backtest(desk: Desk):
+    desk.apply()
+    desk.end_pods(record_name(desk.key()))
+    gathering = gathering_name(desk.key())
+    desk.end_pods(gathering, message="leadline 9.9.9")
+    failed = desk.says("Failed", "SummaryUnreadable")
+    assert failed["message"].endswith("without a summary that can be read: leadline 9.9.9")
+    assert desk.status()["phase"] == "Failed"
+    assert desk.leadline.events("SummaryLost") == []
+
+
+def test_a_summary_that_is_lost_again_and_again_is_the_end_of_the_backtest(own: Leadline):
+    desk = Desk(own)
+    desk.apply()
+    desk.end_pods(record_name(desk.key()))
+    gathering = gathering_name(desk.key())
+    for _ in range(3):
+        desk.until(lambda: desk.pods(gathering), "its Pod is there")
+        lose_summary(desk, gathering)
+    assert "gone 3 times" in desk.says("Failed", "SummaryLost")["message"]
+    assert len(own.events("SummaryLost")) == 3
+
+
+def test_an_object_that_the_api_server_does_not_take_is_the_end_of_the_backtest(desk: Desk):
+    desk.apply(resources={"requests": {"memory": "2Gi"}, "limits": {"memory": "1Gi"}})
+    assert "memory" in desk.says("Failed", "ObjectRefused")["message"]
+    assert desk.status()["phase"] == "Failed"
 
 
 def test_a_pod_that_a_node_lost_is_replaced_and_does_not_count(desk: Desk):

@@ -8,7 +8,7 @@ from typing import Final
 
 from leadline.model.manifest.backtest_status import BacktestPhase, BacktestStatus, ShardCount
 from leadline.model.manifest.status_spec import ConditionType
-from leadline_operator.clients.kube import Forbidden, NamespaceEnding
+from leadline_operator.clients.kube import Forbidden, Invalid, NamespaceEnding
 from leadline_operator.conditions import Reason, no, yes
 from leadline_operator.desired.backtest import (
     Resolved,
@@ -37,6 +37,8 @@ from leadline_operator.reconcile.steps import Done, Step, run_steps
 
 BacktestContext = ReconcileContext[BacktestStatus]
 
+_MOST_SUMMARIES_LOST: Final = 2
+
 
 async def reconcile_backtest(deps: Deps, key: Key) -> float | None:
     """Bring a backtest nearer to its end. Returns the seconds after which to do it again, None for a change."""
@@ -50,6 +52,8 @@ async def reconcile_backtest(deps: Deps, key: Key) -> float | None:
         done = await _waits(context, Reason.FORBIDDEN, forbidden_message(refused), deps.params.status_seconds)
     except NameTaken as taken:
         done = await _waits(context, Reason.NAME_TAKEN, str(taken), deps.params.poll_seconds)
+    except Invalid as refused:
+        done = await end(context, BacktestPhase.FAILED, Reason.OBJECT_REFUSED, str(refused))
     except NamespaceEnding:
         done = await _waits(context, Reason.NAMESPACE_TERMINATING, NAMESPACE_ENDS, None)
     return done.again
@@ -169,8 +173,16 @@ async def gather(run: BacktestRun) -> Done | None:
         await context.write()
         return Done(context.deps.params.status_seconds)
     summary = await find_summary(context, job)
+    if isinstance(summary, Refused):
+        return await run.fail(summary.reason, summary.message)
     if summary is None:
         # The files are there; only the Pod that told of them is not.
+        lost = context.status.summaries_lost + 1
+        if lost > _MOST_SUMMARIES_LOST:
+            told = f"the Pod with the summary was gone {lost} times before it was read; the files are there"
+            return await run.fail(Reason.SUMMARY_LOST, told)
+        context.set_status(summaries_lost=lost)
+        await context.write()
         await context.record_event(Reason.SUMMARY_LOST, "its Pod is gone: the results are put together once more")
         await context.deps.kube.delete(job)
         context.deps.cache.drop(JOB, (context.key.namespace, gathering_name(context.key)))

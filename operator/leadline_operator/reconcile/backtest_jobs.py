@@ -12,6 +12,7 @@ from leadline_operator.clients.kube import Conflict
 from leadline_operator.conditions import Reason
 from leadline_operator.desired.backtest import REFUSED_EXIT
 from leadline_operator.kinds import CONFIG_MAP, JOB, POD, JsonObject, Kind, kind_of
+from leadline_operator.reconcile.admission import Refused
 from leadline_operator.reconcile.context import ReconcileContext
 from leadline_operator.reconcile.deps import deleting
 
@@ -97,19 +98,23 @@ async def why_failed(context: BacktestContext, job: JsonObject) -> tuple[Reason,
     return (Reason.INPUT_REFUSED if refusal else Reason.SHARD_FAILED), said[:_SHOWN]
 
 
-async def find_summary(context: BacktestContext, job: JsonObject) -> Summary | None:
+async def find_summary(context: BacktestContext, job: JsonObject) -> Summary | Refused | None:
     """The summary that a Pod of a complete Job has said; None where that Pod is gone.
 
-    The API server is asked: what is cached of a Pod is cut.
+    Refused where it has ended well and said something else. The API server is asked: what is cached of a Pod is cut.
     """
+    refused = None
     for pod in await _pods(context, job):
         container = _terminated(pod)
         if container is not None and container["exitCode"] == 0:
+            said = str(container.get("message") or "")
             try:
-                return Summary.model_validate_json(str(container.get("message") or ""))
+                return Summary.model_validate_json(said)
             except ValidationError:
-                continue
-    return None
+                name = pod["metadata"]["name"]
+                told = f"Pod {name} has ended without a summary that can be read: {said or 'no words'}"
+                refused = Refused(Reason.SUMMARY_UNREADABLE, told[:_SHOWN])
+    return refused
 
 
 def _own(context: BacktestContext, kind: Kind, found: JsonObject) -> JsonObject:

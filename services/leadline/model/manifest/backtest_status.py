@@ -115,6 +115,8 @@ class BacktestStatus(OwnerStatus):
     """Its shards."""
     progress: Annotated[str, Field(max_length=32)] = ""
     """Shards that are done, of all."""
+    summaries_lost: Tally = 0
+    """Pods with the summary that were gone before it was read."""
     summary: Summary | None = None
     """The result; absent before there is one."""
     files: Annotated[str, Field(max_length=1024)] = ""
