@@ -1,6 +1,7 @@
 """`leadline backtest --kube`: a Backtest of a file, submitted to a cluster, followed to its end, shown and fetched."""
 
 import asyncio
+import hashlib
 import json
 import sys
 import tarfile
@@ -27,11 +28,18 @@ FETCH_SECONDS: Final = 600
 _READY_SECONDS: Final = 120
 _LABEL: Final = "leadline.dev/backtest"
 _RESULTS: Final = "/results"
-_PACK: Final = """
-import sys, tarfile
-with tarfile.open(fileobj=sys.stdout.buffer, mode="w|") as archive:
+PACK: Final = """
+import hashlib, sys, tarfile
+digest, out = hashlib.sha256(), sys.stdout.buffer
+class Out:
+    def write(self, block):
+        digest.update(block)
+        return out.write(block)
+with tarfile.open(fileobj=Out(), mode="w|") as archive:
     archive.add(sys.argv[1], ".")
+out.write(digest.digest())
 """
+"""Packs a folder in a Pod. The digest comes last: an archive that is cut between two files looks whole."""
 
 
 class NotSucceeded(LeadlineError):
@@ -156,16 +164,30 @@ async def _fetched(namespace: str, name: str, result_id: str, root: Path) -> Pat
         with TemporaryDirectory(prefix=f".{result_id}-", dir=root) as scratch:
             archive, files = Path(scratch) / "files.tar", Path(scratch) / "files"
             with archive.open("wb") as into:
-                command = ("python3", "-c", _PACK, f"{_RESULTS}/{result_id}")
+                command = ("python3", "-c", PACK, f"{_RESULTS}/{result_id}")
                 await kubectl("exec", named, *place, "--", *command, into=into)
-            with tarfile.open(archive) as packed:
-                packed.extractall(files, filter="data")
+            unpack(archive, files)
             files.rename(folder)
     except (tarfile.TarError, EOFError) as error:
         raise ClusterRefused(f"what was fetched of {result_id} is not whole: {error}") from None
     finally:
         await kubectl("delete", f"pod/{named}", *place, "--wait=false")
     return folder
+
+
+def unpack(packed: Path, folder: Path) -> None:
+    """Unpack what `PACK` has packed. Raises EOFError for one that is cut or changed, TarError."""
+    size = packed.stat().st_size - hashlib.sha256().digest_size
+    with packed.open("r+b") as file:
+        file.seek(max(0, size))
+        said = file.read()
+        file.truncate(max(0, size))
+        file.seek(0)
+        if hashlib.file_digest(file, "sha256").digest() != said:
+            raise EOFError("its end is missing, or its bytes are others than those that were sent")
+        file.seek(0)
+        with tarfile.open(fileobj=file) as archive:
+            archive.extractall(folder, filter="data")
 
 
 async def _fetching_pod(namespace: str, name: str) -> dict[str, Any]:
