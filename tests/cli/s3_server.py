@@ -1,7 +1,8 @@
 """An object store that speaks S3, as a process of its own: the part of the protocol that a client of files asks for.
 
 It checks the signature of every request (AWS Signature Version 4), keeps objects as files, and misbehaves as it is told
-by a file: `fail` has the number of uploads that are still to be refused with 503.
+by files: `fail` has the number of uploads that are still to be refused with 503, `odd` a key that is listed beside the
+others though no file can have it.
 """
 
 import hashlib
@@ -134,6 +135,12 @@ class Store(BaseHTTPRequestHandler):
             "<LastModified>2025-01-10T13:30:00.000Z</LastModified></Contents>"
             for key in found
         )
+        odd = self.root / "odd"
+        if odd.exists() and (key := odd.read_text()).startswith(prefix):
+            rows += (
+                f"<Contents><Key>{escape(key)}</Key><Size>5</Size>"
+                "<LastModified>2025-01-10T13:30:00.000Z</LastModified></Contents>"
+            )
         head = f"<IsTruncated>false</IsTruncated><KeyCount>{len(found)}</KeyCount>"
         text = f"<ListBucketResult>{head}{rows}</ListBucketResult>"
         self._answer(200, text.encode())

@@ -192,6 +192,40 @@ def test_what_is_read_from_a_bucket_and_written_to_it_is_what_a_claim_gets(
     assert {name: (kept / name).stat().st_mtime_ns for name in there} == before
 
 
+@pytest.mark.parametrize("odd", ["{}/../../../../escaped", "{}//result.json", "{}/./result.json"])
+def test_an_object_whose_key_is_no_path_of_a_file_is_refused_by_name(
+    shard: Callable[..., list[str]], store: dict[str, Any], tmp_path: Path, odd: str
+):
+    places = {"catalog": store["catalog"], "results": store["results"]}
+    assert run(shard("run", **places)) == 0
+    key = odd.format((tmp_path / "message").read_text())
+    (store["root"] / "odd").write_text(f"sweeps/here/{key}")
+    assert run(shard("gather", **places)) == 2
+    assert f"got '{key}', expected keys that are paths of files" in (tmp_path / "message").read_text()
+
+
+def test_what_is_no_contract_in_a_bucket_is_left_where_it_is(shard: Callable[..., list[str]], store: dict[str, Any]):
+    for name in (f"raw/{LAST}.parquet", f"notes/{LAST}.txt", "about.md"):
+        file = store["root"] / "desk" / "ticks" / name
+        file.parent.mkdir(exist_ok=True)
+        file.write_text("something else")
+    assert run(shard("run", catalog=store["catalog"])) == 0
+
+
+def test_a_page_that_ranks_by_another_figure_takes_the_place_of_the_one_in_the_bucket(
+    shard: Callable[..., list[str]], store: dict[str, Any], tmp_path: Path
+):
+    def page(**places: Any) -> bytes:
+        for figure in ("net", "sharpe"):
+            for task in ("run", "gather"):
+                assert run(shard(task, sweep=SWEEP, rankBy=figure, **places)) == 0
+        root = store["root"] / "desk" / "sweeps" / "here" if places else tmp_path / "results"
+        (found,) = root.glob("*/sweep.html")
+        return found.read_bytes()
+
+    assert page(results=store["results"]) == page()
+
+
 def test_a_bucket_that_the_keys_do_not_open_is_told_in_words(
     shard: Callable[..., list[str]], store: dict[str, Any], tmp_path: Path
 ):

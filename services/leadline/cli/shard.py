@@ -23,7 +23,9 @@ from leadline.backtest.gathered import Gathered
 from leadline.backtest.kept import keep, opened, store_of
 from leadline.backtest.results import result_of
 from leadline.backtest.run import run_backtest
+from leadline.backtest.store import ABOUT
 from leadline.backtest.workers import DayFailed
+from leadline.catalog.catalog import SUFFIX
 from leadline.cli.backtest_inputs import BacktestInputs, backtest_inputs, inputs_of_variants
 from leadline.cli.failures import EXIT_BAD_INPUT, EXIT_FAILED
 from leadline.cli.options import PlanOptions
@@ -31,7 +33,7 @@ from leadline.cli.output import complain
 from leadline.cli.shard_places import Files, files_of
 from leadline.cli.shard_summary import figure_named, summary_of_run, summary_of_sweep, summary_text
 from leadline.cli.studying import check_variants
-from leadline.model.errors import InvalidInput, LeadlineError, error_text
+from leadline.model.errors import InvalidInput, LeadlineError, Unknown, error_text
 from leadline.model.manifest.backtest_spec import Backtest
 from leadline.model.manifest.own_markets import put_in_force, read_own
 from leadline.model.manifest.specs import TradingAccount, TradingStrategy, load_manifests
@@ -105,7 +107,9 @@ def gather_shards(options: ShardOptions) -> None:
         figure = figure_named(job.backtest.spec.rank_by)
         write_sweep_tables(result, result.folder)
         write_document(sweep_document(result, figure, default_axes(result.rows)), result.folder / "sweep.html")
-        job.results.push(result.folder)
+        # Another backtest of the same variants may rank them by another figure.
+        derived = [each for each in result.folder.iterdir() if each.is_file() and each.name != ABOUT]
+        job.results.push(result.folder, derived)
         say(summary_text(summary_of_sweep(result, job.backtest.spec.rank_by, len(days.traded))))
 
 
@@ -144,9 +148,13 @@ def days_of(backtest: Backtest, variants: Sequence[Variant]) -> Callable[[PurePo
     first = (date.fromisoformat(backtest.spec.from_) - before).isoformat()
 
     def wanted(path: PurePosixPath) -> bool:
-        if len(path.parts) != 2 or not first <= path.stem <= backtest.spec.to:
+        if len(path.parts) != 2 or path.suffix != SUFFIX or not first <= path.stem <= backtest.spec.to:
             return False
-        return instrument_of(path.parts[0]).root in roots
+        try:
+            return instrument_of(path.parts[0]).root in roots
+        except Unknown:
+            # A bucket may have other things than a catalog.
+            return False
 
     return wanted
 

@@ -4,7 +4,7 @@ What a bucket has is copied to the Pod's own disk, and what is new there is copi
 at all, and the one that says that a result is complete comes last.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
@@ -25,10 +25,16 @@ class Files:
         self.root = root
 
     def pull(self, wanted: Callable[[PurePosixPath], bool]) -> None:
-        """Have the files at hand whose paths below the place are wanted. Raises OSError."""
+        """Have the files at hand whose paths below the place are wanted.
 
-    def push(self, folder: Path) -> None:
-        """Have the files of a folder below `root` in the place. Raises OSError."""
+        Raises OSError, and InvalidInput for a wanted object whose key is no path of a file below the place.
+        """
+
+    def push(self, folder: Path, derived: Collection[Path] = ()) -> None:
+        """Have the files of a folder below `root` in the place. Raises OSError.
+
+        derived: those that may have other bytes than before, and take the place of what is there.
+        """
 
 
 class BucketFiles(Files):
@@ -43,9 +49,16 @@ class BucketFiles(Files):
 
     def pull(self, wanted: Callable[[PurePosixPath], bool]) -> None:
         """See `Files`."""
-        for path, size in self._listed():
+        for key, size in self._listed():
+            path = PurePosixPath(key)
+            if not wanted(path):
+                continue
+            if str(path) != key or path.is_absolute() or ".." in path.parts:
+                raise InvalidInput(
+                    f"s3://{self._base}", key, "keys that are paths of files, without empty parts or dots"
+                )
             file = self.root / path
-            if not wanted(path) or (file.exists() and file.stat().st_size == size):
+            if file.exists() and file.stat().st_size == size:
                 continue
             file.parent.mkdir(parents=True, exist_ok=True)
             with self._files.open_input_stream(str(self._base / path)) as source, file.open("wb") as into:
@@ -54,24 +67,33 @@ class BucketFiles(Files):
             if file.stat().st_size != size:
                 raise OSError(f"{self._base / path}: {file.stat().st_size} bytes came of {size}")
 
-    def push(self, folder: Path) -> None:
-        """See `Files`. What is there already is the same, and stays."""
-        there = {path for path, _ in self._listed()}
+    def push(self, folder: Path, derived: Collection[Path] = ()) -> None:
+        """See `Files`. What else is there already is the same, and stays."""
+        there = {PurePosixPath(key) for key, _ in self._listed()}
         files = [each for each in folder.rglob("*") if each.is_file()]
         files.sort(key=lambda each: (each.name == ABOUT, each))
         for file in files:
             path = PurePosixPath(file.relative_to(self.root))
-            if path in there or file.name.startswith("."):
+            if file.name.startswith(".") or (path in there and file not in derived):
+                continue
+            content = file.read_bytes()
+            if path in there and self._read(path) == content:
                 continue
             with self._files.open_output_stream(str(self._base / path)) as into:
-                into.write(file.read_bytes())
+                into.write(content)
 
-    def _listed(self) -> Iterator[tuple[PurePosixPath, int]]:
+    def _read(self, path: PurePosixPath) -> bytes:
+        with self._files.open_input_stream(str(self._base / path)) as source:
+            found: bytes = source.read()
+        return found
+
+    def _listed(self) -> Iterator[tuple[str, int]]:
+        """The keys below the place as they are, and the bytes of their objects."""
         from pyarrow import fs  # noqa: PLC0415 - a claim needs nothing of it
 
         for each in self._files.get_file_info(fs.FileSelector(str(self._base), recursive=True, allow_not_found=True)):
             if each.is_file:
-                yield PurePosixPath(each.path).relative_to(self._base), each.size
+                yield each.path.removeprefix(f"{self._base}/"), each.size
 
 
 def files_of(place: Place, mounted: Path, scratch: Path, secrets: Path) -> Files:
