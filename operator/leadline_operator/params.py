@@ -64,7 +64,10 @@ class OperatorParams(ServiceParams):
     storage: Storage = Storage()
     """The volumes of journals and ledgers."""
     backtest_resources: dict[str, Any] = Field(
-        default_factory=lambda: {"requests": {"cpu": "1", "memory": "1Gi"}, "limits": {"memory": "2Gi"}}
+        default_factory=lambda: {
+            "requests": {"cpu": "1", "memory": "1Gi", "ephemeral-storage": "1Gi"},
+            "limits": {"memory": "2Gi", "ephemeral-storage": "10Gi"},
+        }
     )
     """Requests and limits of a backtest's Pods whose manifest has none."""
     tls: bool = False

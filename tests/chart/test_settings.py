@@ -342,3 +342,9 @@ def test_what_names_other_instruments_makes_new_pods_and_is_what_the_guard_asks_
         sums.append(asked)
     assert len(set(sums)) == 3
     assert sums[-1] == ""
+
+
+def test_the_pods_of_a_backtest_have_the_resources_that_the_operator_would_give_them():
+    settings = ServiceSettings.model_validate(settings_json(render(), "operator"))
+    default = OperatorParams.model_fields["backtest_resources"].get_default(call_default_factory=True)
+    assert settings.params["backtest_resources"] == default

@@ -63,6 +63,8 @@ def test_a_pod_is_confined_has_no_token_and_says_only_what_the_operator_reads():
     assert container["securityContext"]["readOnlyRootFilesystem"] is True
     assert container["terminationMessagePolicy"] == "File"
     assert set(container["resources"]) == {"requests", "limits"}
+    # What comes from a bucket lies on the node's disk.
+    assert all("ephemeral-storage" in each for each in container["resources"].values())
 
 
 def test_the_catalog_is_read_only_and_of_the_results_only_the_folder_is_there():
