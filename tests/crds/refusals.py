@@ -140,7 +140,7 @@ RULES: Final[tuple[Refusal, ...]] = (
     _strategy(
         "mode Live, and nothing of what it takes",
         {"mode": "Live"},
-        _same("spec.acknowledgeLive", "False", "true with mode Live, which trades real money"),
+        _same("spec.acknowledgeLive", "false", "true with mode Live, which trades real money"),
         _same("spec.account.name", "'paper'", "the name of a live account with mode Live, which paper never is"),
         _same("spec.image", "nothing", "an image pinned by digest (...@sha256:...) with mode Live"),
         _same("spec.risk.dayLoss", "nothing", "a limit with mode Live"),
@@ -158,22 +158,22 @@ RULES: Final[tuple[Refusal, ...]] = (
     _strategy(
         "a session by name and by hours",
         {"session": {"name": "rth", "open": "09:30"}},
-        _same("spec.session", "{'name': 'rth', 'open': '09:30'}", _EITHER),
+        _same("spec.session", "{name: 'rth', open: '09:30'}", _EITHER),
     ),
     _strategy(
         "a session without its zone",
         {"session": {"open": "09:30", "close": "16:00"}},
-        _same("spec.session", "{'open': '09:30', 'close': '16:00'}", _EITHER),
+        _same("spec.session", "{open: '09:30', close: '16:00'}", _EITHER),
     ),
     _strategy(
         "neither a built-in strategy nor a class",
         {"strategy": {"parameters": {}}},
-        _same("spec.strategy", "{'parameters': {}}", "either name or entryPoint"),
+        _same("spec.strategy", "{parameters: {}}", "either name or entryPoint"),
     ),
     _strategy(
         "both a built-in strategy and a class",
         {"strategy": {"name": "OrderFlow", "entryPoint": "acme:Gap"}},
-        _same("spec.strategy", "{'name': 'OrderFlow', 'entryPoint': 'acme:Gap'}", "either name or entryPoint"),
+        _same("spec.strategy", "{name: 'OrderFlow', entryPoint: 'acme:Gap'}", "either name or entryPoint"),
     ),
     _strategy(
         "further series that no filter reads",
@@ -194,14 +194,14 @@ RULES: Final[tuple[Refusal, ...]] = (
     _strategy(
         "an entry of filters without a filter",
         {"strategy": {"name": "OrderFlow", "filters": [{"series": "main"}]}},
-        _same("spec.strategy.filters[0]", "{'series': 'main'}", "at least one filter: regimes, trend"),
+        _same("spec.strategy.filters[0]", "{series: 'main'}", "at least one filter: regimes, trend"),
     ),
     _strategy(
         "a trend whose slow average is not the slower one",
         {"strategy": {"name": "OrderFlow", "filters": [{"series": "main", "trend": {"fast": 21}}]}},
         (
             "spec.strategy.filters[0].trend.slow: Invalid value: expected slow of more bars than fast",
-            "spec.strategy.filters[0].trend: got {'fast': 21}, expected slow of more bars than fast",
+            "spec.strategy.filters[0].trend: got {fast: 21}, expected slow of more bars than fast",
         ),
     ),
     _strategy(
@@ -569,13 +569,13 @@ TOGETHER: Final[tuple[Together, ...]] = (
     _alone(
         "a time zone that does not exist",
         {"session": {"open": "09:30", "close": "16:00", "zone": "Mars/Olympus"}},
-        "spec.session: got {'open': '09:30', 'close': '16:00', 'zone': 'Mars/Olympus'}, expected a name of the IANA"
+        "spec.session: got {open: '09:30', close: '16:00', zone: 'Mars/Olympus'}, expected a name of the IANA"
         " time zone database, such as America/New_York",
     ),
     _alone(
         "hours in which the instrument does not trade",
         {"session": {"open": "16:00", "close": "16:00", "zone": "America/New_York"}},
-        "spec.session: got {'open': '16:00', 'close': '16:00', 'zone': 'America/New_York'}, expected hours inside"
+        "spec.session: got {open: '16:00', close: '16:00', zone: 'America/New_York'}, expected hours inside"
         " 18:00-17:00 America/New_York",
     ),
     _alone(
