@@ -1,7 +1,8 @@
 """Days of a catalog come to what the same prints in memory come to."""
 
 from datetime import date
-from itertools import accumulate
+from decimal import Decimal
+from itertools import accumulate, pairwise
 from pathlib import Path
 
 import pytest
@@ -9,13 +10,13 @@ import pytest
 from leadline.backtest.catalog_prints import CatalogPrints
 from leadline.backtest.coverage import short_days
 from leadline.backtest.gathered import Gathered
-from leadline.backtest.prints import PrintsInMemory, numbered_from
+from leadline.backtest.prints import Prints, PrintsInMemory, numbered_from
 from leadline.backtest.results import AccountResult, result_of
 from leadline.backtest.run import run_backtest
 from leadline.catalog.catalog import Catalog
 from leadline.model.errors import InvalidInput
 from leadline.model.ids import ContractId
-from leadline.model.manifest.specs import TradingAccount, parse_manifest
+from leadline.model.manifest.specs import TradingAccount, TradingStrategy, load_manifests, parse_manifest
 from leadline.model.ticks import TickColumns, concat
 from tests.backtest.test_run import BEFORE_THE_ROLL, SESSIONS, account, simulated, strategy
 
@@ -64,6 +65,35 @@ def test_orders_are_filled_and_valued_on_the_prints_of_what_the_tier_executes(ke
     assert traded()[0] == {("ESM2025", "MESM2025")}
 
 
+@pytest.mark.parametrize("sessions", [2, 4])
+def test_each_change_of_the_tier_is_on_the_day_that_is_traded_in_another_one(sessions: int, tmp_path: Path):
+    """The decisions say in which tier they were made."""
+    example = load_manifests(Path(__file__).parents[2] / "examples" / "mes-orderflow.yaml")
+    own = [each for each in example if isinstance(each, TradingStrategy)]
+    (poor,) = (each for each in example if isinstance(each, TradingAccount))
+    rich = with_balance(poor, Decimal(5_000))
+    simulated_days = simulated(None, sessions, own[0].spec.history)
+    first = simulated_days.days(MES)[-sessions].day
+    catalog = Catalog(tmp_path)
+    for each in simulated_days.days(MES):
+        catalog.write(MES, each.day, simulated_days.read(MES, each.day))
+    feeds: list[Prints] = [simulated_days, CatalogPrints(tmp_path, ("MES",), first)]
+    for prints in feeds:
+        seen = Gathered(own)
+        outcome = run_backtest([rich], own, prints, first, None, seen.seen)
+        (result,), (run,) = result_of(outcome, seen).accounts, outcome.accounts.values()
+        most = {}
+        for decision in run.records.decisions.values():
+            if decision.accepted:
+                most[decision.trading_day] = int(dict(decision.arithmetic)["tier_max"])
+        assert len(most) == sessions
+        changes = [(day, most[day]) for before, day in pairwise(sorted(most)) if most[before] != most[day]]
+        assert [(each.day, each.max_size) for each in result.tier_changes] == changes
+        ends = dict(zip(sorted(most)[1:], [each.equity for each in result.days], strict=False))
+        assert [each.equity for each in result.tier_changes] == [ends[day] for day, _ in changes]
+        assert changes[0][0] == sorted(most)[1]  # the first day's tier is not the second's
+
+
 @pytest.mark.parametrize("last", [date(2025, 6, 13), None])
 def test_a_range_of_a_catalog_ends_as_the_same_range_of_files(kept: CatalogPrints, last: date | None):
     """The last bar of the session ends at the market's close, and the last print of the day is before it."""
@@ -74,6 +104,10 @@ def test_a_range_of_a_catalog_ends_as_the_same_range_of_files(kept: CatalogPrint
         for prints in (kept, files)
     }
     assert len(digests) == 1
+
+
+def with_balance(manifest: TradingAccount, balance: Decimal) -> TradingAccount:
+    return manifest.model_copy(update={"spec": manifest.spec.model_copy(update={"starting_balance": balance})})
 
 
 def whole(kept: CatalogPrints, contract: ContractId) -> TickColumns:

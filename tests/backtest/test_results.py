@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 
-from leadline.backtest.gathered import TierDay
+from leadline.backtest.account import TierDay
 from leadline.backtest.results import (
     DayLine,
     Group,

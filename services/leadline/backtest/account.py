@@ -5,8 +5,9 @@ The tapes come a step at a time, and what the strategies say of it with them. Th
 
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import date
+from decimal import Decimal
 from pathlib import Path
 from typing import Protocol
 
@@ -34,7 +35,7 @@ from leadline.model.manifest.venues import Capability
 from leadline.model.signals import SignalMessage
 from leadline.model.ticks import TickColumns, concat
 from leadline.risk.decide import decide
-from leadline.risk.view import DecisionInputs, RiskDecision
+from leadline.risk.view import DecisionInputs, RiskDecision, Tier, tier_at
 from leadline.venue.fill_rules import FillRules, parse_fill_rule
 from leadline.venue.matching import PaperMarket
 
@@ -46,6 +47,16 @@ class Halted(LeadlineError):
         super().__init__(f"the account {account} was halted: {reasons}")
         self.account = account
         self.reasons = reasons
+
+
+@dataclass(frozen=True, slots=True)
+class TierDay:
+    """The capital tier of a trading day, None where there is none, and the account's equity when the day began."""
+
+    day: date
+    index: int
+    tier: Tier | None
+    equity: Decimal
 
 
 class _Risk:
@@ -128,6 +139,7 @@ class AccountRun:
         self._heard: dict[StrategyId, list[SignalMessage]] = {}
         self._switch = KillSwitch(folder / "halts.json", lambda: 0)
         self._idle = False
+        self._tier_days: list[TierDay] = []
         self._tape = tape or PaperTape(account, contracts, begins_ns)
 
         def new_book() -> Book:
@@ -160,6 +172,13 @@ class AccountRun:
     def records(self) -> AccountRecords:
         """All that the account has written."""
         return self._database.records[TAPE, self._account.full_name]
+
+    def tier_on(self, day: date) -> TierDay | None:
+        """The capital tier that held on a trading day, None before the first one.
+
+        The account may have begun the next day already: a tape that reaches to the roll rolls it.
+        """
+        return next((each for each in reversed(self._tier_days) if each.day <= day), None)
 
     def has(self, strategy: StrategyId) -> bool:
         """Whether a strategy trades this account."""
@@ -207,10 +226,18 @@ class AccountRun:
         self._idle = False
         while not (self._idle or self.book.finished):
             await self._loop.step()
+            self._note_tier()
             if self._switch.words:
                 raise Halted(self._account.full_name, self._switch.words)
         if final and not self.book.finished:
             raise Halted(self._account.full_name, "nothing more is said, and the tape goes on")
+
+    def _note_tier(self) -> None:
+        book = self.book
+        day = book.trading_day
+        if day is not None and (not self._tier_days or self._tier_days[-1].day != day):
+            tier = tier_at(book.tiers_in_force, book.tier_index)
+            self._tier_days.append(TierDay(day, book.tier_index, tier, book.equity_at_roll))
 
     async def _note_idle(self) -> None:
         self._idle = True

@@ -2,32 +2,20 @@
 
 import pickle
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import date
-from decimal import Decimal
+from dataclasses import replace
 from itertools import islice
 from typing import Final
 
+from leadline.backtest.account import TierDay
 from leadline.backtest.engine import Accounts
 from leadline.backtest.market import Close, DayResult, EntryBar
 from leadline.backtest.work import Series, series_of
 from leadline.model.bars import OWN_SERIES, UnfinishedBar
 from leadline.model.ids import AccountId, StrategyId
 from leadline.model.manifest.specs import TradingStrategy
-from leadline.risk.view import Tier
 
 MOST_ENTRY_BARS: Final = 200
 """Bars that made entries are kept with their footprints for the newest decisions alone, at most so many."""
-
-
-@dataclass(frozen=True, slots=True)
-class TierDay:
-    """The capital tier of a trading day, None where there is none, and the account's equity when the day began."""
-
-    day: date
-    index: int
-    tier: Tier | None
-    equity: Decimal
 
 
 class Gathered:
@@ -52,12 +40,11 @@ class Gathered:
         if not result.day.spoken:
             return
         for account in self._own:
-            book = accounts[account].book
-            tiers = book.tiers_in_force
-            tier = tiers[book.tier_index] if 0 <= book.tier_index < len(tiers) else None
             for closes in result.closes.values():
                 self.closes[account] += [each for own in self._own[account] for each in closes.get(own, ())]
-            self.tiers[account].append(TierDay(result.day.day, book.tier_index, tier, book.equity_at_roll))
+            tier_day = accounts[account].tier_on(result.day.day)
+            if tier_day is not None:
+                self.tiers[account].append(replace(tier_day, day=result.day.day))
         before = self._recent
         self._recent = {(name, key): bar for name, said in result.said.items() for key, bar in said.entries.items()}
         self._keep_entries({**before, **self._recent}, accounts)

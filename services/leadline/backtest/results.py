@@ -7,7 +7,7 @@ from datetime import date
 from decimal import Decimal
 from itertools import pairwise
 
-from leadline.backtest.account import AccountRun
+from leadline.backtest.account import AccountRun, TierDay
 from leadline.backtest.causes import Cause, cause_of
 from leadline.backtest.coverage import KeptOut, ShortDay, UnfinishedLine, kept_out, short_days
 from leadline.backtest.equity import EquityLine, equity_line
@@ -21,7 +21,7 @@ from leadline.backtest.figures import (
     sortino,
     win_rate,
 )
-from leadline.backtest.gathered import Gathered, TierDay
+from leadline.backtest.gathered import Gathered
 from leadline.backtest.identity import Identity
 from leadline.backtest.run import Outcome
 from leadline.model.ids import AccountId, ContractId, StrategyId
@@ -264,7 +264,7 @@ def sorted_by_weekday(found: Iterable[Group]) -> tuple[Group, ...]:
 
 
 def tier_changes(days: Sequence[TierDay]) -> tuple[TierChange, ...]:
-    """The days, in order, that begin with another tier than the day before ended with."""
+    """The days, in order, that have another tier than the day before."""
     found = []
     for before, after in pairwise(days):
         if before.index != after.index:
