@@ -119,3 +119,25 @@ def test_a_study_says_what_it_wants(words: list[str], refusal: str, capsys: pyte
     name, *rest = words
     assert run(["study", name, "-f", MES, *rest]) == 2
     assert refusal in capsys.readouterr().err
+
+
+def test_the_document_and_the_page_say_what_was_studied(printed: dict[str, Any], folder: Path):
+    studied = printed["studied"]
+    assert (studied["first"], studied["last"], studied["days"]) == ("2025-06-10", "2025-06-10", 1)
+    assert (studied["data"]["feed"], studied["data"]["settings"]) == ("sim", {"seed": 1})
+    assert studied["manifests"]["strategies"][0]["metadata"]["name"] == "mes-orderflow"
+    page = (folder / "page.html").read_text(encoding="utf-8")
+    assert "<p>default/mes-orderflow on MES, from 2025-06-10 to 2025-06-10, 1 session day.</p>" in page
+    assert f"Code {studied['code']['version']} (" in page
+    assert "<details class=manifests><summary>Manifests of default/" in page
+
+
+def test_a_study_says_on_which_prints_its_orders_were_filled(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    page = tmp_path / "tiers.html"
+    words = ["--balance", "10000", "--report", str(page), "--output", "json"]
+    assert run(["study", "tiers", "-f", MES, *words]) == 0
+    studied = orjson.loads(capsys.readouterr().out)["studied"]
+    assert studied["filled_on"] == [{"orders": "ESM2025", "prints": "MESM2025"}]
+    text = page.read_text(encoding="utf-8")
+    assert "orders in ESM2025 were filled on the prints of MESM2025" in text
+    assert "from 2025-06-10 to 2025-06-10, 1 session day." in text

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 
 from leadline.backtest.code import code_of
-from leadline.backtest.days import BacktestDays
+from leadline.backtest.days import BacktestDays, backtest_days
 from leadline.backtest.feeds import prints_of
 from leadline.backtest.identity import Code, Identity, data_of, manifests_document
 from leadline.backtest.own_days import in_own_days
@@ -20,6 +20,7 @@ from leadline.model.manifest.own_markets import in_force
 from leadline.model.manifest.sweep import Variant
 from leadline.plan.plan import Plan
 from leadline.study.parts import executed_by
+from leadline.study.studied import Studied
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,11 @@ class BacktestInputs:
     def feed_settings(self) -> dict[str, int]:
         """The settings of the feed from which its prints follow."""
         return {"seed": self.feed.seed} if self.feed.kind == "sim" else {}
+
+    def studied(self) -> Studied:
+        """The subject of a study of these manifests. Raises as `backtest_days`."""
+        days = backtest_days(self.prints, self.plan.strategies, self.first, self.last)
+        return Studied(self.identity(days), len(days.traded))
 
     def identity(self, days: BacktestDays) -> Identity:
         """The identity of a backtest of these days."""

@@ -40,10 +40,12 @@ from leadline.model.manifest.specs import TradingAccount, TradingStrategy, load_
 from leadline.model.manifest.sweep import Variant, shard_of, variants_of
 from leadline.model.market.contracts import instrument_of
 from leadline.report.parts import write_document
+from leadline.report.studied import headed
 from leadline.report.sweep_tables import write_sweep_tables
 from leadline.report.sweeps import default_axes, sweep_document
 from leadline.report.tables import parquet_files
 from leadline.study.parts import executed_by
+from leadline.study.studied import Studied
 from leadline.study.sweep import Source, SweepResult, run_sweep
 
 TERMINATED: Final = 143
@@ -106,7 +108,9 @@ def gather_shards(options: ShardOptions) -> None:
             raise InvalidInput(str(result.folder), f"{len(result.rows)} variants", expected)
         figure = figure_named(job.backtest.spec.rank_by)
         write_sweep_tables(result, result.folder)
-        write_document(sweep_document(result, figure, default_axes(result.rows)), result.folder / "sweep.html")
+        page = sweep_document(result, figure, default_axes(result.rows))
+        page = headed(page, Studied(inputs.identity(days), len(days.traded)), result.filled_on)
+        write_document(page, result.folder / "sweep.html")
         # Another backtest of the same variants may rank them by another figure.
         derived = [each for each in result.folder.iterdir() if each.is_file() and each.name != ABOUT]
         job.results.push(result.folder, derived)

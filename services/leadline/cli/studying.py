@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from leadline.backtest.workers import suitable_workers
 from leadline.cli.backtest_inputs import BacktestInputs, backtest_inputs, inputs_of_variants
@@ -25,7 +25,8 @@ from leadline.plan.plan import plan
 from leadline.report.parts import Document, print_document, write_document
 from leadline.report.scenarios import scenarios_page
 from leadline.report.stress import stress_page
-from leadline.report.sweeps import default_axes, require_axes, sweep_document
+from leadline.report.studied import headed
+from leadline.report.sweeps import MOST_ROWS, default_axes, require_axes, sweep_document
 from leadline.report.tiers import tiers_page
 from leadline.report.walk_forward import walk_forward_page
 from leadline.study.documents import (
@@ -36,10 +37,11 @@ from leadline.study.documents import (
     walk_forward_document,
 )
 from leadline.study.engine import Study
-from leadline.study.rows import require_figure, row_of
+from leadline.study.rows import FilledOn, require_figure, row_of
 from leadline.study.run_scenarios import run_scenarios
 from leadline.study.scenarios import baseline, scenarios
 from leadline.study.stress import StressOptions, run_stress, study_of
+from leadline.study.studied import Studied
 from leadline.study.sweep import Source, SweepResult, run_sweep
 from leadline.study.tiers import run_tiers
 from leadline.study.walk_forward import run_walk_forward
@@ -83,6 +85,7 @@ def run_sweep_command(planned: PlanOptions, options: StudyOptions, swept: SweepO
     axes = () if swept.heat_map is None else require_axes(swept.heat_map, names)
     part = _part(swept.shard, len(variants))
     check_variants(planned, variants)
+    studied = inputs.studied()
     inputs = inputs_of_variants(planned, options.last, inputs, variants)
     result = run_sweep(
         variants,
@@ -92,7 +95,7 @@ def run_sweep_command(planned: PlanOptions, options: StudyOptions, swept: SweepO
         placed_at(swept.folder or default_studies()),
         tell,
     )
-    _show(result, figure, axes or default_axes(result.rows), options, swept.tables)
+    _show(result, studied, figure, axes or default_axes(result.rows), options, swept.tables)
 
 
 def run_scenarios_command(planned: PlanOptions, options: StudyOptions) -> None:
@@ -101,6 +104,7 @@ def run_scenarios_command(planned: PlanOptions, options: StudyOptions) -> None:
     inputs = backtest_inputs(planned, options.last)
     plan = inputs.plan
     variants = [each.variant for each in scenarios(baseline(plan.accounts, plan.strategies))]
+    studied = inputs.studied()
     inputs = inputs_of_variants(planned, options.last, inputs, [each for each in variants if each is not None])
     result = run_scenarios(
         plan.accounts,
@@ -111,7 +115,7 @@ def run_scenarios_command(planned: PlanOptions, options: StudyOptions) -> None:
         workers_of(options, inputs, _SCENARIOS),
         tell,
     )
-    _show_page(scenarios_page(result), scenarios_document(result), options)
+    _show_page(scenarios_page(result), scenarios_document(result), studied, result.filled_on, options)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,11 +136,12 @@ def run_walk_forward_command(planned: PlanOptions, options: StudyOptions, walked
     inputs = backtest_inputs(planned, options.last)
     variants = variants_of(sweep_of(walked.sweep, walked.fields), inputs.plan.accounts, inputs.plan.strategies)
     check_variants(planned, variants)
+    studied = inputs.studied()
     inputs = inputs_of_variants(planned, options.last, inputs, variants)
     workers = workers_of(options, inputs, len(variants))
     study = Study(inputs.prints, inputs.first, inputs.last, workers, row_of)
     result = run_walk_forward(variants, study, figure, walked.inside, walked.outside, tell)
-    _show_page(walk_forward_page(result), walk_forward_document(result), options)
+    _show_page(walk_forward_page(result), walk_forward_document(result), studied, result.filled_on, options)
 
 
 def run_tiers_command(planned: PlanOptions, options: StudyOptions, balances: Sequence[str]) -> None:
@@ -144,9 +149,10 @@ def run_tiers_command(planned: PlanOptions, options: StudyOptions, balances: Seq
     check_places(options)
     money = [_balance(text) for text in dict.fromkeys(balances)]
     inputs = backtest_inputs(planned, options.last)
+    studied = inputs.studied()
     study = study_of(inputs.prints, inputs.first, inputs.last, workers_of(options, inputs, len(money)))
     result = run_tiers(inputs.plan.accounts, inputs.plan.strategies, study, money, tell)
-    _show_page(tiers_page(result), tiers_document(result), options)
+    _show_page(tiers_page(result), tiers_document(result), studied, result.filled_on, options)
 
 
 def run_stress_command(
@@ -157,9 +163,10 @@ def run_stress_command(
     wanted = StressOptions(_levels(slippage), iterations, block, draw)
     inputs = backtest_inputs(planned, options.last)
     workers = workers_of(options, inputs, 1 + len(wanted.slippage))
+    studied = inputs.studied()
     study = study_of(inputs.prints, inputs.first, inputs.last, workers)
     result = run_stress(inputs.plan.accounts, inputs.plan.strategies, study, wanted, tell)
-    _show_page(stress_page(result), stress_document(result), options)
+    _show_page(stress_page(result), stress_document(result), studied, result.filled_on, options)
 
 
 def sweep_of(file: Path | None, fields: Sequence[str]) -> Sweep:
@@ -228,20 +235,34 @@ def show(document: Document, page: Document, options: StudyOptions) -> None:
         print_document(document, people_console())
 
 
-def _show(result: SweepResult, figure: str, axes: Sequence[str], options: StudyOptions, tables: Path | None) -> None:
+def _show(
+    result: SweepResult,
+    studied: Studied,
+    figure: str,
+    axes: Sequence[str],
+    options: StudyOptions,
+    tables: Path | None,
+) -> None:
     if tables is not None:
         from leadline.report.sweep_tables import write_sweep_tables  # noqa: PLC0415 - Arrow, which else nobody needs
 
         write_sweep_tables(result, tables)
-    show(sweep_document(result, figure, axes, MOST_SHOWN), sweep_document(result, figure, axes), options)
+    shown, page = (
+        headed(sweep_document(result, figure, axes, most), studied, result.filled_on)
+        for most in (MOST_SHOWN, MOST_ROWS)
+    )
+    show(shown, page, options)
     if options.output is Output.JSON:
-        print_json(sweep_result(result, figure))
+        print_json({"studied": studied.document(result.filled_on), **sweep_result(result, figure)})
 
 
-def _show_page(page: Document, document: object, options: StudyOptions) -> None:
+def _show_page(
+    page: Document, document: dict[str, Any], studied: Studied, filled_on: FilledOn, options: StudyOptions
+) -> None:
+    page = headed(page, studied, filled_on)
     show(page, page, options)
     if options.output is Output.JSON:
-        print_json(document)
+        print_json({"studied": studied.document(filled_on), **document})
 
 
 def _balance(text: str) -> Decimal:

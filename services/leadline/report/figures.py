@@ -85,11 +85,12 @@ def doubts(result: BacktestResult) -> list[str]:
     found = []
     if result.missing:
         found.append(f"sessions that were not at hand: {_days_text(result.missing)}")
-    found += [
-        f"orders in {contract} were filled on the prints of {tape}: it has none of its own here"
-        for contract, tape in result.filled_on
-    ]
-    return found
+    return found + [filled_on_text(*pair) for pair in result.filled_on]
+
+
+def filled_on_text(contract: str, tape: str) -> str:
+    """That the prints of another contract filled the orders in one."""
+    return f"orders in {contract} were filled on the prints of {tape}: it has none of its own here"
 
 
 def _days_text(days: Sequence[date]) -> str:

@@ -23,6 +23,7 @@ th{color:var(--soft);font-weight:500;text-align:left;border-bottom:1px solid var
 td,th{padding:5px 12px 5px 0;font-size:14px}td{border-bottom:1px solid var(--line)}td.n,th.n{text-align:right}
 .up{color:var(--up)}.down{color:var(--down)}svg{width:100%;height:auto;display:block;background:var(--panel);
 border:1px solid var(--line);border-radius:8px}svg text{fill:var(--soft);font:11px system-ui,sans-serif}
+.manifests summary{cursor:pointer;padding:6px 0}pre{font:12px ui-monospace,monospace;overflow-x:auto}
 .note,.warning{border-left:3px solid var(--line);padding-left:10px}.warning{border-color:var(--down)}
 """
 
@@ -55,6 +56,11 @@ def money(value: Decimal, places: int) -> Markup:
     """An amount with its sign, coloured."""
     style = "up" if value > 0 else "down" if value < 0 else "soft"
     return Markup(f"<span class={style}>{value:+,.{places}f}</span>")
+
+
+def folded(title: str, text: str) -> str:
+    """A text that opens below its title."""
+    return f"<details class=manifests><summary>{escape(title)}</summary><pre>{escape(text)}</pre></details>"
 
 
 _NUMBERS: Final = frozenset(

@@ -15,7 +15,7 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from leadline.backtest.results import DayLine
-from leadline.report.page import money, table, write_page
+from leadline.report.page import folded, money, table, write_page
 from leadline.report.printable import plain_text
 from leadline.report.svg import Series, chart, thinned
 from leadline.report.text import money as money_text
@@ -86,12 +86,16 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """All of a study's results: its title, sentences on it, what a reader must not overlook, and its parts."""
+    """All of a study's results: its title, sentences on it, what a reader must not overlook, and its parts.
+
+    `manifests` are their title and text, which a page has folded.
+    """
 
     title: str
     intro: tuple[str, ...]
     warnings: tuple[str, ...]
     parts: tuple[Section | HeatMap | Line, ...]
+    manifests: tuple[str, str] | None = None
 
 
 def equity_line(title: str, start: Decimal, days: Iterable[DayLine], places: int) -> Line:
@@ -129,6 +133,8 @@ def write_document(document: Document, path: Path) -> None:
     """Write it as one self-contained HTML file. Raises OSError."""
     parts = [f"<h1>{escape(document.title)}</h1>"]
     parts += [f"<p>{escape(line)}</p>" for line in document.intro]
+    if document.manifests is not None:
+        parts.append(folded(*document.manifests))
     parts += [f"<p class=warning>{escape(line)}</p>" for line in document.warnings]
     for part in document.parts:
         parts.append(f"<h2>{escape(part.title)}</h2>")

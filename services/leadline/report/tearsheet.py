@@ -7,8 +7,6 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Final
 
-import yaml
-
 from leadline.backtest.causes import Cause
 from leadline.backtest.identity import Identity
 from leadline.backtest.results import AccountResult, BacktestResult, Group, months_of
@@ -17,7 +15,8 @@ from leadline.model.durations import NS_PER_DAY
 from leadline.report.clock import day_and_time, day_of, month_and_time, zone_name
 from leadline.report.figures import GAPS, doubts, figure_rows, gaps, ratio, tier_text, words
 from leadline.report.footprint import MOST_ROWS, footprint
-from leadline.report.page import Markup, card_row, money, table, write_page
+from leadline.report.page import Markup, card_row, folded, money, table, write_page
+from leadline.report.studied import feed_text, manifests_text, manifests_title
 from leadline.report.svg import Point, Series, bars, chart, round_values, thinned
 from leadline.views.prices import price_text
 from leadline.views.trades import Trade
@@ -42,7 +41,7 @@ summary>:nth-child(n+5){text-align:right}summary:hover{background:var(--panel)}
 .why>div{flex:1 1 420px;min-width:0}svg text.v{fill:var(--ink)}.evidence td{white-space:normal;vertical-align:top}
 @media (max-width:760px){summary,.heads{grid-template-columns:1fr 1fr 1fr}}
 .card b{font-size:18px}
-.manifests summary{display:list-item}pre{font:12px ui-monospace,monospace;overflow-x:auto}
+.manifests summary{display:list-item}
 """
 
 
@@ -64,17 +63,9 @@ def write_tearsheet(result: BacktestResult, path: Path) -> None:
 
 def _identity(identity: Identity) -> str:
     """The id of a backtest with what it follows from; its manifests open below it."""
-    data = identity.data
-    settings = "".join(f", {name} {value}" for name, value in data.settings.items())
-    contracts = ", ".join(dict.fromkeys(each.contract for each in data.days))
     of = f"<code>{escape(identity.id)}</code>, code {escape(str(identity.code))}"
-    documents = [*identity.manifests["accounts"], *identity.manifests["strategies"]]
-    names = ", ".join(f"{each['metadata']['namespace']}/{each['metadata']['name']}" for each in documents)
-    text = yaml.safe_dump_all(documents, sort_keys=False, allow_unicode=True)
-    return (
-        f"<p class=soft>Backtest {of}. Feed {escape(data.feed + settings)}: {escape(contracts)}.</p>"
-        f"<details class=manifests><summary>Manifests of {escape(names)}</summary><pre>{escape(text)}</pre></details>"
-    )
+    head = f"<p class=soft>Backtest {of}. {escape(feed_text(identity))}.</p>"
+    return head + folded(manifests_title(identity), manifests_text(identity))
 
 
 def _account(result: AccountResult) -> str:

@@ -1,24 +1,26 @@
 """The row that a sweep keeps of each variant: its values and its figures, as plain values that are read back."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from datetime import date
 from decimal import Decimal
 from functools import cache
-from typing import Any, Final, get_type_hints
+from typing import Any, Final, TypeAlias, get_type_hints
 
 import orjson
 
 from leadline.backtest.figures import daily_returns
 from leadline.backtest.results import AccountResult, DayLine, Figures
 from leadline.model.errors import InvalidInput
-from leadline.model.ids import AccountId
+from leadline.model.ids import AccountId, ContractId
 from leadline.study.accounts import VariantResult
 
 FIGURES: Final = tuple(each.name for each in fields(Figures))
 """The figures by which variants are sorted and chosen."""
 LOWER_IS_BETTER: Final = frozenset({"losses", "commission", "max_drawdown"})
 """Figures of which the lowest is the best."""
+FilledOn: TypeAlias = tuple[tuple[ContractId, ContractId], ...]
+"""Contracts of orders that other contracts' prints filled, each with that one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,8 @@ class AccountRow:
 class VariantRow:
     """One variant: its number, its fields with their values, its digest and its accounts by name.
 
-    Where an account was halted, `halted` says why, and there is no digest and no account.
+    Where an account was halted, `halted` says why, and there is no digest and no account. filled_on: as that of
+    `BacktestResult`.
     """
 
     number: int
@@ -55,6 +58,7 @@ class VariantRow:
     digest: str
     accounts: tuple[AccountRow, ...]
     halted: str = ""
+    filled_on: FilledOn = ()
 
     def document(self) -> dict[str, Any]:
         """Plain values, which `row_of_document` reads back. Decimals are text, what is not defined is left out."""
@@ -63,6 +67,7 @@ class VariantRow:
             "values": dict(self.values),
             "digest": self.digest,
             "halted": self.halted,
+            "filled_on": [list(each) for each in self.filled_on],
             "accounts": [_account_document(each) for each in self.accounts],
         }
 
@@ -81,7 +86,7 @@ def row_of(found: VariantResult) -> VariantRow:
         AccountRow(each.account, each.currency, each.start_equity, each.end_equity, each.figures, each.days)
         for each in found.result.accounts
     )
-    return VariantRow(number, values, found.result.digest, accounts)
+    return VariantRow(number, values, found.result.digest, accounts, filled_on=found.result.filled_on)
 
 
 def row_of_document(document: Mapping[str, Any]) -> VariantRow:
@@ -92,12 +97,18 @@ def row_of_document(document: Mapping[str, Any]) -> VariantRow:
         document["digest"],
         tuple(_account_of(each) for each in document["accounts"]),
         document["halted"],
+        tuple((ContractId(order), ContractId(tape)) for order, tape in document["filled_on"]),
     )
 
 
 def bytes_of(row: VariantRow) -> bytes:
     """A row as a file has it: the same row, the same bytes."""
     return orjson.dumps(row.document(), option=orjson.OPT_INDENT_2) + b"\n"
+
+
+def filled_on_of(found: Iterable[FilledOn]) -> FilledOn:
+    """The pairs of several results, each once, in order."""
+    return tuple(sorted({pair for each in found for pair in each}))
 
 
 def require_figure(name: str, where: str) -> str:

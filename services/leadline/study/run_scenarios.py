@@ -14,7 +14,7 @@ from leadline.study.accounts import VariantResult
 from leadline.study.adding import winners
 from leadline.study.deflated import Deflated, deflated
 from leadline.study.engine import Study, StudyFailed, run_study
-from leadline.study.rows import returns_of
+from leadline.study.rows import FilledOn, filled_on_of, returns_of
 from leadline.study.scenarios import (
     Scenario,
     adding_at,
@@ -34,12 +34,16 @@ BAD_FRIDAY: Final = Decimal(-300)
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """The part of a variant's result that a scenario shows: its account, or why it was halted; and bars to add at."""
+    """The part of a variant's result that a scenario shows: its account, or why it was halted; and bars to add at.
+
+    filled_on: as that of `BacktestResult`.
+    """
 
     account: AccountResult | None
     digest: str
     halted: str
     winners: tuple[str, ...]
+    filled_on: FilledOn = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +56,7 @@ class ScenarioResult:
     digest: str
     refused: str
     halted: bool = False
+    filled_on: FilledOn = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +75,11 @@ class ScenariosResult:
     def tried(self) -> int:
         """Variants that were run, the baseline among them."""
         return len(self._accounts()) + sum(each.halted for each in self.scenarios)
+
+    @property
+    def filled_on(self) -> FilledOn:
+        """See `BacktestResult`, of the baseline and all scenarios."""
+        return filled_on_of(each.filled_on for each in (self.baseline, *self.scenarios))
 
     @property
     def baseline_account(self) -> AccountResult:
@@ -109,7 +119,7 @@ def run_scenarios(
     results += [_run(replace(study, first=each.first or first), each, told) for each in further]
     results.append(_adding(study, base, own, told))
     return ScenariosResult(
-        ScenarioResult("", "baseline", own.account, own.digest, ""),
+        ScenarioResult("", "baseline", own.account, own.digest, "", filled_on=own.filled_on),
         tuple(sorted(results, key=_order)),
         tuple(mondays(own.account.days, lambda net: net >= GOOD_FRIDAY)),
         tuple(mondays(own.account.days, lambda net: net <= BAD_FRIDAY)),
@@ -122,7 +132,7 @@ def taken(found: VariantResult) -> Taken:
     if result is None:
         return Taken(None, "", found.halted, ())
     (account,) = result.accounts
-    return Taken(account, result.digest, "", winners(found))
+    return Taken(account, result.digest, "", winners(found), result.filled_on)
 
 
 def _results(study: Study[Taken], variants: Sequence[Variant], told: Callable[[str], None]) -> dict[int, Taken]:
@@ -153,7 +163,9 @@ def _shown(scenario: Scenario, found: dict[int, Taken]) -> ScenarioResult:
     if scenario.variant is None or scenario.variant.number not in found:
         return ScenarioResult(scenario.number, scenario.title, None, "", scenario.refused)
     own = found[scenario.variant.number]
-    return ScenarioResult(scenario.number, scenario.title, own.account, own.digest, own.halted, bool(own.halted))
+    return ScenarioResult(
+        scenario.number, scenario.title, own.account, own.digest, own.halted, bool(own.halted), own.filled_on
+    )
 
 
 def _order(result: ScenarioResult) -> tuple[int, str]:

@@ -15,7 +15,7 @@ from leadline.study.accounts import VariantResult
 from leadline.study.bootstrap import Resampled, resampled
 from leadline.study.deflated import Deflated, deflated
 from leadline.study.engine import Study, StudyFailed, run_study
-from leadline.study.rows import returns_of
+from leadline.study.rows import FilledOn, filled_on_of, returns_of
 from leadline.views.trades import Trade
 
 
@@ -27,6 +27,15 @@ class StressOptions:
     iterations: int
     block: int
     seed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """The account of a variant's result; `halted` says why there is none. filled_on: as that of `BacktestResult`."""
+
+    account: AccountResult | None
+    halted: str
+    filled_on: FilledOn
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +56,7 @@ class StressResult:
     losing: tuple[tuple[int, int], ...]
     winning: tuple[tuple[int, int], ...]
     paths: Resampled
+    filled_on: FilledOn = ()
 
     @property
     def tried(self) -> int:
@@ -63,7 +73,7 @@ class StressResult:
 def run_stress(
     accounts: Sequence[TradingAccount],
     strategies: Sequence[TradingStrategy],
-    study: Study[tuple[AccountResult | None, str]],
+    study: Study[Taken],
     options: StressOptions,
     told: Callable[[str], None],
 ) -> StressResult:
@@ -75,15 +85,19 @@ def run_stress(
         for number, level in enumerate(options.slippage, 2)
     ]
     found = {variant.number: result for variant, result in run_study(study, variants, told)}
-    account, halted = found[1]
+    account = found[1].account
     if account is None:
-        raise StudyFailed(f"the account has no result: {halted}")
+        raise StudyFailed(f"the account has no result: {found[1].halted}")
     return StressResult(
         account,
-        tuple(Level(level, *found[number]) for number, level in enumerate(options.slippage, 2)),
+        tuple(
+            Level(level, found[number].account, found[number].halted)
+            for number, level in enumerate(options.slippage, 2)
+        ),
         streaks(account.trades, lambda trade: trade.net < 0),
         streaks(account.trades, lambda trade: trade.net > 0),
         resampled([day.net for day in account.days], options.iterations, options.block, options.seed),
+        filled_on_of(each.filled_on for each in found.values()),
     )
 
 
@@ -97,12 +111,12 @@ def one_account(
     return tuple(each for each in accounts if each.full_name in names)
 
 
-def account_taken(found: VariantResult) -> tuple[AccountResult | None, str]:
-    """The account of a variant's result; none where it was halted, and why."""
+def account_taken(found: VariantResult) -> Taken:
+    """The one account of a variant's result."""
     if found.result is None:
-        return None, found.halted
+        return Taken(None, found.halted, ())
     (account,) = found.result.accounts
-    return account, ""
+    return Taken(account, "", found.result.filled_on)
 
 
 def streaks(trades: Iterable[Trade], counts: Callable[[Trade], bool]) -> tuple[tuple[int, int], ...]:
@@ -114,8 +128,6 @@ def streaks(trades: Iterable[Trade], counts: Callable[[Trade], bool]) -> tuple[t
     return tuple(sorted(lengths.items()))
 
 
-def study_of(
-    prints: Prints, first: date | None, last: date | None, workers: int
-) -> Study[tuple[AccountResult | None, str]]:
+def study_of(prints: Prints, first: date | None, last: date | None, workers: int) -> Study[Taken]:
     """A study that takes the account of each result."""
     return Study(prints, first, last, workers, account_taken)

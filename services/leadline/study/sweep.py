@@ -18,7 +18,7 @@ from leadline.study.deflated import Deflated, deflated
 from leadline.study.engine import Study, run_study
 from leadline.study.kept import KeptSweep
 from leadline.study.parts import refuse_other_markets
-from leadline.study.rows import AccountRow, VariantRow, better_first, row_of
+from leadline.study.rows import AccountRow, FilledOn, VariantRow, better_first, filled_on_of, row_of
 
 ID_LENGTH: Final = 12
 
@@ -39,6 +39,11 @@ class SweepResult:
     def halted(self) -> tuple[VariantRow, ...]:
         """The variants whose account was halted."""
         return tuple(row for row in self.rows if row.halted)
+
+    @property
+    def filled_on(self) -> FilledOn:
+        """See `BacktestResult`, of all variants."""
+        return filled_on_of(row.filled_on for row in self.rows)
 
     @property
     def accounts(self) -> tuple[AccountId, ...]:

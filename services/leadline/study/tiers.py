@@ -10,8 +10,8 @@ from leadline.model.manifest.specs import TradingAccount, TradingStrategy
 from leadline.model.manifest.sweep import changed
 from leadline.study.deflated import Deflated, deflated
 from leadline.study.engine import Study, run_study
-from leadline.study.rows import returns_of
-from leadline.study.stress import one_account
+from leadline.study.rows import FilledOn, filled_on_of, returns_of
+from leadline.study.stress import Taken, one_account
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +29,7 @@ class TiersResult:
 
     starts: tuple[Start, ...]
     tiers: tuple[tuple[Decimal, str, int, int], ...]
+    filled_on: FilledOn = ()
 
     def deflated(self) -> Deflated:
         """The deflated Sharpe ratio of the balance with the highest net result."""
@@ -41,7 +42,7 @@ class TiersResult:
 def run_tiers(
     accounts: Sequence[TradingAccount],
     strategies: Sequence[TradingStrategy],
-    study: Study[tuple[AccountResult | None, str]],
+    study: Study[Taken],
     balances: Sequence[Decimal],
     told: Callable[[str], None],
 ) -> TiersResult:
@@ -57,6 +58,9 @@ def run_tiers(
     found = {variant.number: result for variant, result in run_study(study, variants, told)}
     tiers = tuple((each.from_, each.execute, each.min_size, each.max_size) for each in account.spec.tiers)
     return TiersResult(
-        tuple(Start(balance, *found[number]) for number, balance in enumerate(balances, 1)),
+        tuple(
+            Start(balance, found[number].account, found[number].halted) for number, balance in enumerate(balances, 1)
+        ),
         tiers,
+        filled_on_of(each.filled_on for each in found.values()),
     )

@@ -17,7 +17,7 @@ from leadline.model.manifest.sweep import Variant, changed
 from leadline.study.deflated import Deflated, deflated
 from leadline.study.engine import Study, StudyFailed, run_study
 from leadline.study.parts import refuse_other_markets
-from leadline.study.rows import AccountRow, VariantRow, better_first
+from leadline.study.rows import AccountRow, FilledOn, VariantRow, better_first, filled_on_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +39,7 @@ class Fold:
     inside: AccountRow
     deflated: Deflated
     outside: AccountRow
+    filled_on: FilledOn = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,11 @@ class WalkForwardResult:
     def days(self) -> tuple[DayLine, ...]:
         """The out-of-sample days of all folds."""
         return tuple(day for fold in self.folds for day in fold.outside.days)
+
+    @property
+    def filled_on(self) -> FilledOn:
+        """See `BacktestResult`, of all variants in and out of all samples."""
+        return filled_on_of(fold.filled_on for fold in self.folds)
 
     @property
     def start_equity(self) -> Decimal:
@@ -162,7 +168,9 @@ def _fold(
     if not after.accounts:
         raise StudyFailed(f"variant {best.number} from {window.then_first} to {window.then_last}: {after.halted}")
     trials = [row.accounts[0].returns if row.accounts else None for row in rows]
-    return Fold(window, best, best.accounts[0], deflated(best.accounts[0].returns, trials), after.accounts[0])
+    filled_on = filled_on_of(row.filled_on for row in (*rows, after))
+    luck = deflated(best.accounts[0].returns, trials)
+    return Fold(window, best, best.accounts[0], luck, after.accounts[0], filled_on)
 
 
 def _a_day(rows: Sequence[AccountRow]) -> Decimal:
