@@ -1,6 +1,10 @@
 """`leadline backtest`: its document, its table, and what it refuses before it begins."""
 
 import io
+import os
+import signal
+import subprocess
+import sysconfig
 from contextlib import redirect_stdout
 from decimal import Decimal
 from pathlib import Path
@@ -11,6 +15,7 @@ import pytest
 
 from leadline.cli.main import run
 
+LEADLINE = Path(sysconfig.get_path("scripts")) / "leadline"
 MES = str(Path(__file__).parents[2] / "examples" / "mes-orderflow.yaml")
 
 
@@ -141,3 +146,20 @@ def test_an_option_without_effect_is_refused_in_a_cluster_and_outside_of_one(
 def test_a_backtest_of_a_cluster_is_no_manifest_of_this_machine(capsys: pytest.CaptureFixture[str]):
     assert run(["backtest", "-f", MES, "-f", MES.replace("mes-orderflow", "backtest")]) == 2
     assert "Backtest default/mes-autumn" in capsys.readouterr().err
+
+
+def test_what_nobody_reads_is_kept_and_written_all_the_same(tmp_path: Path):
+    """As in `leadline backtest ... | head -3`: the reader goes after a few lines."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    words = ["--tables", "tables", "--report", "page.html", "--data-dir", "data"]
+    try:
+        command = [str(LEADLINE), "backtest", "-f", MES, *words]
+        done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, check=False, cwd=tmp_path)
+    finally:
+        os.close(writer)
+    assert done.returncode == -signal.SIGPIPE
+    assert (tmp_path / "tables" / "trades.csv").stat().st_size
+    assert (tmp_path / "page.html").stat().st_size
+    (kept,) = (tmp_path / "data" / "backtests").glob("*/about.json")
+    assert run(["backtest", "show", kept.parent.name, "--data-dir", str(tmp_path / "data")]) == 0

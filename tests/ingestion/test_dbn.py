@@ -57,8 +57,11 @@ def test_spreads_are_left_out_and_named(tmp_path: Path):
 def test_contracts_may_be_chosen(tmp_path: Path):
     path = dbn_file(tmp_path, "es.dbn", [trade(0), trade(2, instrument=OTHER)])
     assert [name for name, _ in days_of(prints_of(path, wanted=("ESM2025",)))] == ["ESM2025"]
-    with pytest.raises(InvalidInput, match="--contract: got 'ESZ2025', expected a contract that has trades"):
+    has = "expected a contract that has trades in these files: ESH2025, ESM2025$"
+    with pytest.raises(InvalidInput, match=f"--contract: got 'ESZ2025', {has}"):
         prints_of(path, wanted=("ESZ2025",))
+    with pytest.raises(InvalidInput, match=f"--contract: got 'esh2025', {has}"):
+        prints_of(path, wanted=("esh2025", "ESM2025"))
 
 
 def test_a_number_means_what_the_metadata_says_for_its_day(tmp_path: Path):

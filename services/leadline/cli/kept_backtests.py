@@ -51,12 +51,12 @@ def show_backtest(data_dir: Path, prefix: str, report: Path | None, tables: Path
     check_places(report, tables)
     found = _opened(data_dir, prefix)
     result = found.result()
+    write_results(result, report, tables)
     if output is Output.JSON:
         sys.stdout.buffer.write(found.document())
         sys.stdout.buffer.flush()
     else:
         render_backtest(result, people_console())
-    write_results(result, report, tables)
 
 
 def compare_backtests(data_dir: Path, one: str, other: str, output: Output) -> None:

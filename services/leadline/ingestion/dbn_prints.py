@@ -28,10 +28,11 @@ class DatabentoPrints:
         self._files = sorted(((Path(path), name) for path, name in names.items()), key=lambda file: begins[file[1]])
         self._kept: tuple[str, DbnPrints] | None = None
         self._counts: dict[ContractId, Counts] = {}
-        self.skipped = self._look(max_kept_out_percent)
+        found: set[ContractId] = set()
+        self.skipped = self._look(max_kept_out_percent, found)
         if missing := sorted(self._wanted - self._counts.keys()):
-            found = ", ".join(sorted(self._counts)) or "none"
-            raise InvalidInput("--contract", ", ".join(missing), f"a contract that has trades in these files: {found}")
+            known = ", ".join(sorted(found)) or "none"
+            raise InvalidInput("--contract", ", ".join(missing), f"a contract that has trades in these files: {known}")
 
     def days(self) -> Iterator[ImportedDay]:
         """See `Prints`."""
@@ -59,14 +60,18 @@ class DatabentoPrints:
     def _taken(self, prints: DbnPrints) -> list[RawColumns]:
         return [raw for contract, raw in prints.columns.items() if contract in self._wanted or not self._wanted]
 
-    def _look(self, max_kept_out_percent: Decimal) -> Mapping[str, int]:
-        """Read all of it once, and count the faulty trades. Returns the trades that are of no contract, by symbol."""
+    def _look(self, max_kept_out_percent: Decimal, found: set[ContractId]) -> Mapping[str, int]:
+        """Read all of it once, and count the faulty trades. Returns the trades that are of no contract, by symbol.
+
+        found: the contracts of the files come in here, those that are not wanted too.
+        """
         cutters: dict[ContractId, DayCutter] = {}
         good: Counter[ContractId] = Counter()
         skipped: Counter[str] = Counter()
         ends: dict[ContractId, tuple[int, str]] = {}
         for prints in self._read():
             skipped.update(prints.skipped)
+            found.update(prints.columns)
             for raw in self._taken(prints):
                 _refuse_overlap(raw, ends)
                 cutter = cutters.setdefault(raw.contract, DayCutter(raw.contract))
