@@ -28,9 +28,9 @@ def page(document: Document, folder: Path) -> str:
     return (folder / "page.html").read_text(encoding="utf-8")
 
 
-def printed(document: Document) -> str:
+def printed(document: Document, width: int = 120) -> str:
     written = io.StringIO()
-    print_document(document, Console(file=written, width=120))
+    print_document(document, Console(file=written, width=width))
     return written.getvalue()
 
 
@@ -85,3 +85,22 @@ def test_an_equity_begins_with_that_before_the_first_day() -> None:
     line = equity_line("Equity", D(100), days, 2)
     assert [value for _, value in line.points] == [100, 105, 100]
     assert line.points[0][0] == date(2025, 6, 9)
+
+
+def test_a_narrow_terminal_leaves_columns_out_and_breaks_no_number() -> None:
+    heads = ("scenario", "from", "trades", "net", "profit factor", "Sortino")
+    row = ("a title of several words in a row", "2025-06-12", "1,204", Amount(D("-12345.5"), 2), "1.25", "2.50")
+    part = Section("Runs", heads, (row,), 2, less=("Sortino", "profit factor"))
+
+    narrow, wide = printed(of(part), 66), printed(of(part))
+    assert all(text in narrow for text in ("2025-06-12", "1,204", "-12345.50", "1.25"))
+    assert "2.50" not in narrow
+    assert "A wider terminal shows Sortino." in narrow
+    assert max(map(len, narrow.splitlines())) <= 66
+    assert "A wider terminal" not in wide
+    assert "2.50" in wide
+
+
+def test_a_heat_map_without_room_is_named() -> None:
+    assert "shows the heat map: Net." in " ".join(printed(of(MAP), 30).split())
+    assert "across" in printed(of(MAP))

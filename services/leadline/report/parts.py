@@ -1,6 +1,6 @@
 """The parts of a study's results, drawn on a terminal and as a page out of the same values."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Final, TypeAlias
 
 from rich import box
+from rich.cells import cell_len
 from rich.console import Console
+from rich.measure import Measurement
 from rich.rule import Rule
 from rich.table import Table as RichTable
 from rich.text import Text
@@ -22,6 +24,9 @@ from leadline.report.text import money as money_text
 from leadline.report.text import spark
 
 _LONGEST_RULE: Final = 100
+_READABLE: Final = 20
+"""Columns in which a sentence can still be read."""
+_UNBOUNDED: Final = 100_000
 _MOST_POINTS: Final = 2_000
 _DAY_NS: Final = 86_400 * 10**9
 _EPOCH: Final = date(1970, 1, 1)
@@ -49,13 +54,17 @@ Cell: TypeAlias = str | Amount
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A table with its title; the first `names` columns stand left, the others hold numbers. `note` stands below."""
+    """A table with its title; the first `names` columns stand left, the others hold numbers. `note` stands below.
+
+    `less` are heads of columns that a narrow terminal leaves out, the least important first.
+    """
 
     title: str
     heads: tuple[str, ...]
     rows: tuple[tuple[Cell, ...], ...]
     names: int = 1
     note: str = ""
+    less: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,13 +124,13 @@ def print_document(document: Document, console: Console) -> None:
         match part:
             case Section():
                 if part.rows:
-                    console.print(_section(part))
+                    _print_section(part, console)
                 else:
                     console.print(plain_text(part.title))
                 if part.note:
                     console.print(plain_text(part.note, "dim"))
             case HeatMap():
-                console.print(_heat_map(part))
+                _print_heat_map(part, console)
             case Line():
                 if part.points:
                     last = f"{part.points[-1][1]:,.{part.places}f}"
@@ -151,12 +160,55 @@ def write_document(document: Document, path: Path) -> None:
     write_page(document.title, "".join(parts), path, _STYLE)
 
 
-def _section(part: Section) -> RichTable:
+def _print_section(part: Section, console: Console) -> None:
+    """A table without the columns for which a terminal has no room; neither a number nor a date is broken."""
+    drawn = [[_text(row[place]) for row in part.rows] for place in range(len(part.heads))]
+    least = [_least(part, place, cells) for place, cells in enumerate(drawn)]
+    kept, left_out = list(range(len(part.heads))), list(part.less)
+    while left_out and sum(least[place] for place in kept) > _room(console, kept):
+        kept.remove(part.heads.index(left_out.pop(0)))
+    widest = [_widest(part.heads[place], drawn[place]) for place in kept]
+    widths = _widths([least[place] for place in kept], widest, _room(console, kept))
     found = RichTable(title=plain_text(part.title), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
-    for place, head in enumerate(part.heads):
-        found.add_column(plain_text(head), justify="left" if place < part.names else "right", overflow="fold")
-    for row in part.rows:
-        found.add_row(*map(_text, row))
+    for place, width in zip(kept, widths, strict=True):
+        head = plain_text(part.heads[place])
+        found.add_column(head, justify="left" if place < part.names else "right", overflow="fold", width=width)
+    for row in zip(*(drawn[place] for place in kept), strict=True):
+        found.add_row(*row)
+    console.print(found)
+    if len(kept) < len(part.heads):
+        hidden = ", ".join(head for place, head in enumerate(part.heads) if place not in kept)
+        console.print(plain_text(f"A wider terminal shows {hidden}.", "dim"))
+
+
+def _room(console: Console, kept: Sequence[int]) -> int:
+    """The width of a terminal without the blanks between so many columns."""
+    return console.width - (3 * len(kept) - 1)
+
+
+def _least(part: Section, place: int, cells: Iterable[Text]) -> int:
+    """The width that a column needs: of numbers the widest, of texts the longest word, and so much that they read."""
+    head = _longest_word(part.heads[place])
+    widest = max(cell.cell_len for cell in cells)
+    if place >= part.names:
+        return max(head, widest)
+    return max(head, min(widest, _READABLE), *(_longest_word(cell.plain) for cell in cells))
+
+
+def _longest_word(text: str) -> int:
+    return max(map(cell_len, text.split()), default=0)
+
+
+def _widest(head: str, cells: Iterable[Text]) -> int:
+    return max(cell_len(head), *(cell.cell_len for cell in cells))
+
+
+def _widths(least: Sequence[int], widest: Sequence[int], room: int) -> list[int]:
+    """The least widths, and what room is left over given to the columns that lack most."""
+    found = list(least)
+    while sum(found) < min(room, sum(widest)):
+        lacking = [most - own for most, own in zip(widest, found, strict=True)]
+        found[lacking.index(max(lacking))] += 1
     return found
 
 
@@ -166,6 +218,15 @@ def _text(cell: Cell) -> Text:
 
 def _markup(cell: Cell) -> str:
     return money(cell.value, cell.places) if isinstance(cell, Amount) else cell
+
+
+def _print_heat_map(part: HeatMap, console: Console) -> None:
+    drawn = _heat_map(part)
+    needed = Measurement.get(console, console.options.update(max_width=_UNBOUNDED), drawn).maximum
+    if needed <= console.width:
+        console.print(drawn)
+    else:
+        console.print(plain_text(f"A terminal of {needed} columns shows the heat map: {part.title}.", "dim"))
 
 
 def _heat_map(part: HeatMap) -> RichTable:

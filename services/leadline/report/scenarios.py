@@ -8,7 +8,7 @@ from leadline.backtest.results import DayLine
 from leadline.model.counted import counted
 from leadline.model.worth import places
 from leadline.report.parts import Amount, Cell, Document, Section
-from leadline.report.sweeps import FIGURE_HEADS, best_of_many, figure_cells
+from leadline.report.sweeps import FIGURE_HEADS, LESS_HEADS, best_of_many, figure_cells
 from leadline.study.run_scenarios import BAD_FRIDAY, GOOD_FRIDAY, ScenarioResult, ScenariosResult
 
 _BASELINE: Final = (
@@ -25,7 +25,9 @@ def scenarios_page(result: ScenariosResult) -> Document:
     refused = [each for each in result.scenarios if each.account is None]
     heads = ("", "scenario", *FIGURE_HEADS, "difference")
     parts = [
-        Section("Scenarios", heads, tuple(_row(each, base.figures.net, decimals) for each in shown), names=2),
+        Section(
+            "Scenarios", heads, tuple(_row(each, base.figures.net, decimals) for each in shown), 2, less=LESS_HEADS
+        ),
         _mondays(f"Scenario 14: Mondays after a Friday with {GOOD_FRIDAY:+,} or more", result.after_good, decimals),
         _mondays(f"Scenario 14: Mondays after a Friday with {BAD_FRIDAY:+,} or less", result.after_bad, decimals),
     ]

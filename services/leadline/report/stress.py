@@ -7,7 +7,7 @@ from leadline.model.counted import counted
 from leadline.model.worth import places
 from leadline.report.figures import percent, ratio
 from leadline.report.parts import Amount, Cell, Document, Section
-from leadline.report.sweeps import FIGURE_HEADS, best_of_many, figure_cells
+from leadline.report.sweeps import FIGURE_HEADS, LESS_HEADS, best_of_many, figure_cells
 from leadline.study.bootstrap import PERCENTILES, Resampled
 from leadline.study.stress import StressResult
 
@@ -23,7 +23,7 @@ def stress_page(result: StressResult) -> Document:
             cells = figure_cells(figures, decimals)
             levels.append((f"{level.slippage} ticks", *cells, Amount(figures.net - base, decimals)))
     parts = [
-        Section("By slippage", ("slippage", *FIGURE_HEADS, "difference"), tuple(levels)),
+        Section("By slippage", ("slippage", *FIGURE_HEADS, "difference"), tuple(levels), less=LESS_HEADS),
         _groups(f"By hour of the entry, {', '.join(account.zones)}", "hour", account.by_hour, decimals),
         _groups("By weekday", "weekday", account.by_weekday, decimals),
         _streaks("Trades lost in a row", result.losing),

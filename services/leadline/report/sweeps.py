@@ -1,7 +1,7 @@
 """The results of a sweep in words, for the terminal and the page."""
 
 from collections.abc import Sequence
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Final
 
 from leadline.backtest.results import Figures
@@ -129,11 +129,22 @@ def _variants(account: AccountId, ranked: Sequence[tuple[VariantRow, AccountRow]
     )
     left = len(ranked) - len(rows)
     note = f"{counted(left, 'more variant')} in the tables and the JSON document." if left else ""
-    return Section(f"Variants of {account}", heads, tuple(rows), 1 + len(fields), note)
+    less = tuple(head for head in LESS_HEADS if head != _SHOWN.get(figure))
+    return Section(f"Variants of {account}", heads, tuple(rows), 1 + len(fields), note, less)
 
 
-_SHOWN: Final = frozenset({"net", "trade_count", "win_rate", "profit_factor", "max_drawdown", "sharpe", "sortino"})
-FIGURE_HEADS: Final = ("trades", "win rate", "net", "profit factor", "drawdown", "Sharpe", "Sortino")
+_SHOWN: Final = {
+    "trade_count": "trades",
+    "win_rate": "win rate",
+    "net": "net",
+    "profit_factor": "profit factor",
+    "max_drawdown": "drawdown",
+    "sharpe": "Sharpe",
+    "sortino": "Sortino",
+}
+FIGURE_HEADS: Final = tuple(_SHOWN.values())
+LESS_HEADS: Final = ("Sortino", "win rate", "profit factor", "Sharpe", "trades", "drawdown")
+"""Those that a narrow terminal leaves out, the least important first."""
 
 
 def figure_cells(figures: Figures, decimals: int) -> tuple[Cell, ...]:
@@ -165,11 +176,17 @@ def _heat_map(
     title = f"{words(figure).capitalize()} of {account}"
     if len(by_field) > len(axes):
         title += ", the best over the other fields"
-    rows, columns = by_field.get(down, ()), by_field.get(across, ())
+    rows, columns = _in_order(by_field.get(down, ())), _in_order(by_field.get(across, ()))
     matrix = tuple(tuple(found.get((one, other)) for other in columns) for one in rows)
-    return HeatMap(
-        title, names[down], names[across], tuple(rows), tuple(columns), matrix, decimals, figure not in LOWER_IS_BETTER
-    )
+    return HeatMap(title, names[down], names[across], rows, columns, matrix, decimals, figure not in LOWER_IS_BETTER)
+
+
+def _in_order(values: Sequence[str]) -> tuple[str, ...]:
+    """The values of an axis: numbers by size, others as the sweep has them."""
+    try:
+        return tuple(sorted(values, key=Decimal))
+    except InvalidOperation:
+        return tuple(values)
 
 
 _RATIOS: Final = frozenset({"win_rate", "profit_factor", "sharpe", "sortino", "exposure"})

@@ -5,7 +5,7 @@ from leadline.model.counted import counted
 from leadline.model.worth import places
 from leadline.report.figures import tier_text
 from leadline.report.parts import Cell, Document, Line, Section, equity_line
-from leadline.report.sweeps import FIGURE_HEADS, best_of_many, figure_cells
+from leadline.report.sweeps import FIGURE_HEADS, LESS_HEADS, best_of_many, figure_cells
 from leadline.study.tiers import Start, TiersResult
 
 
@@ -20,6 +20,7 @@ def tiers_page(result: TiersResult) -> Document:
             "From each balance",
             ("from", *FIGURE_HEADS, "equity at the end", "tier changes"),
             tuple(row for each in result.starts for row in _figures(each)),
+            less=LESS_HEADS,
         ),
         Section("Tiers of the account", ("tier", "from", "executes", "contracts"), steps),
     ]

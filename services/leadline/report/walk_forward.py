@@ -18,7 +18,8 @@ def walk_forward_page(result: WalkForwardResult) -> Document:
         *("trades after", "net after"),
         *((f"{name} in sample", f"{name} after") if own else ()),
     )
-    folds = Section("Folds", heads, tuple(_row(fold, result.figure, decimals) for fold in result.folds), names=4)
+    rows = tuple(_row(fold, result.figure, decimals) for fold in result.folds)
+    folds = Section("Folds", heads, rows, 4, less=("trades after", "deflated Sharpe", "net in sample", "variant"))
     figures = Section(
         "Out of sample, all folds",
         ("figure", "value"),
