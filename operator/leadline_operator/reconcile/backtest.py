@@ -176,6 +176,10 @@ async def gather(run: BacktestRun) -> Done | None:
     if isinstance(summary, Refused):
         return await run.fail(summary.reason, summary.message)
     if summary is None:
+        there = await context.deps.refresh(JOB, context.key.namespace, gathering_name(context.key))
+        if there is None or there["metadata"]["uid"] != job["metadata"]["uid"]:
+            # It is another one by now: what was seen was old.
+            return Done(0)
         # The files are there; only the Pod that told of them is not.
         lost = context.status.summaries_lost + 1
         if lost > _MOST_SUMMARIES_LOST:
