@@ -54,6 +54,7 @@ def test_a_part_of_a_session_is_named_with_its_share(begin: str, end: str, share
     cut = prints(evening, (NEXT_DAY, begin, end))
     (found,) = short_days(backtest_days(cut, [strategy()], BEFORE_THE_ROLL, NEXT_DAY), [strategy()])
     assert (found.contract, found.day, found.session, found.traded) == (JUNE, NEXT_DAY, "rth", True)
+    assert found.outside == (share == "0")
     assert abs(found.share - Decimal(share)) < Decimal("0.01")
 
 

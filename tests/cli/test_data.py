@@ -97,6 +97,7 @@ def test_a_damaged_day_hides_no_other_in_the_list(folder: Path, capsys: pytest.C
     assert data(folder, "list") == 1
     said = capsys.readouterr()
     assert "2025-01-14" in said.out
+    assert f"{folder}, times in UTC" in said.out
     assert "2025-01-13.parquet: got 'no end of a Parquet file" in said.err
     assert "import that day again with --replace" in said.err
     assert data(folder, "list", "-o", "json") == 1

@@ -10,7 +10,7 @@ from rich.console import Console
 from leadline.backtest.results import AccountResult, DayLine
 from leadline.model.ids import ContractId
 from leadline.report.backtest import render_backtest
-from leadline.report.figures import NO_FIGURE, doubts, figure_rows
+from leadline.report.figures import NO_FIGURE, doubts, few_days, figure_rows, gaps
 from tests.backtest.builders import FIGURES, D, account_result, backtest_result
 
 
@@ -46,7 +46,8 @@ def text(*accounts: AccountResult, width: int = 160) -> str:
         "2025-06-10 tier 1 to tier 2 (MES 1 to 3) 10,000.00",
         "max open trades 5",
         "money in USD",
-        "part of a session MESM2025 2025-06-10 rth, 13:30:00 to 15:30:00 UTC 30.8 %",
+        "part of a session MESM2025 2025-06-10 rth, 13:30:00 to 15:30:00 UTC 30.8 % covered",
+        "The Sharpe and Sortino ratios are of 2 days. So few days say little.",
         "kept out, off grid MESM2025 52 prints",
         "unfinished bar MESM2025 MESM2025/rth/5m-r1/2025-06-10/24 187 prints",
         f"2 days, 12,345 prints in 1.2 s; digest {'d' * 64}",
@@ -58,10 +59,12 @@ def test_it_says_each_figure(line: str):
 
 def test_prints_that_were_not_at_hand_whole_are_named():
     days = [date(2025, 1, 1) + timedelta(days=n) for n in range(12)]
+    before = (date(2013, 10, 4), date(2013, 10, 7))
     stand_in = ((ContractId("ESM2025"), ContractId("MESM2025")),)
-    result = replace(backtest_result(), missing=tuple(days), filled_on=stand_in)
+    result = replace(backtest_result(), first=days[0], missing=(*before, *days), filled_on=stand_in)
     assert doubts(backtest_result()) == []
     assert doubts(result) == [
+        "history without prints: 2013-10-04, 2013-10-07",
         f"sessions that were not at hand: {', '.join(map(str, days[:10]))} ... 2025-01-12, 12 in all",
         "orders in ESM2025 were filled on the prints of MESM2025: it has none of its own here",
     ]
@@ -69,6 +72,25 @@ def test_prints_that_were_not_at_hand_whole_are_named():
     render_backtest(result, console)
     assert isinstance(console.file, StringIO)
     assert all(doubt in console.file.getvalue() for doubt in doubts(result))
+
+
+def test_days_without_a_decision_are_said_to_say_nothing():
+    (doubt,) = doubts(backtest_result(account_result(decisions=0)))
+    assert doubt.startswith("nothing was decided on these days: no bar was completed in the strategy's session")
+    assert doubts(backtest_result(account_result(decisions=0), account_result(decisions=1))) == []
+
+
+def test_only_ratios_of_few_days_come_with_a_word():
+    assert few_days(account_result())
+    for changes in ({"session_days": 60}, {"sharpe": None}):
+        assert few_days(account_result(figures=replace(FIGURES, **changes))) == ""
+
+
+def test_a_session_without_any_print_inside_says_so():
+    result = backtest_result()
+    (short,) = result.short_days
+    outside = replace(result, short_days=(replace(short, outside=True, share=D(0)),))
+    assert gaps(outside)[0][2:] == ("2025-06-10 rth, no print inside the session", "0.0 % covered")
 
 
 def test_of_many_days_the_months_are_shown():

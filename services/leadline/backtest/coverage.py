@@ -18,7 +18,8 @@ class ShortDay:
     """A session of a day that the prints of a contract reach over in part only. Times in ns UTC.
 
     `session` is what a strategy calls it. `first_ns` and `last_ns` are those of the day's first and last print, and
-    `share` is the part of the session's time between them. Without `traded` it is history.
+    `share` is the part of the session's time between them. Without `traded` it is history. `outside`: all prints of the
+    day are before or after the session.
     """
 
     contract: ContractId
@@ -28,6 +29,7 @@ class ShortDay:
     last_ns: int
     share: Decimal
     traded: bool
+    outside: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +69,9 @@ def short_days(days: BacktestDays, strategies: Iterable[TradingStrategy]) -> tup
         if reaches_over(first, last, (opens, closes)):
             continue
         covered = share(max(0, min(last, closes) - max(first, opens)), closes - opens)
+        outside = last < opens or first >= closes
         traded = day >= days.plan.trade_from
-        found[day, contract, name] = ShortDay(contract, day, name, first, last, covered, traded)
+        found[day, contract, name] = ShortDay(contract, day, name, first, last, covered, traded, outside)
     return tuple(found[key] for key in sorted(found))
 
 

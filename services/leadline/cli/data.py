@@ -24,7 +24,7 @@ from leadline.model.ids import ContractId
 from leadline.model.manifest.own_markets import put_in_force, read_own
 from leadline.model.market.contracts import instrument_of
 from leadline.model.ticks import TickColumns
-from leadline.report.clock import day_and_time
+from leadline.report.clock import day_and_time, zone_name
 from leadline.report.printable import printable
 from leadline.runtime.files import sync_directory
 
@@ -70,7 +70,13 @@ def print_days(folder: Path, contract: str | None, between: Range, instruments: 
         for entry in entries
     ]
     empty = f"{catalog.root} has no days: `leadline data import` puts some in, `leadline data fetch` buys some"
-    print_table(str(catalog.root), _COLUMNS, rows, "no sound day" if faults else empty, only_where_filled=_SELDOM)
+    print_table(
+        f"{catalog.root}, times in {zone_name()}",
+        _COLUMNS,
+        rows,
+        "no sound day" if faults else empty,
+        only_where_filled=_SELDOM,
+    )
     return _complained(faults)
 
 

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from leadline.backtest.results import AccountResult, BacktestResult, Group, months_of
 from leadline.model.counted import counted
-from leadline.report.figures import GAPS, doubts, figure_rows, gaps, ratio, tier_text, words
+from leadline.report.figures import GAPS, doubts, few_days, figure_rows, gaps, ratio, tier_text, words
 from leadline.report.printable import plain_text, printable
 from leadline.report.text import money
 
@@ -42,6 +42,8 @@ def render_backtest(result: BacktestResult, console: Console, seconds: float | N
 
 def _render(account: AccountResult, console: Console) -> None:
     console.print(_table("Figures", ("figure", "value"), figure_rows(account)))
+    if few := few_days(account):
+        console.print(plain_text(few, "yellow"))
     zones = ", ".join(account.zones)
     grouped = (
         ("By pattern", "pattern", _in_words(account.by_pattern)),

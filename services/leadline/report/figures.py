@@ -5,12 +5,15 @@ from datetime import date
 from decimal import Decimal
 from typing import Final
 
+from leadline.backtest.coverage import ShortDay
 from leadline.backtest.results import AccountResult, BacktestResult, TierChange
 from leadline.model.counted import counted
 from leadline.report.clock import time_of_day, zone_name
 
 NO_FIGURE: Final = "–"
 """Stands for a figure that is not defined: a ratio whose divisor is zero."""
+FEW_DAYS: Final = 60
+"""Session days below which a Sharpe ratio comes with a warning: the moments of the returns may be chance."""
 _DAYS_SHOWN: Final = 10
 _MOST_GAPS: Final = 20
 
@@ -81,16 +84,32 @@ def words(name: str) -> str:
 
 
 def doubts(result: BacktestResult) -> list[str]:
-    """The sentences of a backtest on prints that it had not, or not whole."""
+    """The sentences of a backtest on prints that it had not, or not whole, and on days without a decision."""
     found = []
-    if result.missing:
-        found.append(f"sessions that were not at hand: {_days_text(result.missing)}")
+    if not any(account.decisions for account in result.accounts):
+        found.append(
+            "nothing was decided on these days: no bar was completed in the strategy's session, or the strategy "
+            "proposed nothing; the figures say nothing about it"
+        )
+    history = [day for day in result.missing if day < result.first]
+    if history:
+        found.append(f"history without prints: {_days_text(history)}")
+    if between := result.missing[len(history) :]:
+        found.append(f"sessions that were not at hand: {_days_text(between)}")
     return found + [filled_on_text(*pair) for pair in result.filled_on]
 
 
 def filled_on_text(contract: str, tape: str) -> str:
     """That the prints of another contract filled the orders in one."""
     return f"orders in {contract} were filled on the prints of {tape}: it has none of its own here"
+
+
+def few_days(result: AccountResult) -> str:
+    """The sentence on ratios of few days; empty where there is no ratio, or of enough days."""
+    figures = result.figures
+    if figures.session_days >= FEW_DAYS or (figures.sharpe is None and figures.sortino is None):
+        return ""
+    return f"The Sharpe and Sortino ratios are of {counted(figures.session_days, 'day')}. So few days say little."
 
 
 def _days_text(days: Sequence[date]) -> str:
@@ -108,8 +127,8 @@ def gaps(result: BacktestResult) -> list[tuple[str, str, str, str]]:
         (
             "part of a session" if each.traded else "part of the history",
             each.contract,
-            f"{each.day} {each.session}, {time_of_day(each.first_ns)} to {time_of_day(each.last_ns)} {zone_name()}",
-            percent(each.share),
+            f"{each.day} {each.session}, {_prints_of(each)}",
+            f"{percent(each.share)} covered",
         )
         for each in result.short_days[:_MOST_GAPS]
     ]
@@ -122,6 +141,12 @@ def gaps(result: BacktestResult) -> list[tuple[str, str, str, str]]:
     for each in result.unfinished:
         rows.append(("unfinished bar", each.bar.partition("/")[0], each.bar, counted(each.prints, "print")))
     return rows
+
+
+def _prints_of(gap: ShortDay) -> str:
+    if gap.outside:
+        return "no print inside the session"
+    return f"{time_of_day(gap.first_ns)} to {time_of_day(gap.last_ns)} {zone_name()}"
 
 
 def _amount(value: Decimal, places: int) -> str:

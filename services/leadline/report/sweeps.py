@@ -10,7 +10,7 @@ from leadline.model.errors import InvalidInput
 from leadline.model.ids import AccountId
 from leadline.model.manifest.sweep import shown_value
 from leadline.model.worth import places
-from leadline.report.figures import NO_FIGURE, percent, ratio
+from leadline.report.figures import FEW_DAYS, NO_FIGURE, percent, ratio
 from leadline.report.parts import Amount, Cell, Document, HeatMap, Section
 from leadline.study.deflated import Deflated
 from leadline.study.rows import LOWER_IS_BETTER, AccountRow, VariantRow
@@ -18,8 +18,6 @@ from leadline.study.sweep import SweepResult
 
 MOST_ROWS: Final = 1_000
 """Variants that a page shows, the best; the document of `--output json` and the tables have all."""
-FEW_DAYS: Final = 60
-"""Session days below which a deflated Sharpe ratio comes with a warning: it takes the returns' moments for known."""
 _MONEY: Final = frozenset(
     {"net", "open_result", "net_a_day", "commission", "average_win", "average_loss", "max_drawdown"}
 )

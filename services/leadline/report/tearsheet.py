@@ -13,7 +13,7 @@ from leadline.backtest.results import AccountResult, BacktestResult, Group, mont
 from leadline.model.counted import counted
 from leadline.model.durations import NS_PER_DAY
 from leadline.report.clock import day_and_time, day_of, month_and_time, zone_name
-from leadline.report.figures import GAPS, doubts, figure_rows, gaps, ratio, tier_text, words
+from leadline.report.figures import GAPS, doubts, few_days, figure_rows, gaps, ratio, tier_text, words
 from leadline.report.footprint import MOST_ROWS, footprint
 from leadline.report.page import Markup, card_row, folded, money, table, write_page
 from leadline.report.studied import feed_text, manifests_text, manifests_title
@@ -76,6 +76,7 @@ def _account(result: AccountResult) -> str:
     parts = [
         f"<h2>{escape(result.account)}</h2>",
         card_row((escape(value), escape(name)) for name, value in figure_rows(result)),
+        f"<p class=note>{escape(few)}</p>" if (few := few_days(result)) else "",
         f"<p class=soft>Money is in {escape(result.currency)}, after commission.</p>" if result.currency else "",
         "<h2>Equity</h2>",
         _equity(result),
