@@ -91,3 +91,10 @@ def test_instruments_of_ones_own_are_named_by_their_fields():
     )
     found = compared(one, other, ONE, ONE).manifests
     assert found == (Difference("own.instruments.BTCUSD.fee_rate", "0.0005", "0.0006"),)
+
+
+def test_another_range_is_no_difference_of_the_manifests():
+    longer = {"first": MONDAY.isoformat(), "last": "2025-06-11"}
+    found = compared(IDENTITY, replace(IDENTITY, manifests={**IDENTITY.manifests, "range": longer}), ONE, ONE)
+    assert found.manifests == ()
+    assert found.data.settings == (Difference("range.last", TUESDAY.isoformat(), "2025-06-11"),)

@@ -13,7 +13,9 @@ from typing import Any
 import orjson
 import pytest
 
+from leadline.catalog.catalog import Catalog
 from leadline.cli.main import run
+from tests.backtest.test_run import simulated
 
 LEADLINE = Path(sysconfig.get_path("scripts")) / "leadline"
 MES = str(Path(__file__).parents[2] / "examples" / "mes-orderflow.yaml")
@@ -91,7 +93,10 @@ def test_decisions_that_were_refused_are_counted_by_their_first_reason(account: 
         (["--from", "2025-13-01"], "leadline: --from: got '2025-13-01', expected a date such as 2025-10-08\n"),
         (
             ["--to", "2025-06-20"],
-            "leadline: --to: got '2025-06-20', expected a day up to 2025-06-10, the last that has prints\n",
+            (
+                "leadline: --to: got '2025-06-20', expected a day up to 2025-06-10, the last that has prints: "
+                "--sessions makes more\n"
+            ),
         ),
         (["--to", "tomorrow"], "leadline: --to: got 'tomorrow', expected a date such as 2025-10-08\n"),
         (
@@ -163,3 +168,25 @@ def test_what_nobody_reads_is_kept_and_written_all_the_same(tmp_path: Path):
     assert (tmp_path / "page.html").stat().st_size
     (kept,) = (tmp_path / "data" / "backtests").glob("*/about.json")
     assert run(["backtest", "show", kept.parent.name, "--data-dir", str(tmp_path / "data")]) == 0
+
+
+def test_a_backtest_of_a_cluster_is_told_how_it_runs(capsys: pytest.CaptureFixture[str]):
+    assert run(["backtest", "-f", str(Path(MES).with_name("backtest.yaml"))]) == 2
+    assert capsys.readouterr().err == (
+        "leadline: kind: got 'Backtest default/mes-autumn', expected a TradingStrategy or a TradingAccount: "
+        "a Backtest runs by `leadline backtest --kube`\n"
+    )
+
+
+@pytest.mark.parametrize(("words", "said"), [((), True), (("--from", "2025-06-10"), False)])
+def test_days_at_hand_that_are_history_alone_are_named(
+    words: tuple[str, ...], said: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    prints, catalog = simulated(None, 1, 5), Catalog(tmp_path)
+    for contract in prints.contracts:
+        for each in prints.days(contract):
+            catalog.write(contract, each.day, prints.read(contract, each.day))
+    feed = ["--feed", "catalog", "--catalog", str(tmp_path)]
+    assert run(["backtest", "-f", MES, *feed, "--no-keep", *words]) == 0
+    line = "leadline: without --from it traded from 2025-06-10 on: 5 days before it are its history\n"
+    assert (line in capsys.readouterr().err) == said

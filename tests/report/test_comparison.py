@@ -11,8 +11,10 @@ from leadline.backtest.comparison import compared
 from leadline.backtest.identity import DataDay, Identity
 from leadline.backtest.kept import KeptBacktest, keep, opened, store_of
 from leadline.backtest.results import BacktestResult
+from leadline.report.clock import moment
 from leadline.report.comparison import render_comparison
 from tests.backtest.builders import FIGURES, IDENTITY, MONDAY, TUESDAY, D, account_result, backtest_result
+from tests.execution.harness.builders import ns
 
 OTHER_DAYS = (DataDay("MESM2025", MONDAY, 6_000, "c" * 64), DataDay("ESM2025", TUESDAY, 1, "d" * 64))
 
@@ -46,15 +48,16 @@ def test_what_is_equal_is_said_to_be(one: KeptBacktest):
 
 def test_figures_data_and_code_that_differ_are_shown(one: KeptBacktest, tmp_path: Path):
     figures = replace(FIGURES, net=D("-10.00"), sharpe=None, win_rate=D("0.4"))
-    data = replace(IDENTITY.data, feed="catalog", settings={}, days=OTHER_DAYS)
+    data = replace(IDENTITY.data, feed="catalog", settings={}, days=OTHER_DAYS, ends_ns={"MESM2025": ns(30_600)})
     identity = Identity(replace(IDENTITY.code, version="0.2.0"), IDENTITY.manifests, data)
     result = replace(backtest_result(account_result(figures=figures)), digest="e" * 64)
     other = kept(tmp_path, result, identity)
     lines = text(one, other)
     assert "net result +26.25 -10.00 -36.25" in lines
-    assert "win rate 50.0 % 40.0 % -10.0 %" in lines
+    assert "win rate 50.0 % 40.0 % -10.0 points" in lines
     assert "Sharpe ratio 11.22 – –" in lines
     assert "feed sim catalog" in lines
+    assert f"tape ends: MESM2025 {moment(ns(23_400))} {moment(ns(30_600))}" in lines
     assert "seed 1 not there" in lines
     assert "Days with the same prints: 0." in lines
     assert "Days with other prints: MESM2025 2025-06-09." in lines

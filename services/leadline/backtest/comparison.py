@@ -3,10 +3,13 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
 from leadline.backtest.identity import Code, Data, Identity
 from leadline.backtest.results import Figures
+
+TAPE_ENDS: Final = "tape ends, ns UTC"
+"""Where a difference stands that is an instant, in front of the contract."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +39,7 @@ class FigureLine:
 class DataDifference:
     """The days of two backtests, each a contract and a day: with the same prints, with others, on one side alone.
 
-    `settings` are differences of the feeds themselves.
+    `settings` are differences of the feeds themselves, and of the range of days that were traded.
     """
 
     same: int
@@ -64,7 +67,7 @@ def compared(
         tuple(_figures(ones, others)),
         tuple(_differences("", _code(one.code), _code(other.code))),
         tuple(_differences("", _by_name(one.manifests), _by_name(other.manifests))),
-        _data(one.data, other.data),
+        _data(one, other),
     )
 
 
@@ -85,7 +88,7 @@ def _code(code: Code) -> dict[str, Any]:
 
 def _by_name(manifests: Mapping[str, Any]) -> dict[str, Any]:
     """The manifests with each object under its kind and name."""
-    found: dict[str, Any] = {"range": manifests["range"], "own": manifests["instruments"]}
+    found: dict[str, Any] = {"own": manifests["instruments"]}
     for each in (*manifests["accounts"], *manifests["strategies"]):
         names = each["metadata"]
         found[f"{each['kind']} {names['namespace']}/{names['name']}"] = {"spec": each["spec"]}
@@ -119,10 +122,11 @@ def _shown(value: Any) -> str | None:
     return str(value)
 
 
-def _data(one: Data, other: Data) -> DataDifference:
-    left, right = ({(each.contract, each.day.isoformat()): each for each in found.days} for found in (one, other))
+def _data(one: Identity, other: Identity) -> DataDifference:
+    both_days = ({(each.contract, each.day.isoformat()): each for each in found.data.days} for found in (one, other))
+    left, right = both_days
     both = [key for key in left if key in right]
-    feeds = [{"feed": found.feed, **found.settings, "tape ends, ns UTC": dict(found.ends_ns)} for found in (one, other)]
+    feeds = [{"range": found.manifests["range"], **_feed(found.data)} for found in (one, other)]
     return DataDifference(
         sum(left[key].content == right[key].content for key in both),
         tuple(key for key in both if left[key].content != right[key].content),
@@ -130,3 +134,7 @@ def _data(one: Data, other: Data) -> DataDifference:
         tuple(key for key in right if key not in left),
         tuple(_differences("", *feeds)),
     )
+
+
+def _feed(data: Data) -> dict[str, Any]:
+    return {"feed": data.feed, **data.settings, TAPE_ENDS: dict(data.ends_ns)}

@@ -140,18 +140,21 @@ def _at_hand(prints: Prints, last: date | None) -> dict[ContractId, dict[date, D
         first = min(each.day for contract in prints.contracts for each in prints.days(contract))
         raise InvalidInput("to", str(last), f"a day from {first} on, the first that has prints")
     if last is not None:
-        _refuse_beyond(prints, last)
+        refuse_beyond(prints, last)
     return {contract: days for contract, days in found.items() if days}
 
 
-def _refuse_beyond(prints: Prints, last: date) -> None:
-    """Raises InvalidInput for a range that goes on for sessions of which there is no print any more."""
+def refuse_beyond(prints: Prints, last: date, way_out: str = "") -> None:
+    """Raises InvalidInput for a range that goes on for sessions of which there is no print any more.
+
+    way_out: said behind it.
+    """
     newest, contract = max((days[-1].day, name) for name in prints.contracts if (days := prints.days(name)))
     market = market_of(contract)
     for number in range(newest.toordinal() + 1, last.toordinal() + 1):
         day = date.fromordinal(number)
         if not market.knows(day) or market.market(day) is not None:
-            raise InvalidInput("to", last.isoformat(), f"a day up to {newest}, the last that has prints")
+            raise InvalidInput("to", last.isoformat(), f"a day up to {newest}, the last that has prints{way_out}")
 
 
 def _tape(prints: Prints, contract: ContractId, days: Sequence[DayOfPrints]) -> tuple[ContractDay, ...]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 
 from leadline.backtest.code import code_of
-from leadline.backtest.days import BacktestDays, backtest_days
+from leadline.backtest.days import BacktestDays, backtest_days, refuse_beyond
 from leadline.backtest.feeds import prints_of
 from leadline.backtest.identity import Code, Identity, data_of, manifests_document
 from leadline.backtest.own_days import in_own_days
@@ -101,4 +101,6 @@ def _in_order(inputs: BacktestInputs) -> BacktestInputs:
     if first is not None and last is not None and last < first:
         raise InvalidInput("to", last.isoformat(), f"a day not before --from, {first}")
     prints, first, last = in_own_days(inputs.prints, inputs.plan.strategies, first, last)
+    if last is not None and inputs.feed.kind == "sim":
+        refuse_beyond(prints, last, ": --sessions makes more")
     return replace(inputs, prints=prints, first=first, last=last)

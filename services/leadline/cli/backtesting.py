@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
 
+from leadline.backtest.days import BacktestDays
 from leadline.backtest.documents import result_document
 from leadline.backtest.engine import Accounts
 from leadline.backtest.gathered import Gathered
@@ -14,7 +15,7 @@ from leadline.backtest.run import run_backtest
 from leadline.backtest.workers import suitable_workers
 from leadline.cli.backtest_inputs import backtest_inputs
 from leadline.cli.options import Output, PlanOptions
-from leadline.cli.output import announce_written, people_console, print_json
+from leadline.cli.output import announce_written, complain, people_console, print_json
 from leadline.cli.reporting import check_place
 from leadline.local.data_dir import DataDir
 from leadline.model.counted import counted
@@ -62,6 +63,8 @@ def run_backtest_command(planned: PlanOptions, options: BacktestOptions) -> None
         _progress(day, accounts)
 
     outcome = run_backtest(plan.accounts, plan.strategies, prints, inputs.first, inputs.last, seen, workers)
+    if planned.trade_from is None and inputs.feed.kind != "sim":
+        _say_history(outcome.days)
     identity = inputs.identity(outcome.days)
     result, seconds = result_of(outcome, gathered, identity), perf_counter() - began
     write_results(result, options.report, options.tables)
@@ -96,6 +99,13 @@ def write_results(result: BacktestResult, report: Path | None, tables: Path | No
 
         write_tables(result, tables)
         announce_written(tables)
+
+
+def _say_history(days: BacktestDays) -> None:
+    first = days.plan.trade_from
+    if before := sum(each.day < first for each in days.days):
+        history = f"{counted(before, 'day')} before it {'is' if before == 1 else 'are'} its history"
+        complain(f"without --from it traded from {first} on: {history}")
 
 
 def _progress(result: DayResult, accounts: Accounts) -> None:

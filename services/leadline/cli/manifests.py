@@ -64,13 +64,14 @@ def plan_of(options: PlanOptions) -> tuple[Plan, dict[str, Path]]:
     """The plan, and where the files lie that its feed names; none of them is read. Raises as `checked_plan`."""
     _know_instruments(options)
     manifests = load_manifests(*options.manifests)
+    for item in manifests:
+        if isinstance(item, Backtest):
+            expected = "a TradingStrategy or a TradingAccount: a Backtest runs by `leadline backtest --kube`"
+            raise InvalidInput("kind", f"Backtest {item.full_name}", expected)
     strategies = [item for item in manifests if isinstance(item, TradingStrategy)]
     if not strategies:
         raise InvalidInput(", ".join(map(str, options.manifests)), "no TradingStrategy", "at least one")
     accounts = [item for item in manifests if isinstance(item, TradingAccount)]
-    for item in manifests:
-        if isinstance(item, Backtest):
-            raise InvalidInput("kind", f"Backtest {item.full_name}", "a TradingStrategy or a TradingAccount")
     platform, files = platform_of(options, strategies)
     feed, day = platform.feed, platform.trade_from
     try:

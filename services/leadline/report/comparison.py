@@ -1,6 +1,7 @@
 """Two backtests side by side in a terminal."""
 
 from collections.abc import Iterable, Sequence
+from decimal import Decimal
 from itertools import groupby
 from typing import Final
 
@@ -8,16 +9,18 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from leadline.backtest.comparison import Comparison, DataDifference, Difference
+from leadline.backtest.comparison import TAPE_ENDS, Comparison, DataDifference, Difference
 from leadline.backtest.kept import KeptBacktest
 from leadline.model.counted import counted
 from leadline.model.worth import places
+from leadline.report.clock import moment
 from leadline.report.figures import NO_FIGURE, figure_name, figure_text
 from leadline.report.printable import plain_text
 
 _MOST_DAYS: Final = 20
 _LONGEST_VALUE: Final = 200
 _ABSENT: Final = "not there"
+_SHARES: Final = frozenset({"win_rate", "exposure"})
 
 
 def render_comparison(one: KeptBacktest, other: KeptBacktest, found: Comparison, console: Console) -> None:
@@ -42,10 +45,12 @@ def render_comparison(one: KeptBacktest, other: KeptBacktest, found: Comparison,
     console.print(plain_text(f"The digests are {same}.", "dim"))
 
 
-def _difference(name: str, value: object, decimals: int) -> str:
+def _difference(name: str, value: Decimal | None, decimals: int) -> str:
     if value is None:
         return NO_FIGURE
-    text = figure_text(name, value, decimals)  # type: ignore[arg-type]
+    if name in _SHARES:
+        return f"{100 * value:+.1f} points"
+    text = figure_text(name, value, decimals)
     return text if text[0] in "+-" else f"+{text}"
 
 
@@ -55,7 +60,7 @@ def _render_differences(
     if not found:
         console.print(plain_text(f"The {title} do not differ." if title != "code" else "The code does not differ."))
         return
-    rows = [(each.where, _value(each.one), _value(each.other)) for each in found]
+    rows = [_in_time(each) or (each.where, _value(each.one), _value(each.other)) for each in found]
     console.print(_table(f"Differences in the {title}", ("field", one.id, other.id), rows))
 
 
@@ -79,6 +84,14 @@ def _render_data(found: DataDifference, one: KeptBacktest, other: KeptBacktest, 
 def _days(days: Sequence[tuple[str, str]]) -> str:
     shown = ", ".join(f"{contract} {day}" for contract, day in days[:_MOST_DAYS])
     return shown if len(days) <= _MOST_DAYS else f"{shown}, and {len(days) - _MOST_DAYS:,} more"
+
+
+def _in_time(found: Difference) -> tuple[str, str, str] | None:
+    """The end of a tape as people read it, to the second where that says the difference; None for anything else."""
+    if not found.where.startswith(TAPE_ENDS):
+        return None
+    one, other = (_ABSENT if each is None else moment(int(each)) for each in (found.one, found.other))
+    return None if one == other else (found.where.replace(TAPE_ENDS, "tape ends"), one, other)
 
 
 def _value(text: str | None) -> str:

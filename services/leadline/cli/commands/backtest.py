@@ -9,7 +9,6 @@ from leadline.cli.options import (
     FeedCatalogOption,
     InstrumentsOption,
     KeptDirOption,
-    ManifestOption,
     MaxKeptOutOption,
     NamespaceOption,
     Output,
@@ -22,6 +21,8 @@ from leadline.cli.options import (
 )
 
 app = typer.Typer()
+_FIRST_DAY = "the first that has its history before it"
+_LAST_DAY = "the last that has prints"
 _OF_A_CLUSTER = {"namespace", "fetch"}
 _OF_BOTH = {"manifests", "kube", "tz", "output", *_OF_A_CLUSTER}
 
@@ -53,17 +54,30 @@ TablesOption = Annotated[
 )
 def backtest(
     context: typer.Context,
-    manifests: ManifestOption,
+    manifests: Annotated[
+        list[Path],
+        typer.Option(
+            "--file",
+            "-f",
+            metavar="FILE",
+            help="TradingStrategy and TradingAccount documents, YAML, once per file; with --kube a Backtest.",
+            exists=True,
+            dir_okay=False,
+        ),
+    ],
     data_dir: KeptDirOption,
     feed: PastFeedOption = None,
     trade_from: Annotated[
         str | None,
         typer.Option(
-            "--from", metavar="DATE", help="First trading day that is traded, YYYY-MM-DD.", show_default="the feed's"
+            "--from", metavar="DATE", help="First trading day that is traded, YYYY-MM-DD.", show_default=_FIRST_DAY
         ),
     ] = None,
     to: Annotated[
-        str | None, typer.Option("--to", metavar="DATE", help="Last trading day, included.", show_default="the feed's")
+        str | None,
+        typer.Option(
+            "--to", metavar="DATE", help="Last trading day, included.", show_default="the last that has prints"
+        ),
     ] = None,
     seed: SeedOption = None,
     sessions: SimulatedSessionsOption = None,
