@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from leadline.report.svg import round_times, round_values
+from leadline.report.svg import Series, chart, round_times, round_values
 
 HOUR_NS = 3_600 * 10**9
 
@@ -38,3 +38,15 @@ def test_there_are_never_more_than_fit(factor):
 def test_times_are_whole_hours_or_parts_of_them(begin, end, expected):
     found = round_times(int(begin * HOUR_NS), int(end * HOUR_NS))
     assert [each / HOUR_NS for each in found] == expected
+
+
+def test_each_name_under_a_line_stands_once():
+    drawn = chart(
+        Series(((0, Decimal(1)), (50 * HOUR_NS, Decimal(2))), steps=True),
+        (),
+        str,
+        lambda time_ns: f"day {time_ns // 24 // HOUR_NS}",
+        "",
+    )
+    assert len(round_times(0, 50 * HOUR_NS)) > 3
+    assert [drawn.count(f">day {number}<") for number in range(3)] == [1, 1, 1]

@@ -72,10 +72,11 @@ def chart(
         return float(_TOP + (high - value) / (high - low) * (HEIGHT - _TOP - _BOTTOM))
 
     parts = [*_begin(label), *_grid(round_values(low, high, step), y, value_label)]
-    for moment in round_times(first, last):
+    named = {time_label(moment): moment for moment in reversed(round_times(first, last))}
+    for name, moment in sorted(named.items(), key=lambda each: each[1]):
         at = x(moment)
         anchor = "start" if at < _LEFT + _HALF_LABEL else "end" if at > WIDTH - _RIGHT - _HALF_LABEL else "middle"
-        parts.append(f'<text x="{at:.1f}" y="{HEIGHT - 8}" text-anchor="{anchor}">{escape(time_label(moment))}</text>')
+        parts.append(f'<text x="{at:.1f}" y="{HEIGHT - 8}" text-anchor="{anchor}">{escape(name)}</text>')
     line = _path(series, x, y)
     colour = "var(--down)" if series.sunk else "var(--mark)"
     if series.sunk:
