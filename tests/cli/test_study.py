@@ -51,7 +51,7 @@ def test_the_document_has_every_variant_and_their_order(printed: dict[str, Any])
     nets = {each["number"]: float(each["accounts"][0]["figures"]["net"]) for each in printed["variants"]}
     assert account["order"] == sorted(nets, key=lambda number: (-nets[number], number))
     assert account["deflated_sharpe"]["trials"] == 4
-    assert "three or more days" in account["deflated_sharpe"]["warning"]
+    assert "it needs 3 session days, there is 1" in account["deflated_sharpe"]["warning"]
 
 
 def test_the_page_has_the_table_the_heat_map_and_the_warning(printed: dict[str, Any], folder: Path):
@@ -75,7 +75,7 @@ def test_the_tables_have_fields_and_all_figures(printed: dict[str, Any], folder:
 
 def test_a_shard_says_that_others_have_the_rest_to_do(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     assert run(["study", "sweep", "-f", MES, *SWEPT, "--shard", "2/4", "--folder", str(tmp_path)]) == 0
-    assert "1 of 4 variants are finished; the other shards have the rest to do." in capsys.readouterr().out
+    assert "1 of 4 variants is finished; the other shards have the rest to do." in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def test_a_shard_says_that_others_have_the_rest_to_do(tmp_path: Path, capsys: py
         ),
         ([*SWEPT, "--shard", "5/4"], "--shard: got '5/4', expected a shard from 1/4 to 4/4"),
         ([*SWEPT, "--shard", "1"], "--shard: got '1', expected a part and the number of parts, such as 1/4"),
-        ([*SWEPT, "--by", "gain"], "--by: got 'gain', expected one of session_days, win_days"),
+        ([*SWEPT, "--by", "gain"], "--by: got 'gain', expected one of sessionDays, winDays"),
         ([*SWEPT, "--heat-map", "bars,history"], "--heat-map: got 'bars,history', expected two of the sweep's fields"),
         (["--set", "strategy.spec.instrument=MES,ES"], "variant 2: TradingStrategy default/mes-orderflow: spec.instru"),
     ],
@@ -141,3 +141,20 @@ def test_a_study_says_on_which_prints_its_orders_were_filled(tmp_path: Path, cap
     text = page.read_text(encoding="utf-8")
     assert "orders in ESM2025 were filled on the prints of MESM2025" in text
     assert "from 2025-06-10 to 2025-06-10, 1 session day." in text
+
+
+def test_a_bracket_of_one_leg_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    words = ["--set", "strategy.spec.bracket.stopTicks=16,20", "--by", "profitFactor", "--folder", str(tmp_path)]
+    assert run(["study", "sweep", "-f", MES, *words]) == 0
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "2 variants of default/mes-orderflow without a target: the manifest has no bracket" in printed
+    assert "sorted by profit factor" in printed
+
+
+def test_nothing_is_ranked_by_a_figure_that_no_variant_has(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    words = ["--set", "account.spec.paper.slippageTicks=0..1/1", "--by", "sharpe", "--folder", str(tmp_path)]
+    assert run(["study", "sweep", "-f", MES, *words]) == 0
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "no variant has a Sharpe ratio in 1 day; nothing is sorted." in printed
+    assert "sorted by" not in printed
+    assert "too good to be expected" not in printed

@@ -41,8 +41,10 @@ def test_more_trials_make_the_same_ratio_worth_less() -> None:
     ("chosen", "trials", "words"),
     [
         (RISING, [RISING], "one trial"),
-        (None, [None, RISING], "no Sharpe ratio of three or more days"),
-        ([D(0)] * 5, [[D(0)] * 5, RISING], "no Sharpe ratio of three or more days"),
+        (None, [None, RISING], "no daily returns"),
+        (RISING[:2], [RISING[:2], RISING], "it needs 3 session days, there are 2"),
+        (RISING[:1], [RISING[:1], RISING], "it needs 3 session days, there is 1"),
+        ([D(0)] * 5, [[D(0)] * 5, RISING], "the chosen variant's daily returns do not differ"),
         (RISING, [RISING, RISING], "do not differ"),
         (RISING, [RISING, None, [D(0)] * 5], "do not differ"),
     ],

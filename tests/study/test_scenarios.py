@@ -9,6 +9,8 @@ import pytest
 from leadline.backtest.results import DayLine
 from leadline.model.errors import InvalidInput
 from leadline.model.manifest.specs import TradingStrategy, calendar_of_spec, session_of
+from leadline.report.parts import Section
+from leadline.report.scenarios import scenarios_page
 from leadline.study.run_scenarios import ScenariosResult, run_scenarios
 from leadline.study.scenarios import baseline, early_losses, mondays, scenarios, worst_drawdown_begins
 from leadline.views.trades import EquityPoint
@@ -124,6 +126,14 @@ def test_all_of_them_have_a_result(result: ScenariosResult) -> None:
     by_number = {each.number: each for each in result.scenarios}
     assert {number for number, each in by_number.items() if each.account is None} <= {"19"}
     assert by_number["3b"].digest == result.baseline.digest
+    unchanged = [each for each in result.scenarios if result.unchanged(each)]
+    assert by_number["3b"] in unchanged
+    assert by_number["8a"] not in unchanged
+    ran = [each for each in result.scenarios if each.account is not None]
+    assert result.deflated().trials == result.tried == 1 + len(ran) - len(unchanged)
+    (table, *_) = scenarios_page(result).parts
+    assert isinstance(table, Section)
+    assert {row[0] for row in table.rows if row[-1] == "changed nothing"} == {each.number for each in unchanged}
     assert by_number["8a"].account is not None
     assert by_number["8a"].account.figures.trade_count == 5
 

@@ -20,7 +20,7 @@ from leadline.model.manifest.own_markets import in_force
 from leadline.model.manifest.sweep import Variant
 from leadline.plan.plan import Plan
 from leadline.study.parts import executed_by
-from leadline.study.studied import Studied
+from leadline.study.studied import Studied, one_legged
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +42,10 @@ class BacktestInputs:
         """The settings of the feed from which its prints follow."""
         return {"seed": self.feed.seed} if self.feed.kind == "sim" else {}
 
-    def studied(self) -> Studied:
-        """The subject of a study of these manifests. Raises as `backtest_days`."""
+    def studied(self, variants: Iterable[Variant] = ()) -> Studied:
+        """The subject of a study of these manifests, and of variants of them. Raises as `backtest_days`."""
         days = backtest_days(self.prints, self.plan.strategies, self.first, self.last)
-        return Studied(self.identity(days), len(days.traded))
+        return Studied(self.identity(days), len(days.traded), one_legged(self.plan.strategies, variants))
 
     def identity(self, days: BacktestDays) -> Identity:
         """The identity of a backtest of these days."""

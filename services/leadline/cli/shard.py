@@ -31,7 +31,7 @@ from leadline.cli.failures import EXIT_BAD_INPUT, EXIT_FAILED
 from leadline.cli.options import PlanOptions
 from leadline.cli.output import complain
 from leadline.cli.shard_places import Files, files_of
-from leadline.cli.shard_summary import figure_named, summary_of_run, summary_of_sweep, summary_text
+from leadline.cli.shard_summary import summary_of_run, summary_of_sweep, summary_text
 from leadline.cli.studying import check_variants
 from leadline.model.errors import InvalidInput, LeadlineError, Unknown, error_text
 from leadline.model.manifest.backtest_spec import Backtest
@@ -45,7 +45,7 @@ from leadline.report.sweep_tables import write_sweep_tables
 from leadline.report.sweeps import default_axes, sweep_document
 from leadline.report.tables import parquet_files
 from leadline.study.parts import executed_by
-from leadline.study.studied import Studied
+from leadline.study.rows import figure_named
 from leadline.study.sweep import Source, SweepResult, run_sweep
 
 TERMINATED: Final = 143
@@ -109,7 +109,7 @@ def gather_shards(options: ShardOptions) -> None:
         figure = figure_named(job.backtest.spec.rank_by)
         write_sweep_tables(result, result.folder)
         page = sweep_document(result, figure, default_axes(result.rows))
-        page = headed(page, Studied(inputs.identity(days), len(days.traded)), result.filled_on)
+        page = headed(page, inputs.studied(job.variants), result.filled_on)
         write_document(page, result.folder / "sweep.html")
         # Another backtest of the same variants may rank them by another figure.
         derived = [each for each in result.folder.iterdir() if each.is_file() and each.name != ABOUT]

@@ -1,6 +1,5 @@
 """The summary of a backtest as the status of its object has it, short enough for a Pod's last words."""
 
-import re
 from decimal import Decimal
 from typing import Final
 
@@ -9,7 +8,7 @@ from leadline.model.errors import LeadlineError
 from leadline.model.manifest.backtest_spec import RankBy
 from leadline.model.manifest.backtest_status import MOST_BEST, BestVariant, Summary, SweepSummary
 from leadline.model.manifest.sweep import shown_value
-from leadline.study.rows import AccountRow, VariantRow
+from leadline.study.rows import AccountRow, VariantRow, figure_named
 from leadline.study.sweep import SweepResult
 
 MESSAGE_BYTES: Final = 4096
@@ -68,11 +67,6 @@ def summary_of_sweep(result: SweepResult, rank_by: RankBy, days: int) -> Summary
             best=tuple(_best(*each) for each in ranked[:MOST_BEST]),
         ),
     )
-
-
-def figure_named(rank_by: RankBy) -> str:
-    """The name of a figure in results, by that in a manifest."""
-    return re.sub("[A-Z]", lambda letter: f"_{letter[0].lower()}", rank_by)
 
 
 def summary_text(summary: Summary) -> str:

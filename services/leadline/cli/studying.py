@@ -85,7 +85,7 @@ def run_sweep_command(planned: PlanOptions, options: StudyOptions, swept: SweepO
     axes = () if swept.heat_map is None else require_axes(swept.heat_map, names)
     part = _part(swept.shard, len(variants))
     check_variants(planned, variants)
-    studied = inputs.studied()
+    studied = inputs.studied(variants)
     inputs = inputs_of_variants(planned, options.last, inputs, variants)
     result = run_sweep(
         variants,
@@ -136,7 +136,7 @@ def run_walk_forward_command(planned: PlanOptions, options: StudyOptions, walked
     inputs = backtest_inputs(planned, options.last)
     variants = variants_of(sweep_of(walked.sweep, walked.fields), inputs.plan.accounts, inputs.plan.strategies)
     check_variants(planned, variants)
-    studied = inputs.studied()
+    studied = inputs.studied(variants)
     inputs = inputs_of_variants(planned, options.last, inputs, variants)
     workers = workers_of(options, inputs, len(variants))
     study = Study(inputs.prints, inputs.first, inputs.last, workers, row_of)

@@ -24,26 +24,30 @@ def scenarios_page(result: ScenariosResult) -> Document:
     shown = [each for each in (result.baseline, *result.scenarios) if each.account is not None]
     refused = [each for each in result.scenarios if each.account is None]
     heads = ("", "scenario", *FIGURE_HEADS, "difference")
+    rows = tuple(_row(each, result, decimals) for each in shown)
     parts = [
-        Section(
-            "Scenarios", heads, tuple(_row(each, base.figures.net, decimals) for each in shown), 2, less=LESS_HEADS
-        ),
+        Section("Scenarios", heads, rows, 2, less=LESS_HEADS),
         _mondays(f"Scenario 14: Mondays after a Friday with {GOOD_FRIDAY:+,} or more", result.after_good, decimals),
         _mondays(f"Scenario 14: Mondays after a Friday with {BAD_FRIDAY:+,} or less", result.after_bad, decimals),
     ]
     if refused:
         rows = tuple((each.number, each.title, each.refused) for each in refused)
         parts.append(Section("Not run", ("", "scenario", "reason"), rows, names=3))
-    tried_text = counted(result.tried, "variant")
-    range_text = f"{tried_text} tried from {base.days[0].day} to {base.days[-1].day}: a baseline and changes of it."
+    tried = f"{counted(result.tried, 'variant')} tried: a baseline and changes of it."
+    if unchanged := sum(map(result.unchanged, result.scenarios)):
+        tried += f" {counted(unchanged, 'further scenario')} changed nothing on these days, and no trial is counted."
     warnings = (best_of_many("Best by net result", result.deflated()),)
-    return Document("Scenarios", (range_text, _BASELINE), warnings, tuple(parts))
+    return Document("Scenarios", (tried, _BASELINE), warnings, tuple(parts))
 
 
-def _row(found: ScenarioResult, net: Decimal, decimals: int) -> tuple[Cell, ...]:
+def _row(found: ScenarioResult, result: ScenariosResult, decimals: int) -> tuple[Cell, ...]:
     assert found.account is not None
     figures = found.account.figures
-    difference = "" if not found.number else Amount(figures.net - net, decimals)
+    difference: Cell = Amount(figures.net - result.baseline_account.figures.net, decimals)
+    if not found.number:
+        difference = ""
+    elif result.unchanged(found):
+        difference = "changed nothing"
     return (found.number, found.title, *figure_cells(figures, decimals), difference)
 
 

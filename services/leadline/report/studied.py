@@ -25,10 +25,11 @@ def headed(document: Document, studied: Studied, filled_on: FilledOn) -> Documen
         f"{strategies}, from {days['first']} to {days['last']}, {counted(studied.days, 'session day')}.",
         f"{feed_text(identity)}. Code {identity.code}. Backtest of the manifests as they are: {identity.id}.",
     )
+    doubts = [filled_on_text(*pair) for pair in filled_on]
     return replace(
         document,
         intro=(*head, *document.intro),
-        warnings=(*(f"{filled_on_text(*pair)}." for pair in filled_on), *document.warnings),
+        warnings=(*(f"{each}." for each in (*studied.warnings, *doubts)), *document.warnings),
         manifests=(manifests_title(identity), manifests_text(identity)),
     )
 

@@ -29,18 +29,28 @@ def sweep_document(result: SweepResult, figure: str, axes: Sequence[str], most: 
     axes: the fields of the heat maps, two of them, or none.
     """
     done = len(result.rows)
-    intro = [f"{counted(result.variants, 'variant')} tried, sweep {result.id}, sorted by {words(figure)}."]
+
+    def measured(account: AccountId) -> bool:
+        return any(found.figure(figure) is not None for _, found in result.ranked(account, figure))
+
+    order = f", sorted by {words(figure)}" if any(map(measured, result.accounts)) else ""
+    intro = [f"{counted(result.variants, 'variant')} tried, sweep {result.id}{order}."]
     warnings = []
     if done < result.variants:
-        warnings.append(f"{done} of {result.variants} variants are finished; the other shards have the rest to do.")
+        finished = f"{done} of {result.variants} variants {'is' if done == 1 else 'are'} finished"
+        warnings.append(f"{finished}; the other shards have the rest to do.")
     if result.halted:
         warnings.append(
             f"{counted(len(result.halted), 'variant')} ended with a halt of the account, and has no figures."
         )
     parts: list[Section | HeatMap] = []
     for account in result.accounts:
-        warnings.append(best_of_many(account, result.deflated(account, figure)))
         ranked = result.ranked(account, figure)
+        if measured(account):
+            warnings.append(best_of_many(account, result.deflated(account, figure)))
+        else:
+            days = counted(len(ranked[0][1].days), "day")
+            warnings.append(f"{account}: no variant has {with_article(figure)} in {days}; nothing is sorted.")
         parts.append(_variants(account, ranked, figure, most))
         if axes:
             parts.append(_heat_map(account, ranked, figure, axes))
@@ -53,6 +63,8 @@ def sweep_document(result: SweepResult, figure: str, axes: Sequence[str], most: 
 def best_of_many(name: str, found: Deflated) -> str:
     """The warning about the best of many: the deflated Sharpe ratio, or why there is none."""
     trials = counted(found.trials, "trial")
+    if found.trials < 2:
+        return f"{name}: {trials}, so that nothing was chosen among several."
     if found.probability is None:
         return (
             f"{name}: the first of {trials} was chosen after the fact, and its figures are too good to be expected "
@@ -92,7 +104,13 @@ def short_names(fields: Sequence[str]) -> dict[str, str]:
 
 def words(figure: str) -> str:
     """The name of a figure as it is read."""
-    return figure.replace("_", " ")
+    return f"{figure.capitalize()} ratio" if figure in {"sharpe", "sortino"} else figure.replace("_", " ")
+
+
+def with_article(figure: str) -> str:
+    """The name of a figure as it is read behind its indefinite article."""
+    name = words(figure)
+    return f"{'an' if name[0] in 'aeiou' else 'a'} {name}"
 
 
 def figure_text(name: str, value: Decimal | None, decimals: int) -> str:
@@ -171,7 +189,7 @@ def _heat_map(
         if down in values and across in values:
             found.setdefault((shown_value(values[down]), shown_value(values[across])), each.figure(figure))
     decimals = places(ranked[0][1].currency) if figure in _MONEY else 2 if figure in _RATIOS else 0
-    title = f"{words(figure).capitalize()} of {account}"
+    title = f"{words(figure)[0].upper()}{words(figure)[1:]} of {account}"
     if len(by_field) > len(axes):
         title += ", the best over the other fields"
     rows, columns = _in_order(by_field.get(down, ())), _in_order(by_field.get(across, ()))

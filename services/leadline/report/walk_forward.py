@@ -32,8 +32,9 @@ def walk_forward_page(result: WalkForwardResult) -> Document:
             ("result a day, out of sample / in sample", percent(result.efficiency)),
         ),
     )
+    each_fold = f"each of {len(result.folds)} folds" if len(result.folds) > 1 else "1 fold"
     intro = (
-        f"{counted(result.variants, 'variant')} tried in each of {counted(len(result.folds), 'fold')}, chosen by "
+        f"{counted(result.variants, 'variant')} tried in {each_fold}, chosen by "
         f"{words(result.figure)}. The days out of sample took no part in any choice."
     )
     warning = (

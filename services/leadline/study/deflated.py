@@ -48,9 +48,14 @@ def deflated(chosen: Sequence[Decimal] | None, trials: Sequence[Sequence[Decimal
 
     if count < 2:
         return without("one trial: nothing was chosen among several")
-    own = None if chosen is None else _sharpe(chosen)
-    if chosen is None or own is None or days < _FEWEST_DAYS:
-        return without("the chosen variant has no Sharpe ratio of three or more days")
+    if chosen is None:
+        return without("the chosen variant has no daily returns")
+    if days < _FEWEST_DAYS:
+        there = "there is 1" if days == 1 else f"there are {days}"
+        return without(f"it needs {_FEWEST_DAYS} session days, {there}")
+    own = _sharpe(chosen)
+    if own is None:
+        return without("the chosen variant's daily returns do not differ")
     ratios = [ratio for each in trials if each is not None and (ratio := _sharpe(each)) is not None]
     if len(ratios) < 2 or variance(ratios) < _SAME:
         return without("the trials' Sharpe ratios do not differ")

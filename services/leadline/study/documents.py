@@ -69,6 +69,7 @@ def _scenario(found: ScenarioResult, whole: ScenariosResult) -> dict[str, Any]:
         "digest": found.digest,
         "start_equity": format(account.start_equity, "f"),
         "end_equity": format(account.end_equity, "f"),
+        "changed_nothing": found is not whole.baseline and whole.unchanged(found),
         "net_difference": format(account.figures.net - whole.baseline_account.figures.net, "f"),
         **document(account.figures),
     }

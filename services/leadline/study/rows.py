@@ -1,5 +1,6 @@
 """The row that a sweep keeps of each variant: its values and its figures, as plain values that are read back."""
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from datetime import date
@@ -8,6 +9,7 @@ from functools import cache
 from typing import Any, Final, TypeAlias, get_type_hints
 
 import orjson
+from pydantic.alias_generators import to_camel
 
 from leadline.backtest.figures import daily_returns
 from leadline.backtest.results import AccountResult, DayLine, Figures
@@ -112,10 +114,16 @@ def filled_on_of(found: Iterable[FilledOn]) -> FilledOn:
 
 
 def require_figure(name: str, where: str) -> str:
-    """The name itself. Raises InvalidInput for one that no figure has."""
-    if name not in FIGURES:
-        raise InvalidInput(where, name, f"one of {', '.join(FIGURES)}")
-    return name
+    """The figure of a name, as manifests spell it or as results do. Raises InvalidInput for one that no figure has."""
+    found = figure_named(name)
+    if found not in FIGURES:
+        raise InvalidInput(where, name, f"one of {', '.join(map(to_camel, FIGURES))}")
+    return found
+
+
+def figure_named(spelled: str) -> str:
+    """The name of a figure in results, by that in a manifest: `profit_factor` for `profitFactor`."""
+    return re.sub("[A-Z]", lambda letter: f"_{letter[0].lower()}", spelled)
 
 
 def better_first(name: str, value: Decimal | None) -> tuple[bool, Decimal]:

@@ -63,7 +63,7 @@ class ScenarioResult:
 class ScenariosResult:
     """The baseline and every scenario in order. `after_good` and `after_bad` are the Mondays of scenario 14.
 
-    `tried` is the number of variants, the baseline among them.
+    A scenario whose digest is the baseline's changed nothing on these days: it is not another trial.
     """
 
     baseline: ScenarioResult
@@ -71,9 +71,13 @@ class ScenariosResult:
     after_good: tuple[DayLine, ...]
     after_bad: tuple[DayLine, ...]
 
+    def unchanged(self, each: ScenarioResult) -> bool:
+        """Whether a scenario changed nothing."""
+        return each.account is not None and each.digest == self.baseline.digest
+
     @property
     def tried(self) -> int:
-        """Variants that were run, the baseline among them."""
+        """Variants that were run, the baseline among them, without those that changed nothing."""
         return len(self._accounts()) + sum(each.halted for each in self.scenarios)
 
     @property
@@ -94,7 +98,8 @@ class ScenariosResult:
         return deflated(returns_of(best), [*map(returns_of, accounts), *[None] * (self.tried - len(accounts))])
 
     def _accounts(self) -> list[AccountResult]:
-        return [each.account for each in (self.baseline, *self.scenarios) if each.account is not None]
+        shown = (self.baseline, *(each for each in self.scenarios if not self.unchanged(each)))
+        return [each.account for each in shown if each.account is not None]
 
 
 def run_scenarios(

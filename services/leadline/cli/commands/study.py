@@ -69,7 +69,7 @@ FigureOption = Annotated[
     typer.Option(
         "--by",
         metavar="FIGURE",
-        help="Figure by which variants are compared, such as net, sharpe, profit_factor or max_drawdown.",
+        help="Figure by which variants are compared, such as net, sharpe, profitFactor or maxDrawdown.",
     ),
 ]
 
