@@ -139,7 +139,7 @@ def test_a_study_says_on_which_prints_its_orders_were_filled(tmp_path: Path, cap
     studied = orjson.loads(capsys.readouterr().out)["studied"]
     assert studied["filled_on"] == [{"orders": "ESM2025", "prints": "MESM2025"}]
     text = page.read_text(encoding="utf-8")
-    assert "orders in ESM2025 were filled on the prints of MESM2025" in text
+    assert "Orders in ESM2025 were filled on the prints of MESM2025" in text
     assert "from 2025-06-10 to 2025-06-10, 1 session day." in text
 
 
@@ -158,3 +158,10 @@ def test_nothing_is_ranked_by_a_figure_that_no_variant_has(tmp_path: Path, capsy
     assert "no variant has a Sharpe ratio in 1 day; nothing is sorted." in printed
     assert "sorted by" not in printed
     assert "too good to be expected" not in printed
+
+
+def test_a_level_of_slippage_that_is_the_manifests_own_is_no_trial(capsys: pytest.CaptureFixture[str]):
+    assert run(["study", "stress", "-f", MES, "--slippage", "1,2", "--iterations", "10", "--output", "json"]) == 0
+    found = orjson.loads(capsys.readouterr().out)
+    assert [each["changed_nothing"] for each in found["slippage"]] == [True, False]
+    assert found["variants_tried"] == found["deflated_sharpe"]["trials"] == 2

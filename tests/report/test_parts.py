@@ -104,3 +104,10 @@ def test_a_narrow_terminal_leaves_columns_out_and_breaks_no_number() -> None:
 def test_a_heat_map_without_room_is_named() -> None:
     assert "shows the heat map: Net." in " ".join(printed(of(MAP), 30).split())
     assert "across" in printed(of(MAP))
+
+
+def test_texts_give_way_before_numbers_where_no_column_is_left_to_leave_out() -> None:
+    row = ("2025-06-10 to 2025-06-11", "2025-06-12 to 2025-06-13", "-87.50", "35.46")
+    part = Section("Folds", ("in sample", "out of sample", "net after", "Sharpe in sample"), (row,), 2)
+    narrow = printed(of(part), 52)
+    assert all(text in narrow for text in ("2025-06-10 to", "2025-06-13", "-87.50", "35.46"))

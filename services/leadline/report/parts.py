@@ -163,10 +163,12 @@ def write_document(document: Document, path: Path) -> None:
 def _print_section(part: Section, console: Console) -> None:
     """A table without the columns for which a terminal has no room; neither a number nor a date is broken."""
     drawn = [[_text(row[place]) for row in part.rows] for place in range(len(part.heads))]
-    least = [_least(part, place, cells) for place, cells in enumerate(drawn)]
+    least = [_least(part, place, cells, _READABLE) for place, cells in enumerate(drawn)]
     kept, left_out = list(range(len(part.heads))), list(part.less)
     while left_out and sum(least[place] for place in kept) > _room(console, kept):
         kept.remove(part.heads.index(left_out.pop(0)))
+    if sum(least[place] for place in kept) > _room(console, kept):
+        least = [_least(part, place, cells, 0) for place, cells in enumerate(drawn)]
     widest = [_widest(part.heads[place], drawn[place]) for place in kept]
     widths = _widths([least[place] for place in kept], widest, _room(console, kept))
     found = RichTable(title=plain_text(part.title), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
@@ -186,13 +188,16 @@ def _room(console: Console, kept: Sequence[int]) -> int:
     return console.width - (3 * len(kept) - 1)
 
 
-def _least(part: Section, place: int, cells: Iterable[Text]) -> int:
-    """The width that a column needs: of numbers the widest, of texts the longest word, and so much that they read."""
+def _least(part: Section, place: int, cells: Iterable[Text], readable: int) -> int:
+    """The width that a column needs: of numbers the widest, of texts the longest word, and so much that they read.
+
+    readable: columns in which a text can be read well.
+    """
     head = _longest_word(part.heads[place])
     widest = max(cell.cell_len for cell in cells)
     if place >= part.names:
         return max(head, widest)
-    return max(head, min(widest, _READABLE), *(_longest_word(cell.plain) for cell in cells))
+    return max(head, min(widest, readable), *(_longest_word(cell.plain) for cell in cells))
 
 
 def _longest_word(text: str) -> int:

@@ -8,7 +8,7 @@ from leadline.backtest.results import DayLine
 from leadline.model.counted import counted
 from leadline.model.worth import places
 from leadline.report.parts import Amount, Cell, Document, Section
-from leadline.report.sweeps import FIGURE_HEADS, LESS_HEADS, best_of_many, figure_cells
+from leadline.report.sweeps import FIGURE_HEADS, LESS_HEADS, UNCHANGED, best_of_many, figure_cells
 from leadline.study.run_scenarios import BAD_FRIDAY, GOOD_FRIDAY, ScenarioResult, ScenariosResult
 
 _BASELINE: Final = (
@@ -35,7 +35,7 @@ def scenarios_page(result: ScenariosResult) -> Document:
         parts.append(Section("Not run", ("", "scenario", "reason"), rows, names=3))
     tried = f"{counted(result.tried, 'variant')} tried: a baseline and changes of it."
     if unchanged := sum(map(result.unchanged, result.scenarios)):
-        tried += f" {counted(unchanged, 'further scenario')} changed nothing on these days, and no trial is counted."
+        tried += f" {counted(unchanged, 'further scenario')} changed nothing on these days, which makes no trial."
     warnings = (best_of_many("Best by net result", result.deflated()),)
     return Document("Scenarios", (tried, _BASELINE), warnings, tuple(parts))
 
@@ -47,7 +47,7 @@ def _row(found: ScenarioResult, result: ScenariosResult, decimals: int) -> tuple
     if not found.number:
         difference = ""
     elif result.unchanged(found):
-        difference = "changed nothing"
+        difference = UNCHANGED
     return (found.number, found.title, *figure_cells(figures, decimals), difference)
 
 

@@ -7,7 +7,7 @@ from leadline.model.counted import counted
 from leadline.model.worth import places
 from leadline.report.figures import percent, ratio
 from leadline.report.parts import Amount, Cell, Document, Section
-from leadline.report.sweeps import FIGURE_HEADS, LESS_HEADS, best_of_many, figure_cells
+from leadline.report.sweeps import FIGURE_HEADS, LESS_HEADS, UNCHANGED, best_of_many, figure_cells
 from leadline.study.bootstrap import PERCENTILES, Resampled
 from leadline.study.stress import StressResult
 
@@ -21,7 +21,8 @@ def stress_page(result: StressResult) -> Document:
         if level.account is not None:
             figures = level.account.figures
             cells = figure_cells(figures, decimals)
-            levels.append((f"{level.slippage} ticks", *cells, Amount(figures.net - base, decimals)))
+            difference = UNCHANGED if result.unchanged(level) else Amount(figures.net - base, decimals)
+            levels.append((counted(level.slippage, "tick"), *cells, difference))
     parts = [
         Section("By slippage", ("slippage", *FIGURE_HEADS, "difference"), tuple(levels), less=LESS_HEADS),
         _groups(f"By hour of the entry, {', '.join(account.zones)}", "hour", account.by_hour, decimals),
@@ -30,11 +31,11 @@ def stress_page(result: StressResult) -> Document:
         _streaks("Trades won in a row", result.winning),
         _paths(result.paths, decimals),
     ]
-    halted = tuple((f"{each.slippage} ticks", each.halted) for each in result.levels if each.halted)
+    halted = tuple((counted(each.slippage, "tick"), each.halted) for each in result.levels if each.halted)
     if halted:
         parts.append(Section("Halted", ("slippage", "reason"), halted, names=2))
     intro = (
-        f"{counted(result.tried, 'variant')} tried: the manifests as they are, and with {len(result.levels)} levels of "
+        f"{counted(result.tried, 'variant')} tried: the manifests as they are, and with other "
         "slippage. Hours, weekdays, streaks and drawdowns are those of the manifests as they are."
     )
     return Document("Stress", (intro,), (best_of_many("Best by net result", result.deflated()),), tuple(parts))

@@ -29,7 +29,7 @@ def headed(document: Document, studied: Studied, filled_on: FilledOn) -> Documen
     return replace(
         document,
         intro=(*head, *document.intro),
-        warnings=(*(f"{each}." for each in (*studied.warnings, *doubts)), *document.warnings),
+        warnings=(*(f"{each[0].upper()}{each[1:]}." for each in (*studied.warnings, *doubts)), *document.warnings),
         manifests=(manifests_title(identity), manifests_text(identity)),
     )
 

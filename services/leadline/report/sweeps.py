@@ -159,6 +159,8 @@ _SHOWN: Final = {
     "sortino": "Sortino",
 }
 FIGURE_HEADS: Final = tuple(_SHOWN.values())
+UNCHANGED: Final = "changed nothing"
+"""Stands for the difference of a variant that trades as the one that it is compared with."""
 LESS_HEADS: Final = ("Sortino", "win rate", "profit factor", "Sharpe", "trades", "drawdown")
 """Those that a narrow terminal leaves out, the least important first."""
 

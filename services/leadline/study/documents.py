@@ -104,7 +104,7 @@ def stress_document(result: StressResult) -> dict[str, Any]:
         "slippage": [
             {"ticks": each.slippage, "halted": each.halted}
             if each.account is None
-            else {"ticks": each.slippage, **_figures(each.account)}
+            else {"ticks": each.slippage, "changed_nothing": result.unchanged(each), **_figures(each.account)}
             for each in result.levels
         ],
         "by_hour": [document(each) for each in result.account.by_hour],

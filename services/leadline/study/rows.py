@@ -79,6 +79,11 @@ def returns_of(account: AccountRow | AccountResult) -> list[Decimal] | None:
     return daily_returns(account.start_equity, [each.equity for each in account.days])
 
 
+def traded_alike(one: AccountResult, other: AccountResult) -> bool:
+    """Whether two accounts have the same figures and the same equity at every moment: neither is another trial."""
+    return (one.figures, one.days, one.equity) == (other.figures, other.days, other.equity)
+
+
 def row_of(found: VariantResult) -> VariantRow:
     """The row of a variant's result."""
     number, values = found.variant.number, found.variant.values

@@ -14,7 +14,7 @@ from leadline.study.accounts import VariantResult
 from leadline.study.adding import winners
 from leadline.study.deflated import Deflated, deflated
 from leadline.study.engine import Study, StudyFailed, run_study
-from leadline.study.rows import FilledOn, filled_on_of, returns_of
+from leadline.study.rows import FilledOn, filled_on_of, returns_of, traded_alike
 from leadline.study.scenarios import (
     Scenario,
     adding_at,
@@ -63,7 +63,7 @@ class ScenarioResult:
 class ScenariosResult:
     """The baseline and every scenario in order. `after_good` and `after_bad` are the Mondays of scenario 14.
 
-    A scenario whose digest is the baseline's changed nothing on these days: it is not another trial.
+    A scenario that trades as the baseline changed nothing on these days: it is not another trial.
     """
 
     baseline: ScenarioResult
@@ -73,7 +73,7 @@ class ScenariosResult:
 
     def unchanged(self, each: ScenarioResult) -> bool:
         """Whether a scenario changed nothing."""
-        return each.account is not None and each.digest == self.baseline.digest
+        return each.account is not None and traded_alike(each.account, self.baseline_account)
 
     @property
     def tried(self) -> int:

@@ -15,7 +15,7 @@ from leadline.study.accounts import VariantResult
 from leadline.study.bootstrap import Resampled, resampled
 from leadline.study.deflated import Deflated, deflated
 from leadline.study.engine import Study, StudyFailed, run_study
-from leadline.study.rows import FilledOn, filled_on_of, returns_of
+from leadline.study.rows import FilledOn, filled_on_of, returns_of, traded_alike
 from leadline.views.trades import Trade
 
 
@@ -60,12 +60,17 @@ class StressResult:
 
     @property
     def tried(self) -> int:
-        """Variants that were run."""
-        return 1 + len(self.levels)
+        """Variants that were run, without levels that changed nothing, such as the manifest's own."""
+        return 1 + sum(not self.unchanged(each) for each in self.levels)
+
+    def unchanged(self, level: Level) -> bool:
+        """Whether a level changed nothing."""
+        return level.account is not None and traded_alike(level.account, self.account)
 
     def deflated(self) -> Deflated:
         """The deflated Sharpe ratio of the level with the highest net result."""
-        accounts = [self.account, *(each.account for each in self.levels if each.account is not None)]
+        others = [each.account for each in self.levels if not self.unchanged(each)]
+        accounts = [self.account, *(each for each in others if each is not None)]
         best = max(accounts, key=lambda each: each.figures.net)
         return deflated(returns_of(best), [*map(returns_of, accounts), *[None] * (self.tried - len(accounts))])
 
