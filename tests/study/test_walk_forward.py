@@ -72,6 +72,12 @@ def test_what_is_open_at_the_end_of_a_fold_is_in_the_net_result_and_told(result:
     assert len(figures_of(plain)) == len(figures_of(shown)) - 1
 
 
+def test_a_fold_in_which_no_variant_has_the_figure_is_told(result: WalkForwardResult) -> None:
+    told = "In 2 folds no variant has a Sharpe ratio in sample: the first one was taken."
+    assert told in walk_forward_page(replace(result, figure="sharpe")).warnings[0]
+    assert "was taken" not in walk_forward_page(result).warnings[0]
+
+
 def figures_of(page: Document) -> tuple[tuple[Cell, ...], ...]:
     (found,) = (part.rows for part in page.parts if isinstance(part, Section) and part.title.startswith("Out of"))
     return found

@@ -4,7 +4,7 @@ from leadline.model.counted import counted
 from leadline.model.worth import places
 from leadline.report.figures import NO_FIGURE, percent, ratio, signed
 from leadline.report.parts import Amount, Cell, Document, Section, equity_line
-from leadline.report.sweeps import figure_text, values_text, words
+from leadline.report.sweeps import figure_text, values_text, with_article, words
 from leadline.study.walk_forward import Fold, WalkForwardResult
 
 
@@ -41,6 +41,9 @@ def walk_forward_page(result: WalkForwardResult) -> Document:
         "The in-sample figures are the best of many. The out-of-sample figures are not, unless somebody changes the "
         "sweep after a look at them."
     )
+    if unranked := sum(fold.inside.figure(result.figure) is None for fold in result.folds):
+        folds_text = counted(unranked, "fold")
+        warning += f" In {folds_text} no variant has {with_article(result.figure)} in sample: the first one was taken."
     if result.left_open:
         warning += " No fold takes over what the one before holds at its end: it counts at its last price."
     line = equity_line("Equity out of sample", result.start_equity, result.days, decimals)
