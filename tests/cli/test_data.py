@@ -225,8 +225,14 @@ def test_text_that_is_no_contract_leads_to_no_other_folder(
         (["import", "{file}"], "expected CONTRACT=FILE, or one --contract: prints as text do not name theirs"),
         (["import", "ESH5=={file}"], "FILES: got"),
         (["export", CONTRACT, "es.txt"], "FILE: got 'es.txt', expected a name that ends in .csv"),
-        (["export", "ESM2025", "es.csv"], "unknown contract of the catalog 'ESM2025', known: ESH2025"),
-        (["export", CONTRACT, "es.csv", "--to", "2024-01-01"], "unknown day of the catalog"),
+        (["export", "ESM2025", "es.csv"], "/catalog has no ESM2025; it has ESH2025"),
+        (
+            ["export", CONTRACT, "es.csv", "--to", "2024-01-01"],
+            "has no day of ESH2025 to 2024-01-01; it has 2025-01-13",
+        ),
+        (["remove", CONTRACT, "--to", "2024-01-01"], "has no day of ESH2025 to 2024-01-01; it has 2025-01-13"),
+        (["list", "esh2025"], "; did you mean ESH2025?"),
+        (["fetch", "es", "--from", "2025-01-13", "--to", "2025-01-13"], "; did you mean ES?"),
         (["list", "--from", "soon"], "--from: got 'soon', expected a date such as 2025-01-13"),
     ],
 )

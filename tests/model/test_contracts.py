@@ -255,3 +255,13 @@ def test_a_month_leads_from_the_roll_of_the_one_before(contract):
 )
 def test_a_contract_has_a_last_day(contract, day):
     assert last_trading_day(contract) == day
+
+
+@pytest.mark.parametrize(
+    ("asked", "meant"),
+    [("gcz2013", "GCZ2013"), ("Es", "ES"), ("esh5", "ESH5"), ("XYZZ2025", ""), ("es2024", ""), ("esperanto", "")],
+)
+def test_a_contract_in_small_letters_is_answered_with_what_is_meant(asked: str, meant: str):
+    with pytest.raises(Unknown) as refused:
+        parse_contract(asked, date(2025, 1, 13))
+    assert refused.value.hint == (f"; did you mean {meant}?" if meant else "")

@@ -44,6 +44,14 @@ class Stored:
     became: Became
 
 
+class NotInCatalog(Unknown):
+    """A contract, or days of one, that a catalog has not. kind: the catalog's folder; value, known: see `Unknown`."""
+
+    def __str__(self) -> str:
+        known = f"{', '.join(self.known)}{self.hint}" if self.known else "no day"
+        return f"the catalog {self.kind} has no {self.value}; it has {known}"
+
+
 class Catalog:
     """The catalog in a directory. It holds nothing in memory: several processes may read one while another writes.
 
@@ -65,7 +73,7 @@ class Catalog:
         """The days of a contract, in order, by the names of their files: none of them is looked at."""
         found = tuple(sorted(map(_day_of, _files(self._folder(contract)))))
         if not found:
-            raise Unknown("contract of the catalog", contract, self.contracts())
+            raise NotInCatalog(str(self.root), contract, self.contracts())
         return found
 
     def days(self, contract: ContractId) -> tuple[DayEntry, ...]:
@@ -231,7 +239,7 @@ class Catalog:
     def _require(self, contract: ContractId, day: date) -> None:
         if not self.has(contract, day):
             known = tuple(_day_of(path).isoformat() for path in sorted(_files(self._folder(contract))))
-            raise Unknown(f"day of {contract} in the catalog {self.root}", day.isoformat(), known)
+            raise NotInCatalog(str(self.root), f"day {day} of {contract}", known)
 
     def _make(self, folder: Path) -> None:
         if not folder.exists():

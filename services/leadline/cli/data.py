@@ -11,7 +11,7 @@ from typing import Any, BinaryIO, Final
 
 import numpy as np
 
-from leadline.catalog.catalog import Catalog
+from leadline.catalog.catalog import Catalog, NotInCatalog
 from leadline.catalog.coverage import covered_sessions
 from leadline.catalog.entry import DayEntry
 from leadline.cli.options import Output
@@ -19,7 +19,7 @@ from leadline.cli.output import complain, print_json, print_table
 from leadline.ingestion.csv_ticks import HEADER
 from leadline.local.data_dir import placed_at
 from leadline.model.counted import counted
-from leadline.model.errors import InvalidInput, LeadlineError, Unknown, error_text
+from leadline.model.errors import InvalidInput, LeadlineError, error_text
 from leadline.model.ids import ContractId
 from leadline.model.manifest.own_markets import put_in_force, read_own
 from leadline.model.market.contracts import instrument_of
@@ -130,8 +130,7 @@ def export(
     if not target.name.endswith((".csv", ".csv.gz")):
         raise InvalidInput("FILE", str(file), "a name that ends in .csv, or in .csv.gz for a packed file")
     days = days_of(catalog, contract, between)
-    if not days:
-        raise Unknown("day of the catalog", f"{contract}{range_text(between)}", _known(catalog, contract))
+    _require_days(catalog, contract, between, days)
     prints = 0
     with _written(target) as stream:
         stream.write(f"{HEADER}\n".encode())
@@ -154,12 +153,13 @@ def remove(
     *,
     whole: bool,
 ) -> None:
-    """Delete the files of these days."""
+    """Delete the files of these days. Raises NotInCatalog where there is none."""
     if whole == (between != (None, None)):
         given = f"--all{range_text(between)}" if whole else None
         raise InvalidInput("--all", given, "either --all, or a first or last day with --from and --to")
     catalog = opened(folder, instruments)
     days = days_of(catalog, contract, between)
+    _require_days(catalog, contract, between, days)
     for name, day in days:
         catalog.remove(name, day)
     if output is Output.JSON:
@@ -236,8 +236,11 @@ def _day(text: str | None, option: str) -> date | None:
         raise InvalidInput(option, text, "a date such as 2025-01-13") from None
 
 
-def _known(catalog: Catalog, contract: str) -> tuple[str, ...]:
-    return tuple(day.isoformat() for day in catalog.dates(ContractId(contract)))
+def _require_days(catalog: Catalog, contract: str, between: Range, days: Sequence[tuple[ContractId, date]]) -> None:
+    """Raises NotInCatalog, which names the range and the days that there are, where none was found."""
+    if not days:
+        known = tuple(day.isoformat() for day in catalog.dates(ContractId(contract)))
+        raise NotInCatalog(str(catalog.root), f"day of {contract}{range_text(between)}", known)
 
 
 @contextmanager

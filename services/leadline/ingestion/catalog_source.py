@@ -10,13 +10,13 @@ from typing import Literal
 
 import numpy as np
 
-from leadline.catalog.catalog import Catalog
+from leadline.catalog.catalog import Catalog, NotInCatalog
 from leadline.catalog.entry import DayEntry
 from leadline.ingestion.months import stands_for
 from leadline.ingestion.raw import RawColumns, nano, to_nano
 from leadline.ingestion.sources import Accepted, Day
 from leadline.ingestion.tally import Counts, require_share
-from leadline.model.errors import InvalidInput, Unknown
+from leadline.model.errors import InvalidInput
 from leadline.model.ids import ContractId, derive
 from leadline.model.market.contracts import dated, instrument_of, resolve_contract, rolls_by_rule
 from leadline.model.ticks import TickColumns
@@ -43,7 +43,7 @@ class CatalogSource:
             months = [name for name in known if (month := dated(name)) is not None and month.root == symbol]
             wanted = months if rolls_by_rule(symbol) else [resolve_contract(symbol, as_of)]
             if not wanted or not set(wanted) <= set(known):
-                raise Unknown(f"contract of the catalog {root}", symbol, known)
+                raise NotInCatalog(str(root), symbol, known)
             found.update(dict.fromkeys(wanted))
         self.beside = frozenset(
             name

@@ -5,6 +5,7 @@ known here. Neither is ever answered by a default. `Unavailable`, `Refused` and 
 question to another part of the platform.
 """
 
+import re
 from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
@@ -86,7 +87,16 @@ class Unknown(LeadlineError, LookupError):
 
     def __str__(self) -> str:
         message = f"unknown {self.kind} {self.value!r}"
-        return f"{message}, known: {', '.join(self.known)}" if self.known else message
+        return f"{message}, known: {', '.join(self.known)}{self.hint}" if self.known else message
+
+    @property
+    def hint(self) -> str:
+        """Words for behind what is known: a known name, or a contract of one, that was written in other letters."""
+        text = str(self.value)
+        near = next((each for each in self.known if each.casefold() == text.casefold()), "")
+        if not near and any(re.fullmatch(rf"{re.escape(each)}[F-Z][0-9]{{1,4}}", text.upper()) for each in self.known):
+            near = text.upper()
+        return f"; did you mean {near}?" if near not in ("", text) else ""
 
 
 def error_text(error: Exception) -> str:

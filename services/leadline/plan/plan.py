@@ -342,7 +342,7 @@ def _unknown_files(platform: PlatformSettings) -> Iterator[InvalidInput]:
         try:
             own = instrument_of(file.contract)
         except Unknown as unknown:
-            yield InvalidInput(where, file.contract, f"a contract of {', '.join(unknown.known)}")
+            yield InvalidInput(where, file.contract, f"a contract of {', '.join(unknown.known)}{unknown.hint}")
             continue
         if month is None or not rolls_by_rule(month.root):
             continue
