@@ -73,7 +73,7 @@ def test_the_examples_apply_unchanged_in_both_ways(kube: ControlPlane, namespace
     assert {line.rpartition(" ")[2] for line in again.splitlines()} == {"unchanged"}
     by_server = kube.kubectl("apply", "--server-side", "--force-conflicts", "-n", namespace, "-f", str(example))
     assert {line.rpartition(" ")[2] for line in by_server.splitlines()} == {"serverside-applied"}
-    generations = kube.json("get", "tstrat,tacct", "-n", namespace)["items"]
+    generations = kube.json("get", "tstrat,tacct,bt", "-n", namespace)["items"]
     assert {found["metadata"]["generation"] for found in generations} == {1}
 
 
@@ -114,7 +114,7 @@ def test_what_kubectl_prints_is_a_manifest_again(kube: ControlPlane, namespace: 
     for example in EXAMPLES:
         kube.kubectl("apply", "-n", namespace, "-f", str(example))
     write_status(kube, namespace, "mes-orderflow", STATUS)
-    printed = kube.kubectl("get", "tstrat,tacct", "-n", namespace, "-o", "yaml", "--show-managed-fields")
+    printed = kube.kubectl("get", "tstrat,tacct,bt", "-n", namespace, "-o", "yaml", "--show-managed-fields")
     written = [found for example in EXAMPLES for found in load_manifests(example)]
     assert specs(load_manifests(printed)) == specs(written)
 
