@@ -108,6 +108,19 @@ def test_a_damaged_day_hides_no_other_in_the_list(folder: Path, capsys: pytest.C
     )
 
 
+def test_the_list_breaks_no_number_on_a_narrow_terminal(
+    tmp_path: Path, folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    assert data(folder, "import", f"{CONTRACT}={text_file(tmp_path)}", "-o", "json") == 0
+    capsys.readouterr()
+    monkeypatch.setenv("COLUMNS", "80")
+    assert data(folder, "list") == 0
+    printed = capsys.readouterr().out
+    assert f"{int(prints(500).size.sum()):,}" in printed
+    assert "2025-01-13" in printed
+    assert "A wider terminal shows covers, bytes." in printed
+
+
 def test_an_import_that_was_interrupted_goes_on(tmp_path: Path, folder: Path, capsys: pytest.CaptureFixture[str]):
     day = 86_400
     rows = [trade(second) for second in (0, 60, day, day + 60, 2 * day)]

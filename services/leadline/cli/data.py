@@ -75,6 +75,7 @@ def print_days(folder: Path, contract: str | None, between: Range, instruments: 
         _COLUMNS,
         rows,
         "no sound day" if faults else empty,
+        wide_only=("covers", "bytes"),
         only_where_filled=_SELDOM,
     )
     return _complained(faults)

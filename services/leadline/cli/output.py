@@ -60,6 +60,7 @@ def print_table(
     }
     left_out = unfilled.union(wide_only if console.width < _ROOMY else ())
     kept = [index for index, name in enumerate(columns) if name not in left_out]
+    hidden = ", ".join(name for name in columns if name in left_out - unfilled)
     columns = [columns[index] for index in kept]
     found = [["" if row[index] is None else printable(row[index]) for index in kept] for row in rows]
     if not found:
@@ -80,6 +81,8 @@ def print_table(
     for row in found:
         table.add_row(*map(Text, row))
     console.print(table)
+    if hidden:
+        console.print(plain_text(f"A wider terminal shows {hidden}.", "dim"))
 
 
 def _widths(columns: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> tuple[int, ...] | None:
