@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import yaml
 
@@ -31,6 +32,8 @@ pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(600
 LAST = "2025-06-16"
 NAME = "stops"
 _DATABASE = "backtests"
+LOADED_SECONDS = 1.0
+"""Processor time after which a shard's process has loaded its code."""
 
 
 @dataclass
@@ -42,6 +45,7 @@ class Desk:
     operator: OperatorProcess
     places: dict[str, Path] = field(default_factory=dict)
     document: dict[str, Any] = field(default_factory=dict)
+    killed: list[str] = field(default_factory=list)
 
     @property
     def key(self) -> Key:
@@ -51,10 +55,6 @@ class Desk:
     def results(self) -> Path:
         """The folder of the results, as this machine sees it."""
         return self.places["results"] / "sweeps"
-
-    def rows(self) -> list[Path]:
-        """The variants that are finished."""
-        return sorted(self.results.glob("*/variants/[0-9]*.json"))
 
     def claim(self, name: str) -> None:
         """A claim on a directory of this machine."""
@@ -108,14 +108,22 @@ class Desk:
         return found
 
     def kill_a_shard_at_work(self) -> str:
-        """Kill everything in the Pod of a shard as soon as it has one variant of several; the Pod's name."""
-        before = len(self.rows())
-        self.until(lambda: len(self.rows()) > before, "a variant is finished", 120)
-        running = [pod for pod in self.pods(record_name(self.key)) if pod["status"]["phase"] == "Running"]
-        name: str = running[0]["metadata"]["name"]
-        for pid in self.node.container_pids(self.namespace, name):
+        """Kill everything in the Pod of a shard in the midst of its work; the Pod's name."""
+        name, pids = self.until(self._at_work, "a shard is at work", 120)
+        for pid in pids:
             os.kill(pid, signal.SIGKILL)
-        return name
+        self.killed.append(name)
+        return str(name)
+
+    def _at_work(self) -> tuple[str, list[int]] | None:
+        """A Pod of a shard that has loaded its code and begun, and its processes."""
+        for pod in self.pods(record_name(self.key)):
+            name = pod["metadata"]["name"]
+            if pod["status"]["phase"] == "Running" and name not in self.killed:
+                pids = self.node.container_pids(self.namespace, name)
+                if sum(map(_worked, pids)) > LOADED_SECONDS:
+                    return name, pids
+        return None
 
     def succeeds(self, seconds: float) -> dict[str, Any]:
         """Wait for the result, and return the status."""
@@ -198,6 +206,15 @@ def on_the_laptop(desk: Desk, sweep: dict[str, Any], folder: Path) -> Path:
     assert run(["study", "sweep", *files, *feed, *days, *places, "--workers", "1"]) == 0
     (made,) = (folder / "studies").iterdir()
     return made
+
+
+def _worked(pid: int) -> float:
+    """The processor time of a process in seconds; 0 where it has ended."""
+    try:
+        times = psutil.Process(pid).cpu_times()
+    except psutil.NoSuchProcess:
+        return 0
+    return float(times.user + times.system)
 
 
 def check_equals_the_laptop(desk: Desk, sweep: dict[str, Any], status: dict[str, Any], folder: Path) -> None:
