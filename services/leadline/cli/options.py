@@ -180,6 +180,30 @@ TradeFromOption = Annotated[
         show_default="the feed's",
     ),
 ]
+FirstDayOption = Annotated[
+    str | None,
+    typer.Option(
+        "--from",
+        metavar="DATE",
+        help="First trading day that is traded, YYYY-MM-DD.",
+        show_default="the first that has its history before it",
+    ),
+]
+LastDayOption = Annotated[
+    str | None,
+    typer.Option("--to", metavar="DATE", help="Last trading day, included.", show_default="the last that has prints"),
+]
+DayWorkersOption = Annotated[
+    int | None,
+    typer.Option(
+        "--workers",
+        metavar="NUMBER",
+        min=1,
+        max=256,
+        help="Processes. The result is the same with any number.",
+        show_default="one per core, and only one for a few days",
+    ),
+]
 SeedOption = Annotated[
     int | None, typer.Option("--seed", metavar="NUMBER", min=0, help="Seed of a simulated feed.", show_default="1")
 ]

@@ -6,9 +6,12 @@ from typing import Annotated
 import typer
 
 from leadline.cli.options import (
+    DayWorkersOption,
     FeedCatalogOption,
+    FirstDayOption,
     InstrumentsOption,
     KeptDirOption,
+    LastDayOption,
     MaxKeptOutOption,
     NamespaceOption,
     Output,
@@ -21,8 +24,6 @@ from leadline.cli.options import (
 )
 
 app = typer.Typer()
-_FIRST_DAY = "the first that has its history before it"
-_LAST_DAY = "the last that has prints"
 _OF_A_CLUSTER = {"namespace", "fetch"}
 _OF_BOTH = {"manifests", "kube", "tz", "output", *_OF_A_CLUSTER}
 
@@ -67,34 +68,14 @@ def backtest(
     ],
     data_dir: KeptDirOption,
     feed: PastFeedOption = None,
-    trade_from: Annotated[
-        str | None,
-        typer.Option(
-            "--from", metavar="DATE", help="First trading day that is traded, YYYY-MM-DD.", show_default=_FIRST_DAY
-        ),
-    ] = None,
-    to: Annotated[
-        str | None,
-        typer.Option(
-            "--to", metavar="DATE", help="Last trading day, included.", show_default="the last that has prints"
-        ),
-    ] = None,
+    trade_from: FirstDayOption = None,
+    to: LastDayOption = None,
     seed: SeedOption = None,
     sessions: SimulatedSessionsOption = None,
     catalog: FeedCatalogOption = None,
     max_kept_out: MaxKeptOutOption = 1.0,
     instruments: InstrumentsOption = None,
-    workers: Annotated[
-        int | None,
-        typer.Option(
-            "--workers",
-            metavar="NUMBER",
-            min=1,
-            max=256,
-            help="Processes that make bars and signals. The result is the same with any number.",
-            show_default="one per core, and only one for a few days",
-        ),
-    ] = None,
+    workers: DayWorkersOption = None,
     report: PageOption = None,
     tables: TablesOption = None,
     kube: Annotated[

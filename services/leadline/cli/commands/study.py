@@ -6,8 +6,11 @@ from typing import Annotated
 import typer
 
 from leadline.cli.options import (
+    DayWorkersOption,
     FeedCatalogOption,
+    FirstDayOption,
     InstrumentsOption,
+    LastDayOption,
     ManifestOption,
     MaxKeptOutOption,
     Output,
@@ -20,26 +23,6 @@ from leadline.cli.options import (
 
 app = typer.Typer(help="Studies of many variants.", no_args_is_help=True)
 
-FirstOption = Annotated[
-    str | None,
-    typer.Option(
-        "--from", metavar="DATE", help="First trading day that is traded, YYYY-MM-DD.", show_default="the feed's"
-    ),
-]
-LastOption = Annotated[
-    str | None, typer.Option("--to", metavar="DATE", help="Last trading day, included.", show_default="the feed's")
-]
-WorkersOption = Annotated[
-    int | None,
-    typer.Option(
-        "--workers",
-        metavar="NUMBER",
-        min=1,
-        max=256,
-        help="Processes. The result is the same with any number.",
-        show_default="one per core, and only one for a few days",
-    ),
-]
 ReportOption = Annotated[
     Path | None,
     typer.Option("--report", metavar="FILE", help="Where a page of the results goes.", show_default="no page"),
@@ -113,14 +96,14 @@ def sweep(
     sweep_file: SweepFileOption = None,
     fields: SetOption = None,
     feed: PastFeedOption = None,
-    trade_from: FirstOption = None,
-    to: LastOption = None,
+    trade_from: FirstDayOption = None,
+    to: LastDayOption = None,
     seed: SeedOption = None,
     sessions: SimulatedSessionsOption = None,
     catalog: FeedCatalogOption = None,
     max_kept_out: MaxKeptOutOption = 1.0,
     instruments: InstrumentsOption = None,
-    workers: WorkersOption = None,
+    workers: DayWorkersOption = None,
     shard: Annotated[
         str | None,
         typer.Option(
@@ -181,14 +164,14 @@ def sweep(
 def scenarios(
     manifests: ManifestOption,
     feed: PastFeedOption = None,
-    trade_from: FirstOption = None,
-    to: LastOption = None,
+    trade_from: FirstDayOption = None,
+    to: LastDayOption = None,
     seed: SeedOption = None,
     sessions: SimulatedSessionsOption = None,
     catalog: FeedCatalogOption = None,
     max_kept_out: MaxKeptOutOption = 1.0,
     instruments: InstrumentsOption = None,
-    workers: WorkersOption = None,
+    workers: DayWorkersOption = None,
     report: ReportOption = None,
     output: OutputOption = Output.TEXT,
 ) -> None:
@@ -210,14 +193,14 @@ def scenarios(
 def tiers(
     manifests: ManifestOption,
     feed: PastFeedOption = None,
-    trade_from: FirstOption = None,
-    to: LastOption = None,
+    trade_from: FirstDayOption = None,
+    to: LastDayOption = None,
     seed: SeedOption = None,
     sessions: SimulatedSessionsOption = None,
     catalog: FeedCatalogOption = None,
     max_kept_out: MaxKeptOutOption = 1.0,
     instruments: InstrumentsOption = None,
-    workers: WorkersOption = None,
+    workers: DayWorkersOption = None,
     balances: Annotated[
         list[str] | None,
         typer.Option(
@@ -247,14 +230,14 @@ def tiers(
 def stress(
     manifests: ManifestOption,
     feed: PastFeedOption = None,
-    trade_from: FirstOption = None,
-    to: LastOption = None,
+    trade_from: FirstDayOption = None,
+    to: LastDayOption = None,
     seed: SeedOption = None,
     sessions: SimulatedSessionsOption = None,
     catalog: FeedCatalogOption = None,
     max_kept_out: MaxKeptOutOption = 1.0,
     instruments: InstrumentsOption = None,
-    workers: WorkersOption = None,
+    workers: DayWorkersOption = None,
     slippage: Annotated[
         str, typer.Option("--slippage", metavar="TICKS", help="Levels of slippage, with commas between them.")
     ] = "0,1,2,3,4",
@@ -299,14 +282,14 @@ def walk_forward(
     sweep_file: SweepFileOption = None,
     fields: SetOption = None,
     feed: PastFeedOption = None,
-    trade_from: FirstOption = None,
-    to: LastOption = None,
+    trade_from: FirstDayOption = None,
+    to: LastDayOption = None,
     seed: SeedOption = None,
     sessions: SimulatedSessionsOption = None,
     catalog: FeedCatalogOption = None,
     max_kept_out: MaxKeptOutOption = 1.0,
     instruments: InstrumentsOption = None,
-    workers: WorkersOption = None,
+    workers: DayWorkersOption = None,
     by: FigureOption = "net",
     report: ReportOption = None,
     output: OutputOption = Output.TEXT,
