@@ -120,6 +120,17 @@ def rests_as_limit(order: VenueOrder) -> bool:
     return order.type is OrderType.LIMIT or (order.type is OrderType.STOP_LIMIT and order.triggered)
 
 
+def turn_of(order: VenueOrder) -> int:
+    """Precedence when one print reaches several orders: a stop before a target, protection before a flatten."""
+    return 2 if rests_as_limit(order) else 1 if order.type is OrderType.MARKET else 0
+
+
+def beyond_limit(order: VenueOrder, price: int) -> bool:
+    """Whether a stop-limit order that is triggered may not pay that price."""
+    limit = order.limit_price
+    return order.type is OrderType.STOP_LIMIT and limit is not None and order.side.sign * (price - limit) > 0
+
+
 def trigger_of(order: VenueOrder) -> int:
     """The price that decides what the next print does to a limit or a stop order, in ticks."""
     price = order.limit_price if rests_as_limit(order) else order.stop_price

@@ -17,7 +17,6 @@ from leadline.model.orders import (
     Fill,
     LastPrint,
     OrderState,
-    OrderType,
     Replacement,
     VenueEvent,
     VenueOrder,
@@ -30,6 +29,7 @@ from leadline.venue.fill_rules import (
     FillRules,
     Mark,
     Rest,
+    beyond_limit,
     fill_price,
     first_match,
     first_trail,
@@ -38,6 +38,7 @@ from leadline.venue.fill_rules import (
     rests_as_limit,
     takes,
     trailed,
+    turn_of,
     within_reach,
 )
 from leadline.venue.settlements import settlement
@@ -47,11 +48,6 @@ WINDOW_ROWS: Final = 16_384
 """Prints of a contract that are scanned at once: enough to hide the cost of a call, few enough to stay in the cache."""
 
 _TERMS: Final = ("quantity", "limit_price", "stop_price", "bracket", "valid_until_ns", "trail")
-
-
-def _turn(order: VenueOrder) -> int:
-    """Precedence when one print reaches several orders: a stop before a target, protection before a flatten."""
-    return 2 if rests_as_limit(order) else 1 if order.type is OrderType.MARKET else 0
 
 
 @quickly_made
@@ -385,7 +381,7 @@ class PaperMarket:
         self._absorb(contract, tick, self.live_orders())
         mark = self._marks[contract]
         left = int(tick.size[0])
-        turns = sorted(self.live_orders(), key=_turn)
+        turns = sorted(self.live_orders(), key=turn_of)
         for client_id in [order.client_id for order in turns if order.tape_contract == contract]:
             order = self._orders[client_id]
             if client_id not in self._resting:
@@ -398,7 +394,7 @@ class PaperMarket:
                     self._resting[client_id] = self._resting[client_id]._replace(took=mark.last.source_index)
                 if left:
                     left -= self._fill(order, mark, seen, min(order.remaining, left), taking=taking)
-            elif _beyond_limit(order, fill_price(self._rules, order, mark, seen)):
+            elif beyond_limit(order, fill_price(self._rules, order, mark, seen)):
                 self._record(replace(order, triggered=True))
             else:
                 self._fill(order, mark, seen, order.remaining)
@@ -497,12 +493,6 @@ class PaperMarket:
 def _as_sent(order: VenueOrder) -> VenueOrder:
     """The order without what its sender may claim in the fields that are the venue's."""
     return replace(order, parent=NO_ORDER, oco=NO_ORDER, state=OrderState.WORKING, filled=0, reason="", triggered=False)
-
-
-def _beyond_limit(order: VenueOrder, price: int) -> bool:
-    """Whether a stop-limit order that is triggered may not pay that price."""
-    limit = order.limit_price
-    return order.type is OrderType.STOP_LIMIT and limit is not None and order.side.sign * (price - limit) > 0
 
 
 def _until(ticks: TickColumns, time_ns: int) -> TickColumns:
