@@ -125,6 +125,10 @@ class TickBatch:
     `watermark_ns` promises that no print with a time below it follows on this contract; `final` closes that
     instant too and ends the tape. `ticks` may be empty: then the batch is only the promise. `sender`: of a pushed
     feed, how far its sender is with this message.
+
+    On the tape `live` alone: `late` prints are older than a watermark that was given; they are stored and make
+    revisions of closed bars, and nothing else. `gap_from_ns`: prints between this time and the batch's first print, or
+    its watermark where it has none, may be missing for ever; 0 where none are.
     """
 
     tape: RunId
@@ -134,3 +138,5 @@ class TickBatch:
     watermark_ns: int
     final: bool = False
     sender: SenderPosition | None = None
+    late: bool = False
+    gap_from_ns: int = 0

@@ -16,6 +16,8 @@ from leadline.model.v1 import model_pb2 as pb
 from leadline.runtime.bus.bus import Bus
 from leadline.runtime.bus.intake import Intake
 
+LIVE_TAPE: Final = RunId("live")
+
 
 class RunReplaced(LeadlineError):
     """Another run was opened: what this process holds belongs to the one before."""
@@ -29,13 +31,16 @@ class RunReplaced(LeadlineError):
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A tape that is not live.
+    """A tape: `live`, which has no end, or one that ends.
 
     `tape` is its id; `contracts` maps each dated contract that the feed has by now to its venue: a tape without an end
     gains months while it runs, and its run is announced again (`gain`). Nothing is decided before the trading day
     `trade_from`; `sessions` are the tape's trading days, `missing` those of the wanted history that were not at hand;
     `begins_ns` is the tape's first time. `instruments` is the digest of the instruments beside the package's sheet that
     it was opened with, empty where there were none.
+
+    The tape's clock (`now_ns`) is `clock_offset_ns` ahead of the wall clock at the wall time `clock_since_ns`, and runs
+    `clock_rate` times as fast, a whole number of at least 1: a drill may have its own clock.
     """
 
     tape: RunId
@@ -48,6 +53,18 @@ class Run:
     begins_ns: int
     finished: bool = False
     instruments: str = ""
+    clock_offset_ns: int = 0
+    clock_rate: int = 1
+    clock_since_ns: int = 0
+
+    @property
+    def live(self) -> bool:
+        """Whether the tape has no end and its time is that of a clock."""
+        return self.tape == LIVE_TAPE
+
+    def now_ns(self, wall_ns: int) -> int:
+        """The tape's time at a wall time, nanoseconds UTC; both are the same but in drills."""
+        return wall_ns + self.clock_offset_ns + (wall_ns - self.clock_since_ns) * (self.clock_rate - 1)
 
     def gain(self, announced: "Run") -> tuple[ContractId, ...]:
         """Take up what a later announcement of this run has of further contracts; their names, in order.
@@ -76,6 +93,9 @@ def run_to_proto(run: Run) -> pb.Run:
         begins_ns=run.begins_ns,
         finished=run.finished,
         instruments=run.instruments,
+        clock_rate=run.clock_rate,
+        clock_offset_ns=run.clock_offset_ns,
+        clock_since_ns=run.clock_since_ns,
     )
 
 
@@ -92,13 +112,18 @@ def run_from_proto(message: pb.Run) -> Run:
         message.begins_ns,
         message.finished,
         message.instruments,
+        message.clock_offset_ns,
+        message.clock_rate or 1,
+        message.clock_since_ns,
     )
 
 
 async def announce_run(bus: Bus, run: Run) -> None:
     """Publish the run; ingestion alone does."""
     payload = run_to_proto(run).SerializeToString(deterministic=True)
-    known = derive("contracts", *sorted(run.contracts))  # a run that has gained one is announced again
+    # A run that has gained a contract or a trading day, or whose clock was set, is announced again.
+    clock = f"{run.clock_rate}/{run.clock_offset_ns}/{run.clock_since_ns}"
+    known = derive("contracts", *sorted(run.contracts), *map(str, run.sessions), clock)
     await bus.publish(RUN_SUBJECT, payload, f"{RUN_SUBJECT}/{run.tape}/{int(run.finished)}/{known}")
 
 
@@ -126,6 +151,9 @@ def read_run(subject: str, payload: bytes) -> Run:
         raise RefusedMessage("malformed", "an announcement without a tape, or without contracts and their venues")
     if abs(run.begins_ns) > _LAST_BEGIN_NS:
         raise RefusedMessage("malformed", f"begins_ns {run.begins_ns}")
+    if run.clock_rate < 1 or max(abs(run.clock_offset_ns), abs(run.clock_since_ns)) > _LAST_BEGIN_NS:
+        clock = f"{run.clock_rate}, {run.clock_offset_ns}, {run.clock_since_ns}"
+        raise RefusedMessage("malformed", f"clock_rate, clock_offset_ns, clock_since_ns {clock}")
     return run
 
 

@@ -61,6 +61,8 @@ class TickBatch(_message.Message):
     SIZE_FIELD_NUMBER: _builtins.int
     AGGRESSOR_FIELD_NUMBER: _builtins.int
     SENDER_FIELD_NUMBER: _builtins.int
+    LATE_FIELD_NUMBER: _builtins.int
+    GAP_FROM_NS_FIELD_NUMBER: _builtins.int
     tape: _builtins.str
     """Tape: `live` or the id of a run. Empty when a client pushes ticks: the service knows its run."""
     venue: _builtins.str
@@ -75,6 +77,14 @@ class TickBatch(_message.Message):
     """Nanoseconds UTC. No print with a time below it follows on this contract."""
     final: _builtins.bool
     """The tape of this contract ends here; the watermark's own instant is closed too."""
+    late: _builtins.bool
+    """Only on the tape `live`: its prints are older than a watermark that was given. They are stored and make revisions
+    of closed bars, and nothing else. They have source indices like others.
+    """
+    gap_from_ns: _builtins.int
+    """Only on the tape `live`: prints between this time and the batch's first print, or its watermark where it has none,
+    may be missing for ever; nanoseconds UTC. 0: none are.
+    """
     @_builtins.property
     def time_ns(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """Nanoseconds UTC, not decreasing."""
@@ -110,10 +120,12 @@ class TickBatch(_message.Message):
         size: _abc.Iterable[_builtins.int] | None = ...,
         aggressor: _abc.Iterable[_builtins.int] | None = ...,
         sender: Global___SenderPosition | None = ...,
+        late: _builtins.bool = ...,
+        gap_from_ns: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["sender", b"sender"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["aggressor", b"aggressor", "contract", b"contract", "final", b"final", "first_index", b"first_index", "last_index", b"last_index", "price", b"price", "sender", b"sender", "size", b"size", "tape", b"tape", "time_ns", b"time_ns", "venue", b"venue", "watermark_ns", b"watermark_ns"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["aggressor", b"aggressor", "contract", b"contract", "final", b"final", "first_index", b"first_index", "gap_from_ns", b"gap_from_ns", "last_index", b"last_index", "late", b"late", "price", b"price", "sender", b"sender", "size", b"size", "tape", b"tape", "time_ns", b"time_ns", "venue", b"venue", "watermark_ns", b"watermark_ns"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -904,8 +916,11 @@ class Run(_message.Message):
     BEGINS_NS_FIELD_NUMBER: _builtins.int
     FINISHED_FIELD_NUMBER: _builtins.int
     INSTRUMENTS_FIELD_NUMBER: _builtins.int
+    CLOCK_RATE_FIELD_NUMBER: _builtins.int
+    CLOCK_OFFSET_NS_FIELD_NUMBER: _builtins.int
+    CLOCK_SINCE_NS_FIELD_NUMBER: _builtins.int
     tape: _builtins.str
-    """Its id, which is also the tape's name."""
+    """Its id, which is also the tape's name; `live` for the tape without an end."""
     feed: _builtins.str
     """`sim`, `file` or `push`."""
     trade_from: _builtins.str
@@ -918,9 +933,15 @@ class Run(_message.Message):
     """Ingestion has published the whole tape."""
     instruments: _builtins.str
     """Digest of the instruments beside the package's sheet that it was opened with; empty where there were none."""
+    clock_rate: _builtins.int
+    """Seconds of the tape's clock per second of the wall clock, at least 1; 0 is said for 1. More than 1 only in drills."""
+    clock_offset_ns: _builtins.int
+    """What the tape's clock is ahead of the wall clock at clock_since_ns, nanoseconds; below zero where it is behind."""
+    clock_since_ns: _builtins.int
+    """Wall time at which the tape's clock is clock_offset_ns ahead, nanoseconds UTC."""
     @_builtins.property
     def contracts(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
-        """Venue token by dated contract of the feed, fixed when the run opens."""
+        """Venue token by dated contract of the feed."""
 
     @_builtins.property
     def sessions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
@@ -943,10 +964,13 @@ class Run(_message.Message):
         begins_ns: _builtins.int = ...,
         finished: _builtins.bool = ...,
         instruments: _builtins.str = ...,
+        clock_rate: _builtins.int = ...,
+        clock_offset_ns: _builtins.int = ...,
+        clock_since_ns: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["begins_ns", b"begins_ns", "contracts", b"contracts", "feed", b"feed", "finished", b"finished", "history", b"history", "instruments", b"instruments", "missing", b"missing", "sessions", b"sessions", "tape", b"tape", "trade_from", b"trade_from"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["begins_ns", b"begins_ns", "clock_offset_ns", b"clock_offset_ns", "clock_rate", b"clock_rate", "clock_since_ns", b"clock_since_ns", "contracts", b"contracts", "feed", b"feed", "finished", b"finished", "history", b"history", "instruments", b"instruments", "missing", b"missing", "sessions", b"sessions", "tape", b"tape", "trade_from", b"trade_from"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

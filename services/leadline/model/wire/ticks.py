@@ -36,6 +36,8 @@ def tick_batch_to_proto(batch: TickBatch) -> pb.TickBatch:
         size=ticks.size.tolist(),
         aggressor=ticks.aggressor.tolist(),
         sender=None if batch.sender is None else _sender_to_proto(batch.sender),
+        late=batch.late,
+        gap_from_ns=batch.gap_from_ns,
     )
 
 
@@ -65,6 +67,8 @@ def tick_batch_from_proto(message: pb.TickBatch) -> TickBatch:
         message.watermark_ns,
         message.final,
         sender,
+        message.late,
+        message.gap_from_ns,
     )
 
 
@@ -106,6 +110,7 @@ def _checked_tick_batch(payload: bytes) -> TickBatch:
     require(len(ticks) <= MOST_PRINTS, f"{len(ticks)} prints in one message")
     require(0 <= message.first_index <= LARGEST_NUMBER, f"first_index {message.first_index}")
     require(message.last_index == ticks.last_index, f"last_index {message.last_index}, {counted(len(ticks), 'print')}")
+    require(0 <= message.gap_from_ns <= LARGEST_NUMBER, f"gap_from_ns {message.gap_from_ns}")
     require_within(ticks.price, -LARGEST_NUMBER, "prices")
     require_within(ticks.size, 1, "sizes")
     if len(ticks):
