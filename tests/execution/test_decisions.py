@@ -254,6 +254,14 @@ async def test_risk_is_asked_until_it_answers(books: Books, folder: Path, error:
     assert await desk.decisions() == [("default/mes", 600, True, "")]
 
 
+async def test_risk_is_not_asked_about_a_proposal_that_its_strategy_has_withdrawn(books: Books, folder: Path):
+    silent = Failing(Unavailable("risk does not answer", "risk"), 1)
+    desk = desk_of(books, folder, bar(600, LONG, SHORT))
+    await desk.run(through=lambda deps: replace_risk(deps, silent))
+    assert silent.calls == 0
+    assert await desk.decisions() == [("default/mes", 600, False, "conflict")]
+
+
 async def test_a_question_that_risk_refuses_is_a_refused_decision_and_the_account_goes_on(books: Books, folder: Path):
     failing = Failing(Refused("risk refuses: internal error, see the service's log", "risk"), 1)
     desk = desk_of(books, folder, bar(600), bar(1200))

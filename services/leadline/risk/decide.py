@@ -20,8 +20,8 @@ def decide(inputs: DecisionInputs) -> RiskDecision:
     """
     check_inputs(inputs)
     account, strategy, bar, proposal = inputs.account, inputs.strategy, inputs.bar, inputs.proposal
-    if proposal.withdrawn is not None:
-        return _refused(Reason(proposal.withdrawn.value), proposal)
+    if (withdrawn := withdrawal(proposal)) is not None:
+        return withdrawn
     refusal = month_refusal(strategy, bar) or time_refusal(strategy, bar, inputs.instant_ns)
     adds, group = proposal.action is Action.ADD, group_of(bar.bar.text(), proposal)
     refusal = refusal or standing_refusal(account, strategy, adds=adds, group=group)
@@ -61,6 +61,11 @@ def decide(inputs: DecisionInputs) -> RiskDecision:
         price=terms.price,
         valid_until_ns=None if terms.price is None else _valid_until(strategy, terms, bar, inputs.instant_ns),
     )
+
+
+def withdrawal(proposal: Proposal) -> RiskDecision | None:
+    """The refusal of a proposal that its strategy has withdrawn, None of any other: it follows from nothing else."""
+    return None if proposal.withdrawn is None else _refused(Reason(proposal.withdrawn.value), proposal)
 
 
 def _valid_until(strategy: StrategySettings, terms: Terms, bar: BarSignals, instant_ns: int) -> int:

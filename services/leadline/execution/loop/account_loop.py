@@ -44,7 +44,7 @@ from leadline.model.ids import ENTRY, StrategyId, client_order_id, decision_id
 from leadline.model.loop_phase import LoopPhase
 from leadline.model.orders import Order
 from leadline.model.proposals import Action, Decision
-from leadline.risk.decide import execution_instrument
+from leadline.risk.decide import execution_instrument, withdrawal
 from leadline.risk.entry_terms import at_distances, worst_price
 from leadline.risk.limits import order_refusal
 from leadline.risk.reasons import Reason
@@ -280,20 +280,25 @@ class AccountLoop:
         await self._orders.carry_out()
 
     async def _decide(self, strategy: StrategyBook, asked: Asked) -> None:
-        """One decision: risk's word, then the transaction that checks the limits again and writes the intent."""
+        """One decision: risk's word, then the transaction that checks the limits again and writes the intent.
+
+        Risk is not asked about a proposal that asks for nothing.
+        """
         if not asked.proposal.action.enters:
             await self._adjust(strategy, asked)
             return
-        book = self.book
-        what = decision_inputs(book, strategy, asked.bar, asked.proposal, halt=self._deps.halted())
-        refusal = self._sent_before(strategy, asked) or unit_refusal(strategy, asked.proposal)
-        answer = refusal or await self._ask_risk(what)
+        book, proposal = self.book, asked.proposal
+        answer = self._sent_before(strategy, asked) or unit_refusal(strategy, proposal) or withdrawal(proposal)
+        if answer is None:
+            answer = await self._ask_risk(
+                decision_inputs(book, strategy, asked.bar, proposal, halt=self._deps.halted())
+            )
         decision = decision_of(book, strategy, asked, answer)
         if not decision.accepted:
             await self._commit_decision(decision, None, strategy)
             return
         client_id = client_order_id(decision.decision_id, ENTRY)
-        tape = tape_contract(decision.contract, what.strategy.signal_contract, book.feed_contracts)
+        tape = tape_contract(decision.contract, strategy.contract, book.feed_contracts)
         order = new_order(decision, client_id, book.instant_ns, tape)
         try:
             await self._commit_decision(decision, order, strategy, asked.bar.close)
