@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 import orjson
 
 from leadline.execution.core.account_settings import with_hot_fields
-from leadline.execution.core.book import KEPT_NS, Book, BookEvent, Changes, StrategyBook, is_entry
+from leadline.execution.core.book import KEPT_NS, Book, Changes, StrategyBook, is_entry
 from leadline.execution.core.booking import Stored, is_foreign
 from leadline.execution.core.orders import UNRESOLVED
 from leadline.model.errors import NotTaken, Refused
@@ -45,6 +45,25 @@ class BookedFill(NamedTuple):
     venue_event: int
 
 
+class WrittenEvent(NamedTuple):
+    """A line of the audit as it was written; `content` is the JSON text of its body."""
+
+    event: int
+    kind: str
+    key: str
+    version: int
+    instant_ns: int
+    content: bytes
+
+    @property
+    def body(self) -> dict[str, Any]:
+        """The line's facts, in a value of their own."""
+        body: dict[str, Any] = orjson.loads(self.content)
+        return body
+
+
+_ZERO: Final = b"\\u0000"
+
 _Legs = dict[tuple[DecisionId, str], ClientOrderId | None]
 _Entries = dict[str, ClientOrderId | None]
 
@@ -66,12 +85,12 @@ class AccountRecords:
     orders: dict[ClientOrderId, WrittenOrder] = field(default_factory=dict)
     decisions: dict[DecisionId, Decision] = field(default_factory=dict)
     fills: dict[FillId, BookedFill] = field(default_factory=dict)
-    events: dict[int, BookEvent] = field(default_factory=dict)
+    events: dict[int, WrittenEvent] = field(default_factory=dict)
     # What keys and reads need, kept beside the values: none of it says anything new.
     _sources: dict[tuple[StrategyId, str], DecisionId] = field(default_factory=dict)
     _legs: dict[tuple[DecisionId, str], ClientOrderId | None] = field(default_factory=dict)
     _unresolved_entries: dict[str, ClientOrderId | None] = field(default_factory=dict)
-    _told: dict[tuple[str, str, int], int] = field(default_factory=dict)
+    _told: set[tuple[str, str, int]] = field(default_factory=set)
     _live: dict[ClientOrderId, None] = field(default_factory=dict)
     _orders_of: dict[DecisionId, list[ClientOrderId]] = field(default_factory=dict)
     _orders_by_time: list[tuple[int, ClientOrderId]] = field(default_factory=list)
@@ -124,12 +143,12 @@ class AccountRecords:
         """Write a book and what has changed in it, all or nothing. Raises Refused."""
         settings = None if book.settings is None else _copy(book.settings)
         events = [
-            BookEvent(event.event, event.kind, event.key, event.version, event.instant_ns, _copy(event.body))
+            WrittenEvent(event.event, event.kind, event.key, event.version, event.instant_ns, _json(event.body))
             for event in changes.events
         ]
         for flatten in (book.flatten, *(strategy.flatten for strategy in book.strategies.values())):
             if flatten:  # in no event
-                _copy(flatten)
+                _json(flatten)
         if changes.decisions:
             self._check_decisions(changes.decisions)
         legs, entries = self._check_orders(changes.orders.values()) if changes.orders else ({}, {})
@@ -158,7 +177,7 @@ class AccountRecords:
             self.positions[position.strategy, position.contract] = position
         for event in events:
             self.events[event.event] = event
-            self._told[event.kind, event.key, event.version] = event.event
+            self._told.add((event.kind, event.key, event.version))
 
     def _looked_at(self, since_ns: int) -> Iterator[ClientOrderId]:
         """Ids of the orders that some rule still looks at, each once: the newest, the live, those of what is held."""
@@ -229,7 +248,7 @@ class AccountRecords:
                 raise refused(f"fill {fill.fill_id} of {fill.quantity} is there, or has no size")
             ids.add(fill.fill_id)
 
-    def _check_events(self, events: Sequence[BookEvent]) -> None:
+    def _check_events(self, events: Sequence[WrittenEvent]) -> None:
         numbers: set[int] = set()
         told: set[tuple[str, str, int]] = set()
         for event in events:
@@ -252,8 +271,13 @@ def _unresolved_entry(order: Order) -> bool:
 
 
 def _copy(value: Any) -> Any:
-    """Plain JSON values, again. Raises Refused for what a table of JSON cannot hold."""
+    """Plain JSON values, again. Raises Refused as `_json`."""
+    return orjson.loads(_json(value))
+
+
+def _json(value: Any) -> bytes:
+    """The JSON text of plain values. Raises Refused for what a table of JSON cannot hold."""
     content = orjson.dumps(value)
-    if b"\\u0000" in content.replace(rb"\\", b""):  # the escape, and not these six characters
+    if _ZERO in content and _ZERO in content.replace(rb"\\", b""):  # the escape, and not these six characters
         raise refused("a text has a zero character in it")
-    return orjson.loads(content)
+    return content
