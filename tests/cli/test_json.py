@@ -35,6 +35,7 @@ from tests.backtest.builders import IDENTITY, backtest_result
 from tests.cli.builders import bar_signals, proposal, signal
 from tests.report.builders import COVERED, HALTS, KEPT_OUT, UNEASY, report
 from tests.views.builders import filled
+from tests.views.explained import explanation
 
 MES: Final = Path(__file__).parents[2] / "examples" / "mes-orderflow.yaml"
 CONTRACTS: Final = (aggregation_pb2, analysis_pb2, execution_pb2, ingestion_pb2, model_pb2, risk_pb2, venue_pb2)
@@ -53,7 +54,7 @@ MANIFESTS: Final = {("plan", "accounts"), ("plan", "strategies"), ("plan", "work
 WRITERS: Final = ("acting", "health", "kept_backtests", "reporting", "schema", "up")
 # The keys of these are names: of contracts, reasons, workloads, strategies.
 NAMED: Final = {"quarantined", "health", "closes", "refused", "not_filled", "misdated", "substitutes",
-                "calls", "scores", "inputs", "size", "evidence"}  # fmt: skip
+                "calls", "scores", "inputs", "size", "evidence", "arithmetic"}  # fmt: skip
 
 
 def _printed(capsys: pytest.CaptureFixture[str], *words: str) -> Any:
@@ -96,6 +97,7 @@ def _messages() -> dict[str, Any]:
         ],
         "resume": _resumed_document(resumed),
         "halt": {"halt": _resumed_document(resumed)["halts"][0]},
+        "explain": documents.document(explanation()),
         "report": [reported],
         "backtest": result_document(backtest_result()),
         "backtest compare": documents.document(compared(IDENTITY, IDENTITY, summaries, summaries)),

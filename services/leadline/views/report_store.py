@@ -65,7 +65,7 @@ async def _account_report(connection: Any, run: asyncpg.Record, account: Account
     }
     decisions = await connection.fetch("SELECT * FROM decision WHERE tape = $1 AND account = $2", tape, account)
     reasons = {row["decision_id"]: Reasons((row["patterns"] or [""])[0], row["regime"]) for row in decisions}
-    fills = await _fills(connection, tape, account)
+    fills = await fills_of(connection, tape, account)
     trades, still_open = trades_of(fills, orders, reasons)
     end = state["equity_at_roll"] + state["realised"]
     total = sum((trade.net for trade in trades), Decimal(0))
@@ -128,7 +128,7 @@ async def _account_report(connection: Any, run: asyncpg.Record, account: Account
         misdated=await _misdated(connection, tape, account),
         days=await _days(connection, tape, account, strategies, details, trades),
         currency=next((signal_instrument(strategy).currency for strategy in strategies), ""),
-        halts=await _halts(connection, tape, account),
+        halts=await halts_of(connection, tape, account),
         series=tuple(
             (strategy.full_name, each.name, each.token)
             for strategy in strategies
@@ -245,7 +245,8 @@ def _marked(position: Position, last_prints: dict[str, list[Any]]) -> OpenPositi
     return OpenPosition(position, int(last[0]), open_result(position, int(last[0])))
 
 
-async def _fills(connection: Any, tape: RunId, account: AccountId) -> list[tuple[StrategyId, Fill]]:
+async def fills_of(connection: Any, tape: RunId, account: AccountId) -> list[tuple[StrategyId, Fill]]:
+    """The fills of an account, each with its strategy, in the order in which they were booked."""
     rows = await connection.fetch(
         "SELECT * FROM fill WHERE tape = $1 AND account = $2 ORDER BY venue_event, k", tape, account
     )
@@ -286,7 +287,7 @@ def _json(value: Any) -> Any:
     return orjson.loads(value) if isinstance(value, str | bytes) else value
 
 
-async def _halts(connection: Any, tape: RunId, account: AccountId) -> tuple[ReportedHalt, ...]:
+async def halts_of(connection: Any, tape: RunId, account: AccountId) -> tuple[ReportedHalt, ...]:
     """The halts of an account that a run met, by number."""
     return tuple(_reported(row) for row in await connection.fetch(_HALTS, tape, account))
 

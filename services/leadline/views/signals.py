@@ -193,13 +193,14 @@ def proposals_of(
     """The proposals of one bar of a contract, each with its decision. bar: its key as events spell it."""
     decided = {each.source: each for each in decisions}
     return tuple(
-        _proposal(contract, source, each, decided.get(source))
+        proposal_view(contract, source, each, decided.get(source))
         for number, each in enumerate(proposals, 1)
         for source in [source_text(bar, number)]
     )
 
 
-def _proposal(contract: str, source: str, proposal: Proposal, decision: DecisionView | None) -> ProposalView:
+def proposal_view(contract: str, source: str, proposal: Proposal, decision: DecisionView | None) -> ProposalView:
+    """A proposal of a bar of that contract with its decision, by its source."""
     return ProposalView(
         source=source,
         action=proposal.action.value,

@@ -29,6 +29,19 @@ from leadline.views.values import Answers, OrdersWanted, OrderView, PositionView
 
 _MOST_WORKING: Final = 1000
 
+SELECT_SIGNALLED: Final = """
+    SELECT s.account, s.strategy, s.known_at_ns, s.bar_key, s.contract, s.close, s.regime, s.confidence, s.multiplier,
+           s.reason, s.scores, s.inputs, s.signals, s.proposals,
+           (SELECT jsonb_agg(jsonb_build_object('decision_id', d.decision_id, 'source', d.source,
+                                                'action', d.proposal->>'action', 'accepted', d.accepted,
+                                                'reason', d.reason, 'side', d.side, 'quantity', d.quantity,
+                                                'contract', d.contract, 'type', d.type, 'price', d.price))
+            FROM decision d WHERE d.tape = s.tape AND d.account = s.account AND d.strategy = s.strategy
+              AND d.bar_key = s.bar_key) AS decisions
+    FROM signal s
+"""
+"""Rows of `signal`, each with the decisions of its bar, for `signalled_row`."""
+
 
 @dataclass(frozen=True, slots=True)
 class StoppedRun:
@@ -101,16 +114,8 @@ class StoppedRun:
         if strategy is not None:
             await self._require_strategy(strategy_named(strategy))
         rows = await self.connection.fetch(
-            """
-            SELECT s.strategy, s.known_at_ns, s.bar_key, s.contract, s.close, s.regime, s.confidence, s.multiplier,
-                   s.reason, s.scores, s.inputs, s.signals, s.proposals,
-                   (SELECT jsonb_agg(jsonb_build_object('decision_id', d.decision_id, 'source', d.source,
-                                                        'action', d.proposal->>'action', 'accepted', d.accepted,
-                                                        'reason', d.reason, 'side', d.side, 'quantity', d.quantity,
-                                                        'contract', d.contract, 'type', d.type, 'price', d.price))
-                    FROM decision d WHERE d.tape = s.tape AND d.account = s.account AND d.strategy = s.strategy
-                      AND d.bar_key = s.bar_key) AS decisions
-            FROM signal s
+            f"""
+            {SELECT_SIGNALLED}
             WHERE s.tape = $1 AND ($2::text IS NULL OR s.strategy = $2)
               AND jsonb_array_length(s.signals) + jsonb_array_length(s.proposals) > 0
             ORDER BY s.known_at_ns DESC, s.strategy DESC LIMIT $3
@@ -121,7 +126,7 @@ class StoppedRun:
         )
         found: dict[str, list[SignalledBar]] = {}
         for row in reversed(rows):
-            found.setdefault(row["strategy"], []).append(_signalled_bar(row))
+            found.setdefault(row["strategy"], []).append(signalled_row(row))
         return Answers(found)
 
     async def left_open(self) -> RunLeftOpen:
@@ -196,7 +201,8 @@ def _open(position: Position, last: list[int] | None) -> str:
     return str(Decimal(0) if last is None else open_result(position, last[0]))
 
 
-def _signalled_bar(row: Any) -> SignalledBar:
+def signalled_row(row: Any) -> SignalledBar:
+    """A row of `SELECT_SIGNALLED` as a bar with its signals and proposals."""
     return SignalledBar(
         strategy=row["strategy"],
         known_at_ns=row["known_at_ns"],

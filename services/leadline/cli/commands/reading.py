@@ -1,4 +1,4 @@
-"""Commands that read a stack: status, orders, positions, signals."""
+"""Commands that read a stack: status, orders, positions, signals, explain."""
 
 from typing import Annotated
 
@@ -12,6 +12,7 @@ from leadline.cli.options import (
     Output,
     OutputOption,
     StrategyOption,
+    TapeOption,
     ZoneOption,
 )
 from leadline.views.place import Place
@@ -100,3 +101,30 @@ def signals(
     from leadline.cli.reading import print_signals
 
     print_signals(Place(data_dir, kube, namespace), strategy, last, output)
+
+
+@app.command(
+    short_help="Tell all that is known of an order, a decision or a bar.",
+    epilog="Example: leadline explain Lx552b34vsqtjfsbf",
+)
+def explain(
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="ID",
+            help="Id of an order, a fill or a decision, key of a bar, or STRATEGY@TIME: the bar known in that second.",
+        ),
+    ],
+    data_dir: DataDirOption,
+    tape: TapeOption = None,
+    tz: ZoneOption = "UTC",
+    output: OutputOption = Output.TEXT,
+) -> None:
+    """Tell all that is known of one decision: its bar with the footprint, what was seen, sized, sent and filled.
+
+    Without --tape it is of the newest run that has the id.
+    """
+    del tz  # its callback has answered
+    from leadline.cli.explaining import print_explanation
+
+    print_explanation(Place(data_dir), name, tape, output)

@@ -1,0 +1,201 @@
+"""`leadline explain`: all that is known of one decision, drawn for people or as a document."""
+
+import asyncio
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import asyncpg
+
+from leadline.cli.options import Output
+from leadline.cli.output import complain, people_console, print_json, print_table
+from leadline.model.durations import NS_PER_MILLISECOND, NS_PER_SECOND
+from leadline.report.clock import day_and_time, day_of, moment, zone_name
+from leadline.report.halts import since_text, until_text
+from leadline.report.printable import plain_text
+from leadline.report.terminal_footprint import footprint_table
+from leadline.views.database import database_of, dsn_of
+from leadline.views.documents import document
+from leadline.views.explained import ExplainedBar, ExplainedDecision, Explanation, FootprintView, Step
+from leadline.views.explained_store import explain
+from leadline.views.explaining import asked_of, contract_of, second_text
+from leadline.views.place import Place
+from leadline.views.prices import price_text
+from leadline.views.signals import pattern_lines, proposal_text, readable
+
+_ROW_NAMES = frozenset({"rows", "neighbour", "price"})
+"""Names of evidence whose values are rows, in ticks."""
+
+
+def print_explanation(place: Place, name: str, tape: str | None, output: Output) -> None:
+    """Tell all that is known of an order, a fill, a decision or a bar."""
+    found = asyncio.run(_explained(place, name, tape))
+    if output is Output.JSON:
+        print_json(document(found))
+    else:
+        draw(found)
+
+
+async def _explained(place: Place, name: str, tape: str | None) -> Explanation:
+    asked = asked_of(name, zone_name())
+    async with database_of(place.data_dir) as settings:
+        connection = await asyncpg.connect(dsn_of(settings))
+        try:
+            return await explain(connection, asked, tape)
+        finally:
+            await connection.close()
+
+
+def draw(found: Explanation) -> None:
+    """Print an explanation for people."""
+    console = people_console()
+    drawn = ""
+    for bar in found.bars:
+        whose = f"{bar.strategy} on {bar.account}" if bar.strategy else bar.account or "no strategy"
+        for decision in bar.decisions:
+            console.print(plain_text(decision.summary, "bold"))
+        where = f", bar {bar.bar}" if bar.bar else ""
+        console.print(plain_text(f"{whose}, tape {found.tape}{where}; times in {zone_name()}", "dim"))
+        if bar.footprint is not None and drawn != bar.bar:
+            drawn = bar.bar
+            _draw_bar(bar.footprint, bar)
+        _draw_evidence(bar)
+        for decision in bar.decisions:
+            _draw_decision(decision)
+        _draw_standing(bar)
+    for sentence in found.missing:
+        complain(sentence)
+
+
+def _draw_bar(bar: FootprintView, explained: ExplainedBar) -> None:
+    columns = ("open", "high", "low", "close", "volume", "prints", "delta", "cum", "POC")
+    row = (
+        bar.open,
+        bar.high,
+        bar.low,
+        bar.close,
+        f"{bar.volume:,}",
+        f"{bar.prints:,}",
+        f"{bar.delta:+,}",
+        f"{bar.cumulative_delta:+,}",
+        bar.poc,
+    )
+    until, known = (second_text(time_ns, zone_name()) for time_ns in (bar.end_ns, bar.known_at_ns))
+    title = f"Bar from {day_and_time(bar.start_ns)} to {until}, known at {known}"
+    print_table(title, columns, [row], "", wide_only=("prints",))
+    if bar.incomplete:
+        complain(f"the bar is not whole: {bar.incomplete:,} of its prints could not be had")
+    console = people_console()
+    marked = {each.price_ticks for each in explained.signals}
+    console.print(footprint_table(bar, marked, console.width))
+
+
+def _draw_evidence(bar: ExplainedBar) -> None:
+    if bar.regime is not None:
+        why = f", because of {readable(bar.regime.reason)}" if bar.regime.reason else ""
+        title = (
+            f"Regime: {readable(bar.regime.regime)}{why}, confidence {bar.regime.confidence}, "
+            f"size times {bar.regime.multiplier}"
+        )
+        inputs = [(readable(name), value) for name, value in bar.regime.inputs.items()]
+        half = (len(inputs) + 1) // 2
+        pairs = [(*inputs[at], *(inputs[at + half] if at + half < len(inputs) else ("", ""))) for at in range(half)]
+        print_table(title, ("input", "value", "input ", "value "), pairs, title)
+        if bar.regime.scores:
+            scores = ", ".join(f"{readable(name)} {score}" for name, score in bar.regime.scores.items())
+            people_console().print(plain_text(f"Scores: {scores}."))
+    if bar.signals:
+        verdicts = {line.pattern: line.verdict for line in pattern_lines(bar.signals)}
+        rows = [
+            (
+                readable(each.pattern),
+                readable(each.direction),
+                each.price,
+                each.strength,
+                "approved" if each.approved else f"refused: {_words_of(verdicts, each.pattern, each.rejection)}",
+                _evidence_text(contract_of(bar.bar), each.evidence),
+            )
+            for each in bar.signals
+        ]
+        print_table("Signals", ("signal", "side", "price", "strength", "router", "evidence"), rows, "")
+    elif bar.strategy:
+        people_console().print(plain_text("No signals at this bar."))
+
+
+def _words_of(verdicts: Mapping[str, str], pattern: str, rejection: str) -> str:
+    verdict = verdicts[pattern]
+    return verdict.removeprefix("refused: ") if verdict.startswith("refused: ") else readable(rejection)
+
+
+def _evidence_text(contract: str, evidence: Mapping[str, Any]) -> str:
+    parts = []
+    for name, value in evidence.items():
+        values = value if isinstance(value, list | tuple) else [value]
+        words = [price_text(contract, each) if name in _ROW_NAMES else str(each) for each in values]
+        parts.append(f"{readable(name)} {' '.join(words)}")
+    return ", ".join(parts)
+
+
+def _draw_decision(found: ExplainedDecision) -> None:
+    console = people_console()
+    if found.proposal is not None:
+        decision = found.proposal.decision
+        name = "" if decision is None else f", decision {decision.decision_id}"
+        console.print(plain_text(f"Proposal: {proposal_text(found.proposal)}{name}."))
+    bounds = {each.name: each.binds for each in found.bounds}
+    terms = [
+        (name.replace("_", " "), value, "this bounds the size" if bounds.get(name) else "")
+        for name, value in found.arithmetic.items()
+    ]
+    if terms:
+        print_table("Size, in the order of its computation", ("term", "value", "note"), terms, "")
+    if found.steps:
+        day = day_of(found.steps[0].at_ns)
+        rows = [_step_row(step, day) for step in found.steps]
+        print_table(
+            f"Steps, times of {day} in {zone_name()}",
+            ("time", "after", "step", "id"),
+            rows,
+            "",
+            only_where_filled=("id",),
+        )
+    if found.result is not None:
+        result = found.result
+        console.print(
+            plain_text(
+                f"Trade: {readable(result.side)} {result.quantity} {result.contract}, in at {result.entry_price} on "
+                f"{moment(result.entry_ns)}, out at {result.exit_price} on {moment(result.exit_ns)} by "
+                f"{readable(result.exit_by)}; {result.result_ticks} ticks, {result.gross} less commission "
+                f"{result.commission}: net {result.net}."
+            )
+        )
+    for halt in found.halts:
+        console.print(plain_text(f"In force at the decision: {since_text(halt)}: {halt.reason}; {until_text(halt)}"))
+
+
+def _step_row(step: Step, day: str) -> tuple[str, ...]:
+    own = day_of(step.at_ns)
+    time = second_text(step.at_ns, zone_name())
+    after = "" if not step.after_ns else f"+{_duration(step.after_ns)}"
+    return time if own == day else f"{own} {time}", after, step.text, step.client_id
+
+
+def _duration(ns: int) -> str:
+    if ns < NS_PER_SECOND:
+        return f"{ns / NS_PER_MILLISECOND:.1f} ms"
+    if ns < 120 * NS_PER_SECOND:
+        return f"{ns / NS_PER_SECOND:.3f} s"
+    return " ".join(_parts(ns // NS_PER_SECOND))
+
+
+def _parts(seconds: int) -> Iterator[str]:
+    for name, length in (("h", 3600), ("min", 60), ("s", 1)):
+        count, seconds = divmod(seconds, length)
+        if count:
+            yield f"{count} {name}"
+
+
+def _draw_standing(bar: ExplainedBar) -> None:
+    if bar.block:
+        people_console().print(plain_text(f"In force now: the block {readable(bar.block)}.", "yellow"))
+    if bar.fence:
+        people_console().print(plain_text(f"The strategy is fenced off now: {bar.fence}.", "yellow"))

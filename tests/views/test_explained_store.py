@@ -1,0 +1,172 @@
+"""All that the database of a run knows of an id, told from the rows that the real loop has written."""
+
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import orjson
+import pytest
+
+from leadline.model.errors import Unknown
+from leadline.views.database import dsn_of
+from leadline.views.explained import ExplainedDecision, Explanation
+from leadline.views.explained_store import UnknownId, explain
+from leadline.views.explaining import asked_of
+from tests.execution.harness.builders import bar, ns
+from tests.execution.harness.desk import Books, Desk
+from tests.report.builders import change, recorded
+from tests.stack import Database
+from tests.views.test_store import SIGNAL
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture
+async def desk(desks: Database, books: Books, folder: Path) -> Desk:
+    """The eventful days, with the signals of one bar as a detector writes them."""
+    desk = await recorded(desks, books, folder)
+    signals = orjson.dumps(
+        [SIGNAL, {**SIGNAL, "pattern": "SELL_IMBALANCE", "approved": False, "rejection": "strength"}]
+    )
+    await change(desks, "UPDATE signal SET signals = $1::text::jsonb WHERE tape = $2", signals.decode(), desk.tape)
+    return desk
+
+
+@asynccontextmanager
+async def reader(desks: Database) -> Any:
+    connection = await asyncpg.connect(dsn_of(desks.settings("reader")))
+    try:
+        yield connection
+    finally:
+        await connection.close()
+
+
+async def told(desks: Database, name: str, tape: str | None = None) -> Explanation:
+    async with reader(desks) as connection:
+        return await explain(connection, asked_of(name, "UTC"), tape)
+
+
+async def ids(desks: Database, query: str, *values: Any) -> list[str]:
+    async with reader(desks) as connection:
+        return [row[0] for row in await connection.fetch(query, *values)]
+
+
+def only(found: Explanation) -> ExplainedDecision:
+    [each] = found.bars
+    [decision] = each.decisions
+    return decision
+
+
+async def test_an_order_is_told_with_its_bar_evidence_size_orders_and_trade(desks: Database, desk: Desk):
+    key = bar(600).bar.text()
+    [entry] = await ids(
+        desks,
+        "SELECT client_id FROM intent JOIN decision d USING (tape, decision_id) "
+        "WHERE bar_key = $1 AND leg = 'E' AND tape = $2",
+        key,
+        desk.tape,
+    )
+    found = await told(desks, entry)
+    [at] = found.bars
+    decision = only(found)
+    assert (found.kind, found.tape, found.missing) == ("ORDER", desk.tape, ())
+    assert (at.account, at.strategy, at.bar) == ("default/paper", "default/mes", key)
+    assert at.footprint is not None
+    assert (at.footprint.close, at.footprint.delta, at.footprint.end_ns) == ("5001.00", 1, ns(600))
+    assert [(row.price, row.bid, row.ask) for row in at.footprint.rows] == [("5000.25", 1, 1), ("5000.00", 1, 1)]
+    assert at.regime is not None
+    assert [(each.pattern, each.approved) for each in at.signals] == [
+        ("BUYING_ABSORPTION", True),
+        ("SELL_IMBALANCE", False),
+    ]
+    assert decision.summary.startswith("Accepted: buy 2 MESM2025 at the market; filled at 5000.25; closed by target")
+    assert decision.arithmetic["size"] == "2"
+    assert sum(each.binds for each in decision.bounds) == 1
+    assert [order.leg for order in decision.orders] == ["E", "S1", "T1"]
+    assert decision.result is not None
+    assert decision.result.net == "55.00"
+    kinds = [step.kind for step in decision.steps]
+    assert kinds[:4] == ["BAR_ENDED", "BAR_KNOWN", "DECISION", "ORDER"]
+    assert kinds.count("FILL") == 3
+    assert [step.at_ns for step in decision.steps] == sorted(step.at_ns for step in decision.steps)
+
+
+async def test_a_fill_a_decision_and_a_bar_lead_to_the_same(desks: Database, desk: Desk):
+    key = bar(600).bar.text()
+    [decided] = await ids(desks, "SELECT decision_id FROM decision WHERE bar_key = $1 AND tape = $2", key, desk.tape)
+    [fill, *_] = await ids(
+        desks,
+        "SELECT fill_id FROM fill JOIN intent USING (tape, account, client_id) WHERE decision_id = $1 AND tape = $2",
+        decided,
+        desk.tape,
+    )
+    names = {"FILL": fill, "DECISION": decided, "BAR": key}
+    for kind, name in names.items():
+        found = await told(desks, name, desk.tape)
+        assert found.kind == kind
+        assert only(found).summary == only(await told(desks, decided)).summary
+    timed = await told(desks, "mes@2025-06-10 13:40:00")
+    assert timed.bars == (await told(desks, key)).bars
+
+
+async def test_a_refusal_is_told_where_neither_bar_nor_signals_are_stored(desks: Database, desk: Desk):
+    [refused] = await ids(
+        desks, "SELECT decision_id FROM decision WHERE reason = 'max_open_trades' AND tape = $1", desk.tape
+    )
+    found = await told(desks, refused)
+    assert only(found).summary == "Refused: as many trades are open as the account allows."
+    assert only(found).orders == ()
+    assert [step.kind for step in only(found).steps] == ["DECISION"]
+    assert found.missing == ("the bar is not stored, so its footprint is not shown",)
+
+
+async def test_of_a_bar_with_two_analyses_the_one_that_counts_is_told(desks: Database, desk: Desk):
+    key = bar(600).bar.text()
+    for other in ("aaaa", "zzzz"):
+        columns = await ids(
+            desks,
+            "SELECT column_name::text FROM information_schema.columns "
+            "WHERE table_name = 'signal' AND is_generated = 'NEVER'",
+        )
+        values = {"analysis_hash": f"'{other}'", "signals": "'[]'"}
+        names = ", ".join(columns)
+        copied = ", ".join(values.get(name, name) for name in columns)
+        copy = f"INSERT INTO signal ({names}) SELECT {copied} FROM signal WHERE tape = $1 AND analysis_hash = 'hash'"
+        await change(desks, copy, desk.tape)
+    [at] = (await told(desks, key)).bars
+    assert [each.pattern for each in at.signals] == ["BUYING_ABSORPTION", "SELL_IMBALANCE"]
+
+
+async def test_a_bar_that_no_strategy_reads_is_told_alone(desks: Database, desk: Desk):
+    await change(
+        desks,
+        "UPDATE candle SET bar_key = 'MESM2025/rth/1m-r1/2025-06-10/7', spec = '1m-r1' "
+        "WHERE ordinal = $1 AND tape = $2",
+        bar(900).bar.ordinal,
+        desk.tape,
+    )
+    [alone] = (await told(desks, "MESM2025/rth/1m-r1/2025-06-10/7")).bars
+    assert (alone.strategy, alone.decisions) == ("", ())
+    assert alone.footprint is not None
+
+
+async def test_a_gap_in_the_prints_of_a_bar_is_told(desks: Database, desk: Desk):
+    await change(
+        desks,
+        "INSERT INTO tick_gap (tape, contract, first_index, last_index) VALUES ($1, 'MESM2025', 5, 20)",
+        desk.tape,
+    )
+    [at] = (await told(desks, bar(600).bar.text())).bars
+    assert at.footprint is not None
+    assert at.footprint.incomplete == 2
+
+
+async def test_an_id_that_nobody_knows_says_which_there_are(desks: Database, desk: Desk):
+    for name in ("Lnone", "MESM2025/rth/5m-r1/2025-06-10/77", "mes@2025-06-10 13:41:00"):
+        with pytest.raises(
+            UnknownId, match=r"ID: got .*expected one that is known: the id of an order, as `leadline orders`"
+        ):
+            await told(desks, name)
+    with pytest.raises(Unknown, match=f"unknown tape 'none', known: {desk.tape}"):
+        await told(desks, "Lnone", "none")
