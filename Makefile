@@ -130,6 +130,10 @@ chaos: setup ## kill each part of a whole stack by itself, three times in a run,
 halts: setup ## ten thousand random orders of halts, resumes, crashes and restarts against a model (SEQUENCES=10000)
 	@LEADLINE_SEQUENCES=$(or $(SEQUENCES),10000) $(PY) -m pytest -q -k interleaving tests/execution/test_halts_interleaved.py
 
+.PHONY: sim
+sim: setup ## thousands of simulated schedules of kills and faults on the whole order path (SEEDS=1000 FROM=1, or SEED=7 TRACE=1)
+	@$(PY) -m tests.simulation $(if $(SEED),--seed $(SEED) $(if $(TRACE),--trace),--seeds $(or $(SEEDS),1000) --from $(or $(FROM),1))
+
 .PHONY: mutants
 mutants: setup ## change the money path in one place at a time and see whether tests notice (MODULE=risk SAMPLE=40 SEED=1)
 	@$(PY) -m scripts.mutants $(addprefix --module ,$(MODULE)) --sample $(or $(SAMPLE),0) --seed $(or $(SEED),1)

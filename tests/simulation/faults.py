@@ -1,0 +1,73 @@
+"""Faults of a schedule, as data: what goes wrong, and at which occasion. A schedule without some of them is another."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Fault(StrEnum):
+    """What goes wrong."""
+
+    KILL = "kill"
+    """The process dies before its n-th callback."""
+    KILL_AT = "kill_at"
+    """The process dies at the n-th call of a kind: before it leaves, when it has had its effect, or at its answer."""
+    STAND_STILL = "stand_still"
+    """The process stands still for some seconds before its n-th callback, and then goes on as if nothing had been."""
+    RIVAL = "rival"
+    """At a time another process takes the account's lease as soon as it can, whoever is alive."""
+    LOST_CALL = "lost_call"
+    """The n-th call of a kind is never heard; the caller is told so, or hears nothing until its deadline."""
+    LOST_ANSWER = "lost_answer"
+    """The n-th call of a kind has its effect, and its answer is lost."""
+    SLOW = "slow"
+    """The n-th call of a kind takes some seconds, on its way there or back."""
+    OUTAGE = "outage"
+    """From a time on a part answers nobody for some seconds."""
+
+
+class Phase(StrEnum):
+    """Where in a call something happens."""
+
+    BEFORE = "before"
+    EFFECT = "effect"
+    ANSWER = "answer"
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A fault. `at` is an occasion (a count from 1) or a time (seconds from the start), `seconds` how long it lasts."""
+
+    fault: Fault
+    at: float
+    on: str = ""
+    phase: Phase = Phase.BEFORE
+    seconds: float = 0.0
+
+    def text(self) -> str:
+        """One line for people."""
+        parts = [self.fault.value, f"at {self.at:g}", self.on, self.phase.value, f"{self.seconds:g} s"]
+        return " ".join(part for part in parts if part)
+
+
+@dataclass
+class Plan:
+    """The faults of a schedule while it runs: which have come, and how often each call has been made."""
+
+    faults: tuple[Planned, ...]
+    calls: dict[str, int] = field(default_factory=dict)
+    struck: int = 0
+
+    def of_call(self, name: str) -> list[Planned]:
+        """The faults of the present call of a kind; the call is counted."""
+        count = self.calls[name] = self.calls.get(name, 0) + 1
+        of_calls = (Fault.LOST_CALL, Fault.LOST_ANSWER, Fault.SLOW, Fault.KILL_AT)
+        found = [each for each in self.faults if each.fault in of_calls and each.on == name and each.at == count]
+        self.struck += len(found)
+        return found
+
+    def outage(self, part: str, now_s: float) -> bool:
+        """Whether a part is away."""
+        return any(
+            each.fault is Fault.OUTAGE and each.on == part and each.at <= now_s < each.at + each.seconds
+            for each in self.faults
+        )

@@ -1,0 +1,98 @@
+"""Those who call an account: its supervisor names the strategies, and a trader halts, flattens and clears halts."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+import orjson
+
+from leadline.execution.servicer import ExecutionServicer
+from leadline.execution.v1 import execution_pb2 as pb
+from leadline.model.errors import LeadlineError
+from leadline.model.halts import Halt
+from leadline.model.manifest.specs import TradingStrategy
+from tests.execution.harness.builders import ANALYSIS
+
+if TYPE_CHECKING:
+    from tests.simulation.process import SimulatedAccount
+    from tests.simulation.world import World
+
+AGAIN_S: Final = 0.3
+DEADLINE_S: Final = 5.0
+
+Call: TypeAlias = Callable[[ExecutionServicer, Any], Coroutine[Any, Any, Any]]
+
+
+class _Deadline:
+    """The call's deadline, as a servicer asks for it."""
+
+    def __init__(self, until_s: float, now_s: Callable[[], float]) -> None:
+        self._until_s = until_s
+        self._now_s = now_s
+
+    def time_remaining(self) -> float:
+        return self._until_s - self._now_s()
+
+
+class People:
+    """They call whichever process holds the account, as an address does, and call again where they hear nothing."""
+
+    def __init__(self, world: "World") -> None:
+        self._world = world
+        self._chance = world.chance
+        self.halted: list[Halt] = []
+        """Halts that a process has said to be in force, and that nobody has cleared."""
+
+    async def set_strategy(self, strategy: TradingStrategy) -> None:
+        """The supervisor names a strategy until that is confirmed."""
+        text = orjson.dumps(strategy.to_manifest()).decode()
+        request = pb.SetStrategyRequest(strategy=strategy.full_name, analysis_hash=ANALYSIS, manifest_json=text)
+        while True:
+            answer = await self._ask("supervisor", "supervisor", lambda calls, call: calls.SetStrategy(request, call))
+            if answer is not None:
+                return
+            await asyncio.sleep(AGAIN_S)
+
+    async def look_after(self) -> None:
+        """The trader does something now and then, and clears what halts are in force."""
+        chance = self._chance
+        while True:
+            await asyncio.sleep(chance.choice([0.5, 1.0, 3.0]))
+            whim = chance.randrange(12)
+            if whim == 0:
+                await self._trader(lambda calls, call: calls.Halt(pb.HaltRequest(reason="news"), call))
+            elif whim == 1:
+                await self._trader(lambda calls, call: calls.Flatten(pb.FlattenRequest(reason="enough"), call))
+            elif whim < 9:
+                await self._resume()
+
+    async def _resume(self) -> None:
+        process = self._world.current()
+        if process is None or process.account is None:
+            return
+        numbers = [halt.number for halt in process.account.kill_switch.halts.in_force]
+        if numbers:
+            request = pb.ResumeRequest(numbers=numbers, reason="looked at it")
+            await self._trader(lambda calls, call: calls.Resume(request, call))
+
+    async def _trader(self, call: "Call") -> Any:
+        return await self._ask("ann", "cli-trader", call)
+
+    async def _ask(self, by: str, role: str, call: "Call") -> Any:
+        """The answer; None where it was a refusal, or nobody was there to give it."""
+        process = self._world.current()
+        if process is None:
+            return None
+
+        deadline = _Deadline(self._world.loop.time() + DEADLINE_S, self._world.loop.time)
+
+        async def work(account: "SimulatedAccount") -> Any:
+            return await call(ExecutionServicer(account), deadline)
+
+        try:
+            answer = await asyncio.wait_for(process.ask(by, role, work), DEADLINE_S)
+        except (LeadlineError, OSError) as error:  # a deadline that has passed and a lost connection are such
+            self._world.loop.tell(f"{by} hears {type(error).__name__}")
+            return None
+        self._world.loop.tell(f"{by} is answered by {process.name}")
+        return answer

@@ -1,0 +1,109 @@
+"""One schedule from its beginning to its judgement."""
+
+import gc
+import logging
+import random
+import shutil
+import sys
+import tempfile
+import warnings
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import structlog
+
+from leadline.runtime import clock
+from tests.simulation.loop import BEGINS_S, Restless
+from tests.simulation.points import Point
+from tests.simulation.schedule import Schedule
+from tests.simulation.world import Violation, World
+
+WALL_NS = 1_749_560_000_000_000_000
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a schedule."""
+
+    seed: int
+    trace: str
+    violations: tuple[Violation, ...]
+    struck: int
+    kills: int
+    sent: int
+    fills: int
+    steps: int
+    seconds: float
+    killed_at: "Counter[Point]"
+    lines: tuple[str, ...] = ()
+
+
+def run(schedule: Schedule, folder: Path, *, with_lines: bool = False) -> Outcome:
+    """Run a schedule in a fresh folder."""
+    random.seed(schedule.seed)  # the pauses of a library that tries again are drawn from here
+    place = folder / f"seed-{schedule.seed}"
+    world = World(schedule, place)
+    if with_lines:
+        world.loop.lines = []
+    try:
+        with _world_time(world):
+            try:
+                world.loop.run(world.main())
+            except Restless as error:
+                world.violates("liveness", str(error))
+        for message in world.loop.errors:
+            world.violates("error", message)
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+    return Outcome(
+        schedule.seed,
+        world.loop.trace,
+        tuple(world.violations),
+        world.plan.struck,
+        world.kills,
+        len(world.sent),
+        sum(event.fill is not None for event in world.market.events_after(0)),
+        world.loop.steps,
+        world.loop.time() - BEGINS_S,
+        world.points.killed,
+        tuple(world.loop.lines or ()),
+    )
+
+
+@contextmanager
+def _world_time(world: World) -> Iterator[None]:
+    """The clocks of the product show the world's time."""
+    read: Any = clock
+    real = read.time
+    read.time = SimpleNamespace(
+        time_ns=lambda: WALL_NS + int(world.loop.time() * 1e9), monotonic=world.loop.time, thread_time=real.thread_time
+    )
+    try:
+        yield
+    finally:
+        read.time = real
+
+
+@contextmanager
+def quiet() -> Iterator[Path]:
+    """A folder in memory for the files of processes; nothing is logged, and what is dropped is collected at the end."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    hook = sys.unraisablehook
+    sys.unraisablehook = lambda _: None
+    memory = Path("/dev/shm")
+    with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None, prefix="leadline-simulation-") as name:
+        gc.disable()
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of work that a killed process has not begun
+                yield Path(name)
+                gc.collect()
+        finally:
+            gc.enable()
+            sys.unraisablehook = hook
+            structlog.reset_defaults()

@@ -1,0 +1,172 @@
+"""A schedule, drawn from its seed: a short day of prints and proposals, and what goes wrong on it."""
+
+import random
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import Final
+
+from leadline.execution.core.contracts import signal_source
+from leadline.model.ids import AccountId, ContractId, RunId, StrategyId
+from leadline.model.manifest.specs import TradingAccount, TradingStrategy
+from leadline.model.orders import Bracket, OrderType
+from leadline.model.proposals import Action, Direction, EntryTerms, Proposal
+from leadline.model.signals import BarSignals, SignalMessage
+from leadline.model.ticks import TickColumns
+from tests.execution.harness.builders import BUY, DAY, LONG, MES, RTH_S, SELL, SHORT, UNKNOWN, account, bar, says
+from tests.execution.harness.builders import strategy as strategy_of
+from tests.execution.harness.builders import tape as tape_of
+from tests.simulation.faults import Fault, Phase, Planned
+
+TAPE: Final = RunId("tape")
+MNQ: Final = ContractId("MNQM2025")
+ACCOUNT: Final = AccountId("default/paper")
+FAULTS_END_S: Final = 60.0
+"""Seconds after which nothing goes wrong any more."""
+
+CALLS: Final = (
+    *("store.commit",) * 6,
+    *("store.begin",) * 2,
+    *("store.renew",) * 2,
+    "store.load",
+    "store.recall",
+    "store.halts",
+    "store.sent",
+    "store.acquire",
+    *("venue.submit",) * 6,
+    *("venue.cancel",) * 3,
+    *("venue.advance",) * 3,
+    *("venue.find",) * 2,
+    "venue.replace",
+    "venue.positions",
+    "venue.working",
+    *("risk.decide",) * 2,
+)
+"""Calls that faults are drawn from; the more often one stands here, the more often it is hit."""
+
+OFTEN: Final = {"store.commit": 60, "store.begin": 60, "store.renew": 40, "venue.advance": 40}
+"""About how often a call is made in a schedule, where that is more than a few times."""
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """All that is drawn before anything runs. Messages are by strategy, each with the seconds before it is said."""
+
+    seed: int
+    account: TradingAccount
+    strategies: tuple[TradingStrategy, ...]
+    prints: dict[ContractId, TickColumns]
+    messages: dict[StrategyId, tuple[tuple[float, SignalMessage], ...]]
+    faults: tuple[Planned, ...]
+
+
+@cache
+def _strategy(name: str, instrument: str, size: int, stop: int, target: int) -> TradingStrategy:
+    return strategy_of(name, instrument, size, (stop, target), budget=False, bars="ticks:500")
+
+
+@cache
+def _account(day_loss: int) -> TradingAccount:
+    return account(
+        limits={"dayLoss": str(day_loss), "maxOpenTrades": 2, "maxPosition": 3, "maxEntriesPerHour": 30},
+        noStopRiskTicks={"MES": 40, "MNQ": 100},
+    )
+
+
+@cache
+def _spec() -> str:
+    return signal_source(_strategy("mes", "MES", 1, 8, 12), TAPE, (MES, MNQ), DAY).spec_token
+
+
+def draw(seed: int) -> Schedule:
+    """The schedule of a seed."""
+    chance = random.Random(f"schedule {seed}")
+    both = chance.random() < 0.4
+    strategies = [_strategy("mes", "MES", chance.choice([1, 2, 2]), 8, 12)]
+    if both:
+        strategies.append(_strategy("mnq", "MNQ", 1, 20, 20))
+    prints, messages = {}, {}
+    for contract, first, which in ((MES, 20_000, 0), (MNQ, 90_000, 1)):
+        rows = _prints(chance, first)
+        prints[contract] = tape_of(*rows)
+        if which < len(strategies):
+            said = _said(chance, strategies[which], contract, rows)
+            messages[strategies[which].full_name] = tuple((chance.choice([0.01, 0.05, 0.3, 1.5]), one) for one in said)
+    return Schedule(seed, _account(chance.choice([60, 90, 1000])), tuple(strategies), prints, messages, _faults(chance))
+
+
+def _prints(chance: random.Random, first: int) -> list[tuple[float, int, int, int]]:
+    price, second, rows = first, 300.0, []
+    while second < 1800:
+        price += chance.choice([-9, -3, -2, -1, 0, 0, 1, 2, 3, 9])
+        rows.append((second, price, chance.randint(1, 4), chance.choice([SELL, UNKNOWN, BUY])))
+        second += chance.choice([0, 0.01, 0.5, 20, 60])
+    last = (23_000, 23_105, 23_110, 23_200, 23_399)
+    return rows + [(second + chance.random(), price + chance.randint(-6, 6), 2, UNKNOWN) for second in last]
+
+
+def _said(
+    chance: random.Random, strategy: TradingStrategy, contract: ContractId, rows: list[tuple[float, int, int, int]]
+) -> list[SignalMessage]:
+    times = sorted({rows[chance.randrange(len(rows) - 8)][0] + chance.choice([0, 0.05, 1]) for _ in range(5)})
+    bars: list[BarSignals] = []
+    for number, second in enumerate(times, 1):
+        close = next(price for at, price, *_ in reversed(rows) if at <= second)
+        patterns = chance.choice([(LONG,), (SHORT,), (LONG,), (SHORT,), (LONG, SHORT)])
+        made = bar(second, *patterns, contract=contract, close=close)
+        key = replace(made.bar, spec=_spec(), ordinal=number)
+        whims = [whim for whim in (_whim(chance, close) for _ in range(2)) if whim is not None]
+        bars.append(replace(made, bar=key, proposals=(*made.proposals, *whims)))
+    return says(bars, end=RTH_S, strategy=strategy.full_name)
+
+
+def _whim(chance: random.Random, close: int) -> Proposal | None:
+    """Now and then a strategy does something else than enter."""
+    kind = chance.randrange(12)
+    if kind == 0:
+        return Proposal(Action.EXIT, quantity=chance.choice([None, 1]))
+    if kind == 1:
+        return Proposal(Action.CANCEL)
+    if kind == 2:
+        near = Bracket(stop_price=close + chance.randint(-12, 12), target_price=close + chance.randint(-12, 12))
+        return Proposal(Action.PROTECT, bracket=near)
+    if kind == 3:
+        side = chance.choice([*Direction])
+        away = -1 if side is Direction.LONG else 1
+        limit = EntryTerms(OrderType.LIMIT, close + away * chance.randint(1, 6))
+        return Proposal(Action.ADD, side, entry=limit, bracket=Bracket(stop_ticks=10, target_ticks=14))
+    return None
+
+
+def _faults(chance: random.Random) -> tuple[Planned, ...]:
+    """At least one death, and three or more other faults."""
+    found = [_death(chance)]
+    if chance.random() < 0.4:
+        found.append(_death(chance))
+    if chance.random() < 0.25:
+        found.append(Planned(Fault.RIVAL, chance.uniform(0.5, 15)))
+        if chance.random() < 0.5:
+            still = Planned(Fault.STAND_STILL, chance.randint(20, 700), seconds=chance.choice([1.5, 6, 12]))
+            found.append(still)
+    for _ in range(chance.randint(3, 6)):
+        name = chance.choice(CALLS)
+        count = chance.randint(1, OFTEN.get(name, 4))
+        kind = chance.randrange(4)
+        if kind == 0:
+            found.append(Planned(Fault.LOST_CALL, count, name))
+        elif kind == 1:
+            found.append(Planned(Fault.LOST_ANSWER, count, name))
+        elif kind == 2:
+            phase = chance.choice([Phase.BEFORE, Phase.ANSWER])
+            found.append(Planned(Fault.SLOW, count, name, phase, chance.choice([0.1, 0.4, 2, 7])))
+        else:
+            part = chance.choice(["database", "venue", "risk", "bus"])
+            found.append(Planned(Fault.OUTAGE, chance.uniform(0, 12), part, seconds=chance.choice([0.3, 2, 9])))
+    return tuple(found)
+
+
+def _death(chance: random.Random) -> Planned:
+    if chance.random() < 0.5:
+        return Planned(Fault.KILL, chance.randint(1, 900))
+    name = chance.choice(CALLS)
+    count = chance.randint(1, OFTEN.get(name, 4))
+    return Planned(Fault.KILL_AT, count, name, chance.choice([*Phase]))

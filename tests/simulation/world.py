@@ -1,0 +1,177 @@
+"""The world around an account for one schedule: its database, venue, bus, machines and people."""
+
+import asyncio
+import random
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from leadline.execution.adapters.memory_store import MemoryDatabase
+from leadline.execution.core.orders import GIVEN_UP
+from leadline.execution.params import ExecutionParams
+from leadline.execution.venues.paper.direct import DirectVenue
+from leadline.model.ids import ClientOrderId
+from leadline.model.loop_phase import LoopPhase
+from leadline.model.orders import VenueOrder
+from leadline.model.subjects import signal_subject
+from leadline.model.wire.signals import encode_signal
+from leadline.runtime.runs import Run
+from leadline.venue.fill_rules import FillRules, parse_fill_rule
+from leadline.venue.matching import PaperMarket
+from tests.execution.harness.builders import DAY, RTH_S, ns
+from tests.simulation import invariants
+from tests.simulation.bus import ModelBus
+from tests.simulation.faults import Fault, Plan, Planned
+from tests.simulation.loop import BEGINS_S, VirtualLoop
+from tests.simulation.people import People
+from tests.simulation.points import Points
+from tests.simulation.process import Process
+from tests.simulation.schedule import ACCOUNT, FAULTS_END_S, TAPE, Schedule
+from tests.simulation.store import Transactions
+from tests.simulation.wire import Wire
+
+PATIENCE_S: Final = FAULTS_END_S + 120.0
+"""Seconds within which a schedule comes to rest: faults have ended long before."""
+
+LOOK_S: Final = 0.5
+MACHINES: Final = ("first", "second")
+
+
+@dataclass(frozen=True)
+class Violation:
+    """An invariant that did not hold, by its name, and what was found."""
+
+    invariant: str
+    found: str
+
+
+class World:
+    """One schedule while it runs."""
+
+    def __init__(self, schedule: Schedule, folder: Path) -> None:
+        self.schedule = schedule
+        self.chance = random.Random(f"world {schedule.seed}")
+        self.loop = VirtualLoop(random.Random(f"ready {schedule.seed}"))
+        self.plan = Plan(schedule.faults)
+        self.wire = Wire(self.loop, random.Random(f"wire {schedule.seed}"), self.plan)
+        self.database = MemoryDatabase(self.loop.time)
+        self.transactions = Transactions()
+        self.market = PaperMarket(FillRules(parse_fill_rule("Pessimistic"), 1, 50_000_000), ns(0))
+        self.direct = DirectVenue(self.market, schedule.prints, ns(RTH_S), lambda _: invariants.at_the_venue(self))
+        self.bus = ModelBus(self.loop, random.Random(f"bus {schedule.seed}"), self.plan)
+        self.run = Run(TAPE, "simulation", dict.fromkeys(schedule.prints, "cme"), DAY, 0, (DAY,), (), ns(0))
+        self.params = ExecutionParams(account=ACCOUNT, manifest=schedule.account)
+        self.points = Points()
+        self.violations: list[Violation] = []
+        self.sent: dict[ClientOrderId, int] = {}
+        self.late: set[ClientOrderId] = set()
+        """Orders that came to the venue after the account had given them up."""
+        self.processes: list[Process] = []
+        self.kills = 0
+        self._folder = folder
+        self._steps = 0
+        self._by_step: dict[int, list[Planned]] = {}
+        for each in schedule.faults:
+            if each.fault in (Fault.KILL, Fault.STAND_STILL):
+                self._by_step.setdefault(int(each.at), []).append(each)
+
+    def violates(self, invariant: str, found: str) -> None:
+        """Note that something does not hold."""
+        self.loop.tell(f"VIOLATION {invariant}: {found}")
+        self.violations.append(Violation(invariant, found))
+
+    # --- machines ---
+
+    def start(self, machine: str) -> None:
+        """Start the service on a machine, on what the one before has left there."""
+        process = Process(self, machine, self._folder / machine, len(self.processes))
+        self.loop.tell(f"{machine} starts")
+        self.processes.append(process)
+        process.start()
+
+    def gone(self, process: Process) -> None:
+        """A process has ended; its machine starts another."""
+        self.kills += process.error is None
+        invariants.at_an_end(self, process)
+        delay_s = self.chance.choice([0.05, 0.3, 1.0, 4.0])
+        self.loop.call_later(delay_s, self.start, process.name, context=self.loop.world)
+
+    def step_of(self, process: Process) -> bool:
+        """A process is about to run a callback."""
+        self._steps += 1
+        for each in self._by_step.get(self._steps, ()):
+            self.plan.struck += 1
+            if each.fault is Fault.KILL:
+                process.kill(f"at step {self._steps}")
+            else:
+                self.loop.tell(f"{process.name} stands still for {each.seconds:g} s")
+                process.stands_until_s = self.loop.time() + each.seconds
+                self.loop.call_at(process.stands_until_s, lambda: None, context=self.loop.world)
+                return True
+        return process.alive
+
+    def current(self) -> Process | None:
+        """The process that holds the account, or else one that answers calls."""
+        serving = [each for each in self.processes if each.alive and each.serving]
+        return next((each for each in serving if self._holds(each)), serving[-1] if serving else None)
+
+    # --- what is looked at while it runs ---
+
+    def leaves(self, process: Process, order: VenueOrder) -> None:
+        """The first byte of an order leaves a process."""
+        self.sent[order.client_id] = self.sent.get(order.client_id, 0) + 1
+        invariants.at_a_send(self, process, order)
+
+    def lands(self, order: VenueOrder) -> None:
+        """An order comes to the venue."""
+        written = invariants.records_of(self).orders.get(order.client_id)
+        if written is not None and written.order.state in GIVEN_UP:
+            self.loop.tell(f"{order.client_id} lands late")
+            self.late.add(order.client_id)
+
+    # --- the run ---
+
+    async def main(self) -> None:
+        """Everything, until it has come to rest or patience ends."""
+        self.start(MACHINES[0])
+        for each in self.schedule.faults:
+            if each.fault is Fault.RIVAL:
+                self.loop.call_later(each.at, self._rival, context=self.loop.world)
+        people = People(self)
+        for strategy in self.schedule.strategies:
+            self.loop.spawn(self._say(strategy.full_name))
+            self.loop.spawn(people.set_strategy(strategy))
+        self.loop.spawn(people.look_after())
+        while self.loop.time() < BEGINS_S + PATIENCE_S:
+            await asyncio.sleep(LOOK_S)
+            if self._rests():
+                break
+        else:
+            current = self.current()
+            phase = None if current is None or current.account is None else current.account.loop.phase
+            self.violates("liveness", f"no rest {PATIENCE_S:g} s after the start: {phase}")
+            return
+        invariants.at_rest(self)
+
+    def _rival(self) -> None:
+        if not any(each.name == MACHINES[1] for each in self.processes):
+            self.plan.struck += 1
+            self.start(MACHINES[1])
+
+    def _rests(self) -> bool:
+        current = self.current()
+        if current is None or current.account is None:
+            return False
+        return current.account.loop.phase is LoopPhase.FINISHED and self._holds(current)
+
+    def _holds(self, process: Process) -> bool:
+        lease = self.database.leases.get(ACCOUNT)
+        return process.account is not None and lease is not None and process.account.store.epoch == lease.epoch
+
+    async def _say(self, name: Any) -> None:
+        subject = signal_subject(TAPE, ACCOUNT, name)
+        for number, (wait_s, message) in enumerate(self.schedule.messages[name]):
+            await asyncio.sleep(wait_s)
+            self.bus.publish(subject, encode_signal(message), f"{subject}/{number}")
+            if self.chance.random() < 0.1:
+                self.bus.publish(subject, encode_signal(message), f"{subject}/{number}")
