@@ -51,6 +51,12 @@ class Exchange:
     def positions(self) -> dict[ContractId, int]:
         return self.market.positions()
 
+    def trade(self, contract: ContractId, time_ns: int, price: int, size: int) -> None:
+        """Others trade."""
+        mark = self.market.marks.get(contract)
+        first = 0 if mark is None else mark.last.source_index + 1
+        self._pass(time_ns, {contract: TickColumns.of([(time_ns, price, size, 0)], first)})
+
     def _pass(self, now_ns: int, prints: Mapping[ContractId, TickColumns]) -> None:
         while self.market.instant_ns < now_ns:
             self.market.advance(prints, now_ns)

@@ -131,7 +131,7 @@ def test_the_paper_venue_is_declared_by_an_entry_point_and_does_all_that_there_i
 
 def test_the_how_to_page_names_files_that_are_there():
     named = re.findall(r"`((?:services|tests)/[\w/.]+)`", PAGE.read_text())
-    assert len(named) == 3
+    assert len(named) == 4
     assert [path for path in named if not (ROOT / path).exists()] == []
 
 

@@ -23,6 +23,7 @@ from leadline.cli.commands import (
     schema,
     shard,
     study,
+    venue,
 )
 from leadline.cli.failures import EXIT_BAD_INPUT, EXIT_FAILED, report_error
 from leadline.cli.pipes import ended_by_a_closed_pipe
@@ -64,6 +65,7 @@ _GROUPS: Final = {
     "study": study.app,
     "shard": shard.app,
     "data": data.app,
+    "venue": venue.app,
     "db": schema.database,
     "bus": schema.bus,
     "server": processes.server,

@@ -1,11 +1,13 @@
 """The paper venue's calls."""
 
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Sequence
+from typing import Any, Final, Protocol
 
 import grpc
 
 from leadline.model.errors import InvalidInput
 from leadline.model.ids import ClientOrderId, ContractId
+from leadline.model.orders import Advanced, Replacement, VenueOrder, Watch
 from leadline.venue.convert import (
     advanced_to_proto,
     fill_to_proto,
@@ -15,11 +17,9 @@ from leadline.venue.convert import (
     replacement_from_proto,
     watch_from_proto,
 )
+from leadline.venue.matching import PaperMarket
 from leadline.venue.v1 import venue_pb2 as pb
 from leadline.venue.v1 import venue_pb2_grpc as rpc
-
-if TYPE_CHECKING:
-    from leadline.venue.service import PaperVenue
 
 MOST_ORDERS: Final = 100
 MOST_EVENTS: Final = 500
@@ -28,10 +28,41 @@ MOST_EVENTS: Final = 500
 ServicerContext = grpc.aio.ServicerContext[Any, Any]
 
 
+class Matched(Protocol):
+    """A paper market that something moves: what the calls speak for."""
+
+    @property
+    def market(self) -> PaperMarket:
+        """The market itself."""
+
+    @property
+    def last_event(self) -> int:
+        """Number of the last event."""
+
+    def submit(self, order: VenueOrder) -> tuple[VenueOrder, bool]:
+        """Take an order; with True, the one that has had its id for longer."""
+
+    def cancel(self, client_id: ClientOrderId, reason: str) -> VenueOrder:
+        """Cancel an order; the order as it stands."""
+
+    def replace(self, wanted: Replacement) -> VenueOrder:
+        """Give a working order other terms; the order as it stands."""
+
+    async def advance(
+        self,
+        to_ns: int,
+        after_event: int,
+        contracts: Sequence[ContractId],
+        watches: Sequence[Watch],
+        from_ns: int | None,
+    ) -> Advanced:
+        """Let the tape run up to `to_ns`, or as far as it comes."""
+
+
 class PaperVenueServicer(rpc.PaperVenueServiceServicer):
     """Speaks for one account's paper venue."""
 
-    def __init__(self, venue: "PaperVenue") -> None:
+    def __init__(self, venue: Matched) -> None:
         self._venue = venue
 
     async def SubmitOrder(self, request: pb.SubmitOrderRequest, context: ServicerContext) -> pb.SubmitOrderResponse:

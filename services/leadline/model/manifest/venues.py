@@ -83,7 +83,9 @@ class Venue(ABC, Generic[SectionT]):
     section. capabilities: what it does by itself. adapter: `module:function`, of the function that connects an account
     to it (`leadline.execution.venues.connect.Adapter`); only the account's own process loads it. real_money: whether
     orders there cost money; an account of the environment Live is at such a venue, one of Paper is not. processes:
-    services that run for each account at this venue, and for no other account.
+    services that run for each account at this venue, and for no other account. stand_in: `module:function`, of the
+    function that opens a venue of exercises behind the adapter (`leadline.execution.venues.conformance.stand_in`), for
+    `leadline venue check`; empty without one.
     """
 
     name: ClassVar[str]
@@ -92,6 +94,7 @@ class Venue(ABC, Generic[SectionT]):
     adapter: ClassVar[str]
     real_money: ClassVar[bool] = True
     processes: ClassVar[tuple[str, ...]] = ()
+    stand_in: ClassVar[str] = ""
 
     @property
     def title(self) -> str:
@@ -102,6 +105,10 @@ class Venue(ABC, Generic[SectionT]):
         """Its section of an account's spec."""
         found: SectionT = getattr(spec, self.name)
         return found
+
+    def able(self, section: SectionT) -> frozenset[Capability]:  # noqa: ARG002 - for others
+        """Its capabilities when it is set so; `capabilities` are those of all its settings together."""
+        return self.capabilities
 
     def settings(self, account: AccountId, section: SectionT) -> Mapping[str, ServiceParams]:  # noqa: ARG002 - for others
         """Settings of the venue's processes for an account (`namespace/name`), by service."""

@@ -41,6 +41,7 @@ class PaperVenue(Venue[PaperSection]):
     adapter = "leadline.execution.venues.paper.client:connect"
     real_money = False
     processes = (VENUE_SERVICE,)
+    stand_in = "leadline.execution.venues.paper.stand_in:open_stand_in"
 
     def settings(self, account: AccountId, section: PaperSection) -> Mapping[str, ServiceParams]:
         """One process for each account, with its ledger."""
