@@ -48,6 +48,8 @@ pytestmark = pytest.mark.integration
 KEY = "a key that is long enough to sign tokens with"
 TAPE = RunId("run-1")
 PATIENCE_SECONDS = 120.0
+LOADED_SECONDS = 1.0
+"""By how much a machine on which other tests run may be later. A lease that is not given back lasts for longer."""
 _LIVE = """
 import sys
 from pathlib import Path
@@ -511,6 +513,48 @@ async def test_a_writer_that_was_frozen_is_refused_when_it_wakes(platform: Platf
         assert [tuple(row) for row in decisions] == [(1, True), (2, True)]
         assert [row["state"] for row in entries] == ["DEAD", "FILLED"]
         assert venue.count("E") == 1
+
+
+@pytest.mark.parametrize(
+    ("how", "most_seconds"),
+    [(signal.SIGTERM, 3), (signal.SIGKILL, 6)],
+    ids=["stopped", "killed"],
+)
+async def test_a_rival_that_was_started_by_hand_takes_over(
+    platform: Platform, how: signal.Signals, most_seconds: int, record_property: Callable[[str, object], None]
+):
+    """It waits for as long as the other lives, and takes over what that holds: nothing is sent again."""
+    first = platform.execution("first", account())
+    said, end = says([bar(600)], end=700)
+    async with platform.calls() as stub:
+        await set_strategy(stub)
+        await platform.publish([said, SignalMessage(end.tape, end.account, end.strategy, "hash", ns(700), False, None)])
+        before = await state_of(stub, lambda state: state.strategies[0].position == 1)
+        assert before.writer_epoch == 1
+    rival = platform.start(
+        "execution",
+        "rival",
+        workload="execution-by-hand",
+        nats=platform.nats.settings("execution"),
+        database=platform.database.settings("execution"),
+        peers={"venue": platform.addresses["venue"], "risk": platform.addresses["risk"]},
+        params={"account": "default/paper", "manifest": account().to_manifest()},
+    )
+    async with platform.calls("rival") as stub:
+        waiting = await state_of(stub, lambda _: True)
+        assert (waiting.phase, waiting.writer_epoch) == ("starting", 0)
+        first.send_signal(how)
+        began = asyncio.get_running_loop().time()
+        await asyncio.to_thread(first.wait, 30)
+        state = await state_of(stub, lambda state: state.phase == "waiting_for_signals")
+        seconds = asyncio.get_running_loop().time() - began
+        record_property("seconds", seconds)
+        assert seconds < most_seconds + LOADED_SECONDS
+        assert (state.writer_epoch, list(state.halts), state.strategies[0].position) == (2, [], 1)
+        await platform.publish([end])
+        await state_of(stub, lambda state: state.phase == "finished")
+    assert rival.poll() is None
+    assert await platform.venue_orders() == ["E", "S1", "T1"]
 
 
 @pytest.mark.moves("leadline_strategies_fenced")

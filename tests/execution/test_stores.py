@@ -347,6 +347,12 @@ async def test_one_writer_at_a_time(twins: TwinBooks):
     assert await again.acquire()  # the same holder after a restart
     with pytest.raises(Fenced):
         await second.renew()
+    await second.release()  # what it does not hold it cannot give back
+    assert not await first.acquire()
+    await again.release()
+    assert await first.acquire()  # given back: nobody waits for its end
+    with pytest.raises(Fenced):
+        await again.commit(book, changes)
     await twins.let_the_lease_run_out()
 
 

@@ -50,6 +50,7 @@ from leadline.runtime.settings import validate_params
 
 IDLE_SECONDS: Final = 1.0
 OUTBOX_SECONDS: Final = 0.2
+RELEASE_SECONDS: Final = 1.0
 
 Result = TypeVar("Result")
 
@@ -137,15 +138,24 @@ class Account:
         await context.serve()
         while not await self._acquired():  # noqa: ASYNC110 - the database is the one that knows when
             await asyncio.sleep(self._pause_seconds)
-        context.spawn(self._keep_lease(), "lease")
+        lease = context.spawn(self._keep_lease(), "lease")
         context.spawn(self._publish(), "outbox")
         context.spawn(self.tail.run(), "events")
         trading = context.spawn(self._trade(), "loop")
         await context.stopping.wait()
         self.marks.stopped()
-        for task in (trading, *self._readers.values()):
+        ending = (trading, lease, *self._readers.values())
+        for task in ending:
             task.cancel()
+        await asyncio.wait(ending)
+        await self._release()
         self.journal.close()
+
+    async def _release(self) -> None:
+        """Give the lease back, so that nobody waits for its end; a database that is slow has its end anyway."""
+        with contextlib.suppress(Unavailable, TimeoutError):
+            async with asyncio.timeout(RELEASE_SECONDS):
+                await self.store.release()
 
     async def _acquired(self) -> bool:
         with contextlib.suppress(Unavailable):

@@ -40,6 +40,9 @@ class TwinStore:
     async def renew(self) -> None:
         await self._both(self._memory.renew, self._postgres.renew)
 
+    async def release(self) -> None:
+        await self._both(self._memory.release, self._postgres.release)
+
     async def load(self) -> Book | None:
         return await self._both(self._memory.load, self._postgres.load)
 

@@ -83,7 +83,7 @@ class MemoryStore:
         """
         now_s = self._database.now_s()
         lease = self._database.leases.get(self._account)
-        if lease is not None and lease.holder != self._holder and lease.expires_s >= now_s:
+        if lease is not None and lease.holder != self._holder and lease.expires_s > now_s:
             self.epoch = 0
             return False
         self.epoch = 1 if lease is None else lease.epoch + 1
@@ -93,6 +93,12 @@ class MemoryStore:
     async def renew(self) -> None:
         """Keep the account. Raises `Fenced` when another has taken it."""
         self._lease().expires_s = self._database.now_s() + LEASE_SECONDS
+
+    async def release(self) -> None:
+        """Give the account back; see `leadline.execution.adapters.store.PostgresStore.release`."""
+        lease = self._database.leases.get(self._account)
+        if lease is not None and lease.epoch == self.epoch:
+            lease.expires_s = self._database.now_s()
 
     async def load(self) -> Book | None:
         """The book as last committed; None when the account has none on this tape yet."""

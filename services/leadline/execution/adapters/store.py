@@ -125,6 +125,15 @@ class PostgresStore:
             if monotonic_s() - asked_s < FRESH_SECONDS:
                 return
 
+    async def release(self) -> None:
+        """Give the account back: who waits for it takes it over at once. Nothing may be written or sent after this."""
+        async with self._connection() as connection:
+            await connection.execute(
+                "UPDATE lease SET expires_at = clock_timestamp() WHERE account = $1 AND epoch = $2",
+                self._account,
+                self.epoch,
+            )
+
     async def load(self) -> Book | None:
         """The book as last committed; None when the account has none on this tape yet."""
         async with self._connection() as connection, connection.transaction(isolation="repeatable_read"):
