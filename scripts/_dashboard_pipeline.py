@@ -195,6 +195,11 @@ PIPELINE: Final = Dashboard(
                     "Messages kept aside, prints that could not be had, and writes that the database failed.",
                 ),
                 Panel(
+                    "Partitions dropped",
+                    [("increase(leadline_recorder_partitions_dropped_total[$__rate_interval])", "{{table}}")],
+                    "Days and months that are older than their table keeps.",
+                ),
+                Panel(
                     "Tape time that is analysed",
                     [("leadline_analysis_progress_timestamp_seconds * 1000", "analysis")],
                     "Signals are complete up to this time.",

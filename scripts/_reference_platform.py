@@ -174,7 +174,9 @@ def bus_users() -> str:
     return table(("user", "may publish", "may read"), rows)
 
 
-_TABLE: Final = re.compile(r"((?:^--[^\n]*\n)*)^CREATE TABLE (\w+) \(\n(.*?)^\);", re.MULTILINE | re.DOTALL)
+_TABLE: Final = re.compile(
+    r"((?:^--[^\n]*\n)*)^CREATE TABLE (\w+) \(\n(.*?)^\)( PARTITION BY [^;\n]*)?;", re.MULTILINE | re.DOTALL
+)
 _ADDED: Final = re.compile(r"((?:^--[^\n]*\n)*)^ALTER TABLE (\w+)\n((?:\s+ADD COLUMN [^;]*?)+);", re.MULTILINE)
 _GRANT: Final = re.compile(r"^GRANT ([A-Z, ]+?) ON (\w[\w, \n]*?)\s+TO ([\w, \n]+?);", re.MULTILINE)
 
@@ -194,7 +196,7 @@ def database_tables() -> str:
         for comment, name, body in _ADDED.findall(migration.sql)
     }
     for migration in package_migrations():
-        for first_comment, name, first_body in _TABLE.findall(migration.sql):
+        for first_comment, name, first_body, parts_by in _TABLE.findall(migration.sql):
             later_comment, later_body = added.get(name, ("", ""))
             comment, body = first_comment + later_comment, f"{first_body}\n{later_body}"
             words = " ".join(line.removeprefix("--").strip() for line in comment.splitlines())
@@ -204,6 +206,7 @@ def database_tables() -> str:
             inline = [first for first, rest in columns if "PRIMARY KEY" in rest]
             keys = [f"PRIMARY KEY ({', '.join(inline)})"] if inline else []
             keys += [line for line in others if not line.startswith("CHECK")]
+            keys += [parts_by.strip()] if parts_by else []
             written = writers.get(name, ["no service"])
             parts.append(
                 f"### {name}\n\n"

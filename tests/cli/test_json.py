@@ -109,7 +109,7 @@ def _messages() -> dict[str, Any]:
 DATA: Final = {f"data {name}" for name in ("import", "fetch", "spend", "list", "verify", "export", "record", "remove")}
 # These print what another one has written, or name it.
 KEPT: Final = {"backtest list", "backtest show", "backtest remove"}
-PLAIN: Final = {*KEPT, "digest", "health", "flatten", "release", "db migrate", "bus migrate", *DATA}
+PLAIN: Final = {*KEPT, "digest", "health", "flatten", "release", "db migrate", "db retention", "bus migrate", *DATA}
 
 
 @pytest.fixture

@@ -87,6 +87,8 @@ async def beside(desks: Database, desk: Desk, **run: Any) -> None:
         details=details,
     )
     await _insert(connection, "tick_position", tape=desk.tape, contract=MES, venue="cme", last_index=41)
+    for table in ("candle", "signal", "footprint"):
+        await connection.execute("SELECT use_partition($1, $2, $2)", table, CANDLE["trading_day"])
     for second, close in ((600, 20_004), (900, 20_008)):
         said = bar(second)
         key = {"tape": desk.tape, "bar_key": said.bar.text(), "ordinal": said.bar.ordinal, "known_at_ns": ns(second)}

@@ -24,7 +24,7 @@ def migrate_the_schema(
     try:
         settings = DatabaseSettings(url=dsn, password_file=password_file)
     except ValidationError as error:
-        raise _as_options(error, {"url": "--dsn"}) from None
+        raise as_options(error, {"url": "--dsn"}) from None
     passwords = None if role_passwords is None else read_role_passwords(role_passwords)
     applied = asyncio.run(prepare_database(settings, create=create, passwords=passwords, wait_s=wait_s))
     if output is Output.JSON:
@@ -33,7 +33,8 @@ def migrate_the_schema(
         print(f"applied: {', '.join(applied)}" if applied else "the database is up to date")
 
 
-def _as_options(error: ValidationError, options: Mapping[str, str]) -> InvalidInput:
+def as_options(error: ValidationError, options: Mapping[str, str]) -> InvalidInput:
+    """The refusal of settings, by the option that each field comes from."""
     found = refusal(error, "")
     return InvalidInput(options[str(error.errors()[0]["loc"][0])], found.value, found.expected)
 
@@ -45,7 +46,7 @@ def migrate_the_streams(
     try:
         settings = NatsSettings(servers=(url,), user=user, password_file=password_file)
     except ValidationError as error:
-        raise _as_options(error, {"servers": "--url", "user": "--user"}) from None
+        raise as_options(error, {"servers": "--url", "user": "--user"}) from None
     feed: Feed = "live" if live else "replay"
 
     async def migrate() -> list[str]:

@@ -106,6 +106,8 @@ def run_postgres(settings_file: Path) -> NoReturn:
         f"unix_socket_directories={tempfile.gettempdir()}",
         f"shared_buffers={settings.shared_buffers_mb}MB",
         f"max_connections={settings.max_connections}",
+        # A query that names no day holds a lock on each partition of a table.
+        "max_locks_per_transaction=256",
         "timezone=UTC",
         "log_timezone=UTC",
     ]

@@ -120,6 +120,8 @@ class LocalPostgres:
             f"unix_socket_directories={self.socket_directory}",
             "unix_socket_permissions=0700",
             "shared_buffers=64MB",
+            # A query that names no day holds a lock on each partition of a table.
+            "max_locks_per_transaction=256",
             "timezone=UTC",
             "log_timezone=UTC",
             *([] if self._durable else _FORGETFUL),

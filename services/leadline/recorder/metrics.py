@@ -34,3 +34,4 @@ REACHED: Final = {stream: _REACHED.labels(stream) for stream in STREAMS}
 OVERLAPPING: Final = _OVERLAPPING
 ASKED_AGAIN: Final = _ASKED_AGAIN
 GAPS: Final = _GAPS
+DROPPED: Final = Counter("leadline_recorder_partitions_dropped_total", "Partitions dropped because of age", ["table"])

@@ -2,15 +2,21 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any, Final
+
+import numpy as np
 
 from leadline.model.bars import Bar, BarMessage, UnfinishedBar
 from leadline.model.ids import RunId
 from leadline.model.signals import BarSignals, Signal, SignalMessage
-from leadline.model.ticks import TickBatch, TickColumns
+from leadline.model.ticks import NS_PER_SECOND, TickBatch, TickColumns
 
 Row = tuple[Any, ...]
+
+_EPOCH: Final = date(1970, 1, 1)
+_NS_PER_DAY: Final = 86_400 * NS_PER_SECOND
 
 TICK_COLUMNS: Final = ("source", "source_index", "ts_ns", "price", "size", "aggressor")
 BAR_KEY_COLUMNS: Final = ("tape", "contract", "session", "spec", "trading_day", "ordinal")
@@ -110,6 +116,12 @@ def unseen(batches: Sequence[TickBatch], last_index: int) -> Unseen:
             parts.append(fresh)
             last_index = fresh.last_index
     return Unseen(tuple(parts), overlapping, len(batches), last_index)
+
+
+def tick_dates(batches: Sequence[TickBatch]) -> set[date]:
+    """The dates of the prints of batches, in UTC."""
+    times = np.concatenate([batch.ticks.time_ns for batch in batches])
+    return {_EPOCH + timedelta(days) for days in np.unique(times // _NS_PER_DAY).tolist()}
 
 
 def tick_rows(source: int, parts: Sequence[TickColumns]) -> Iterator[Row]:

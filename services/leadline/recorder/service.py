@@ -1,4 +1,4 @@
-"""The recorder: what the bus carries, in PostgreSQL, once; acknowledged after the commit."""
+"""The recorder: what the bus carries, in PostgreSQL, once, for as long as it is kept; acknowledged after the commit."""
 
 import asyncio
 
@@ -7,6 +7,8 @@ from leadline.model.services import RECORDER
 from leadline.model.signals import SignalMessage
 from leadline.model.subjects import BARS, SIGNALS, TICKS
 from leadline.model.ticks import TickBatch
+from leadline.recorder.keeping import TapeClock, keep_tables
+from leadline.recorder.partition_store import Partitions, date_of
 from leadline.recorder.store import Store
 from leadline.recorder.stream_sink import SinkSpec, StreamSink
 from leadline.recorder.ticks import TickSink
@@ -53,7 +55,9 @@ async def run(context: Context) -> None:
 
     Raises Unknown when the bus has no consumer for the recorder.
     """
-    store, stopping, handling = Store(context.pool), context.stopping, context.handling
+    clock = TapeClock()
+    partitions = Partitions(context.pool, lambda: date_of(clock.now_ns()))
+    store, stopping, handling = Store(context.pool, partitions), context.stopping, context.handling
     ticks, bars, signals = [await context.bus.durable(stream, RECORDER) for stream in (TICKS, BARS, SIGNALS)]
     tasks = [
         context.spawn(
@@ -61,7 +65,9 @@ async def run(context: Context) -> None:
         ),
         context.spawn(StreamSink(bar_sink(store), store, stopping, handling).run(bars), "recorder bars"),
         context.spawn(StreamSink(signal_sink(store), store, stopping, handling).run(signals), "recorder signals"),
+        context.spawn(keep_tables(partitions, stopping), "recorder tables"),
     ]
+    context.spawn(clock.follow(context.bus), "recorder clock")
     await context.serve()
     context.set_ready(True)
     await asyncio.gather(*tasks)

@@ -1,13 +1,17 @@
 """The tables of market data in PostgreSQL. Everything can be written again without being there twice."""
 
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from datetime import date
+from typing import Final, TypeVar
 
-from leadline.model.bars import BarMessage
+import asyncpg
+
+from leadline.model.bars import Bar, BarMessage
 from leadline.model.errors import RefusedMessage
 from leadline.model.ids import ContractId, RunId
 from leadline.model.signals import SignalMessage
 from leadline.model.ticks import TickBatch
+from leadline.recorder.partition_store import Partitions
 from leadline.recorder.rows import (
     BAR_KEY_COLUMNS,
     CANDLE_COLUMNS,
@@ -15,11 +19,13 @@ from leadline.recorder.rows import (
     SIGNAL_COLUMNS,
     TICK_COLUMNS,
     UNFINISHED_COLUMNS,
+    Row,
     Unseen,
     bar_key_row,
     candle_row,
     footprint_table,
     signal_row,
+    tick_dates,
     tick_rows,
     unfinished_row,
     unseen,
@@ -68,21 +74,28 @@ _DELETE_FOOTPRINT: Final = f"""
 """  # noqa: S608  # made of our own column names
 _INSERT_SIGNAL: Final = f"""
     INSERT INTO signal {_values(SIGNAL_COLUMNS)}
-    ON CONFLICT (tape, account, strategy, bar_key, analysis_hash) DO NOTHING
+    ON CONFLICT (tape, account, strategy, bar_key, analysis_hash, trading_day) DO NOTHING
 """
+
+Result = TypeVar("Result")
 
 
 class Store:
     """Writes what the bus carries. Each call is one transaction; it raises what asyncpg raises, and then wrote nothing.
 
-    pool: connections of a role that may write these tables, with a codec for JSON.
+    pool: connections of a role that may write these tables, with a codec for JSON. partitions: where the rows go; by
+    default those of the wall clock's today.
     """
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Pool, partitions: Partitions | None = None) -> None:
         self._pool = pool
+        self._partitions = partitions or Partitions(pool)
 
     async def write_ticks(self, batches: Sequence[TickBatch]) -> Unseen:
         """Store prints of one tape and contract that are not stored yet, up to a hole, together with the position."""
+        return await self._write({"tick_row": tick_dates(batches)}, lambda: self._write_ticks(batches))
+
+    async def _write_ticks(self, batches: Sequence[TickBatch]) -> Unseen:
         tape, contract, venue = batches[0].tape, batches[0].contract, batches[0].venue
         async with self._pool.acquire() as connection, connection.transaction():
             position = await connection.fetchrow(_LOCK_POSITION, tape, contract)
@@ -111,6 +124,10 @@ class Store:
         if not bars and not tails:
             return 0
         bars.sort(key=lambda pair: pair[1].revision)
+        days = {bar.key.trading_day for _, bar in bars}
+        return await self._write({"candle": days, "footprint": days}, lambda: self._write_bars(bars, tails))
+
+    async def _write_bars(self, bars: Sequence[tuple[BarMessage, Bar]], tails: Sequence[Row]) -> int:
         async with self._pool.acquire() as connection, connection.transaction():
             if tails:
                 await connection.executemany(_INSERT_UNFINISHED, tails)
@@ -131,9 +148,26 @@ class Store:
         """Store what strategies said at closed bars; returns how many messages had a bar."""
         rows = [signal_row(message, message.bar) for message in messages if message.bar is not None]
         if rows:
-            async with self._pool.acquire() as connection, connection.transaction():
-                await connection.executemany(_INSERT_SIGNAL, rows)
+            days = {message.bar.bar.trading_day for message in messages if message.bar is not None}
+            await self._write({"signal": days}, lambda: self._insert_signals(rows))
         return len(rows)
+
+    async def _insert_signals(self, rows: Sequence[Row]) -> None:
+        async with self._pool.acquire() as connection, connection.transaction():
+            await connection.executemany(_INSERT_SIGNAL, rows)
+
+    async def _write(self, dates: Mapping[str, Collection[date]], work: Callable[[], Awaitable[Result]]) -> Result:
+        """Do `work`, whose rows are of these dates, by table."""
+        await self._partitions.use(dates)
+        try:
+            return await work()
+        except asyncpg.CheckViolationError as error:
+            # That a row has no partition breaks no constraint with a name. The database was put back to an earlier day.
+            if error.constraint_name is not None:
+                raise
+            self._partitions.forget()
+            await self._partitions.use(dates)
+            return await work()
 
     async def dead_letter(self, stream: str, message: Received, error: Exception) -> None:
         """Keep a message that cannot be stored, with the reason."""

@@ -21,8 +21,11 @@ def dsn_of(settings: DatabaseSettings) -> str:
 
 
 @asynccontextmanager
-async def database_of(data_dir: Path) -> AsyncIterator[DatabaseSettings]:
-    """The database of a data directory: the running stack's, else started for the time of this command."""
+async def database_of(data_dir: Path, service: str = "reader") -> AsyncIterator[DatabaseSettings]:
+    """The database of a data directory: the running stack's, else started for the time of this command.
+
+    service: with whose rights one connects.
+    """
     data = DataDir(data_dir)
     if not (data.root / "postgres").is_dir():
         raise NotRunning(f"nothing has run in {data.root}: start it with `leadline up`, or give its --data-dir")
@@ -32,11 +35,11 @@ async def database_of(data_dir: Path) -> AsyncIterator[DatabaseSettings]:
             postgres.start()
             try:
                 await _require_ours(postgres.settings("reader"), data_dir)
-                yield postgres.settings("reader")
+                yield postgres.settings(service)
             finally:
                 postgres.stop()
     except DataDirInUse:
-        yield postgres.settings("reader")
+        yield postgres.settings(service)
 
 
 async def _require_ours(settings: DatabaseSettings, data_dir: Path) -> None:

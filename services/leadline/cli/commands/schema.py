@@ -5,7 +5,7 @@ from typing import Annotated, Final
 
 import typer
 
-from leadline.cli.options import Output, OutputOption
+from leadline.cli.options import DataDirOption, Output, OutputOption
 from leadline.schema.permissions import MIGRATE_USER
 
 WAIT_SECONDS: Final = 300
@@ -75,6 +75,47 @@ def print_the_roles(
     from leadline.schema.migrate import roles_sql
 
     print(roles_sql(user), end="")
+
+
+@database.command(
+    "retention",
+    short_help="Show or set how long market data is kept.",
+    epilog="Example: leadline db retention --keep ticks=30d,footprints=90d,bars=forever",
+)
+def show_the_retention(
+    data_dir: DataDirOption,
+    keep: Annotated[
+        str | None,
+        typer.Option(
+            "--keep",
+            metavar="KIND=AGE,...",
+            help="Keep ticks, footprints, bars or signals for so many days (30d) or forever.",
+            show_default="shows what is set",
+        ),
+    ] = None,
+    dsn: Annotated[
+        str | None,
+        typer.Option(
+            "--dsn",
+            metavar="URL",
+            help="Another database, postgresql://user@host/name, without a password.",
+            show_default="the data directory's",
+        ),
+    ] = None,
+    password_file: Annotated[
+        Path | None,
+        typer.Option("--password-file", metavar="FILE", help="File with the password of --dsn's user.", exists=True),
+    ] = None,
+    output: OutputOption = Output.TEXT,
+) -> None:
+    """Show how long prints, footprints, bars and signals are kept, and what of them is there; with --keep, set it.
+
+    The recorder drops what is older once a day, whole days or months at a time. Of orders and of the book nothing is
+    ever dropped. Old days that a replay has written count from the day of their writing.
+    """
+    from leadline.cli.retention import show_retention
+
+    show_retention(data_dir, keep, dsn, password_file, output)
 
 
 @bus.callback()

@@ -1,5 +1,6 @@
 -- The market, and the signals of strategies. The recorder is the only writer. Prices are integer ticks, sizes and
 -- volumes integer size steps; times are bigint nanoseconds UTC, and the timestamptz beside them are for people.
+-- Prints, bars, footprints and signals are partitioned by date, so that what is too old goes without a row being deleted.
 
 -- How far the prints of a tape are stored. It moves in the transaction that stores them, so each is stored once.
 CREATE TABLE tick_position (
@@ -11,7 +12,8 @@ CREATE TABLE tick_position (
     PRIMARY KEY (tape, contract)
 );
 
--- A print. Names are in tick_position: repeated in every row they would double its size.
+-- A print. Names are in tick_position: repeated in every row they would double its size. A source index is there once:
+-- the position, which moves in the same transaction, sees to that.
 CREATE TABLE tick_row (
     source        int NOT NULL,
     source_index  bigint NOT NULL,
@@ -19,8 +21,8 @@ CREATE TABLE tick_row (
     price         bigint NOT NULL,
     size          bigint NOT NULL CHECK (size > 0),
     aggressor     smallint NOT NULL CHECK (aggressor BETWEEN -1 AND 1),
-    PRIMARY KEY (source, source_index)
-);
+    PRIMARY KEY (source, source_index, ts_ns)
+) PARTITION BY RANGE (ts_ns);
 
 CREATE VIEW tick AS
 SELECT p.tape, p.contract, p.venue, r.source_index, r.ts_ns, to_timestamp(r.ts_ns / 1e9) AS ts,
@@ -73,7 +75,7 @@ CREATE TABLE candle (
     session_close_ns    bigint NOT NULL,
     ticks_per_row       int NOT NULL,
     PRIMARY KEY (tape, contract, session, spec, trading_day, ordinal)
-);
+) PARTITION BY RANGE (trading_day);
 
 -- The prints with which a tape ends inside a bar, `prints` of them: they are in none. The rest of its key is the bar's.
 CREATE TABLE unfinished_bar (
@@ -103,7 +105,7 @@ CREATE TABLE footprint (
     ask_prints      bigint NOT NULL,
     unknown_prints  bigint NOT NULL,
     PRIMARY KEY (tape, contract, session, spec, trading_day, ordinal, price)
-);
+) PARTITION BY RANGE (trading_day);
 
 -- A strategy's answer to a closed bar. `signals` is an array, in the order of the patterns, of objects with pattern,
 -- direction, price, strength (decimal string), approved, rejection and evidence; `proposals` one of what it wants, in
@@ -133,8 +135,77 @@ CREATE TABLE signal (
     signals           jsonb NOT NULL,
     proposals         jsonb NOT NULL,
     -- Two analyses may speak about one bar while a new one takes over; which one counts is execution's word.
-    PRIMARY KEY (tape, account, strategy, bar_key, analysis_hash)
+    PRIMARY KEY (tape, account, strategy, bar_key, analysis_hash, trading_day)
+) PARTITION BY RANGE (trading_day);
+
+-- For how many days the rows of a partitioned table are kept; null: for ever. A partition holds one `period` of it, in
+-- dates of UTC for prints and in trading days for the others. Rows that are kept for ever have the longer one, because
+-- a query opens all partitions of a tape. A person sets `keep_days`; the recorder goes by it.
+CREATE TABLE retention (
+    kind       text PRIMARY KEY,
+    of_table   text NOT NULL UNIQUE,
+    period     text NOT NULL CHECK (period IN ('day', 'month')),
+    keep_days  int CHECK (keep_days > 0)
 );
+INSERT INTO retention (kind, of_table, period, keep_days) VALUES
+    ('ticks', 'tick_row', 'day', 30), ('footprints', 'footprint', 'day', 90),
+    ('bars', 'candle', 'month', NULL), ('signals', 'signal', 'month', NULL);
+
+-- The partitions that there are: from the date `begins` to before `ends`. `written_on` is the date on which one was last
+-- written, which is far behind its own dates where old prints are replayed: it grows old from then on.
+CREATE TABLE market_partition (
+    of_table    text NOT NULL REFERENCES retention (of_table),
+    begins      date NOT NULL,
+    ends        date NOT NULL,
+    name        text NOT NULL UNIQUE,
+    written_on  date NOT NULL,
+    PRIMARY KEY (of_table, begins)
+);
+
+-- Makes the partition that a date belongs to where there is none, and marks it as written today. It is attached after it
+-- was made, because that waits for no reader and no writer of the table.
+CREATE FUNCTION use_partition(wanted_table text, wanted date, today date) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE
+    rule   retention;
+    first  date;
+    past   date;
+    part   text;
+BEGIN
+    SELECT * INTO STRICT rule FROM retention WHERE of_table = wanted_table;
+    first := date_trunc(rule.period, wanted::timestamp)::date;
+    past := (first + ('1 ' || rule.period)::interval)::date;
+    part := wanted_table || '_' || to_char(first, CASE rule.period WHEN 'day' THEN 'YYYYMMDD' ELSE 'YYYYMM' END);
+    INSERT INTO market_partition VALUES (wanted_table, first, past, part, today) ON CONFLICT DO NOTHING;
+    IF NOT FOUND THEN
+        UPDATE market_partition SET written_on = today
+        WHERE of_table = wanted_table AND begins = first AND written_on < today;
+        RETURN;
+    END IF;
+    EXECUTE format('CREATE TABLE %I (LIKE %I INCLUDING ALL)', part, wanted_table);
+    IF wanted_table = 'tick_row' THEN
+        EXECUTE format('ALTER TABLE tick_row ATTACH PARTITION %I FOR VALUES FROM (%s) TO (%s)', part,
+                       (first - date '1970-01-01') * 86400000000000, (past - date '1970-01-01') * 86400000000000);
+    ELSE
+        EXECUTE format('ALTER TABLE %I ATTACH PARTITION %I FOR VALUES FROM (%L) TO (%L)',
+                       wanted_table, part, first, past);
+    END IF;
+END $$;
+
+-- Drops a partition. Whoever reads the table is waited for, and not for long: the recorder tries again.
+CREATE FUNCTION drop_partition(wanted_table text, first date) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET lock_timeout = '2s' AS $$
+DECLARE
+    part  text;
+BEGIN
+    DELETE FROM market_partition WHERE of_table = wanted_table AND begins = first RETURNING name INTO part;
+    IF FOUND THEN
+        EXECUTE format('DROP TABLE %I', part);
+    END IF;
+END $$;
+
+REVOKE EXECUTE ON FUNCTION use_partition, drop_partition FROM PUBLIC;
+SELECT use_partition(of_table, current_date + ahead, current_date) FROM retention, generate_series(0, 2) AS ahead;
 
 -- Messages that a reader refused, kept for a person to look at. `reader` is the service that refused, `sequence` the
 -- stream's at that time, `bytes` the payload's whole length, of which 64 KiB are kept, `reason` one of few words.

@@ -13,6 +13,8 @@ GRANT SELECT ON demand TO leadline_aggregation;
 -- Recorder: market data and signals. A revision of a bar replaces its rows.
 GRANT SELECT, INSERT, UPDATE, DELETE ON tick_position, tick_row, tick_gap, candle, unfinished_bar, footprint, signal, dead_letter
     TO leadline_recorder;
+GRANT SELECT ON retention, market_partition TO leadline_recorder;
+GRANT EXECUTE ON FUNCTION use_partition, drop_partition TO leadline_recorder;
 
 -- Execution: the book. Its audit is only added to; `published` alone changes.
 GRANT SELECT, INSERT, UPDATE ON lease, account_state, strategy_state, decision, intent, fill, position, halt
@@ -23,6 +25,8 @@ GRANT SELECT, INSERT ON dead_letter TO leadline_execution;
 
 -- The supervisor says what is wanted.
 GRANT SELECT, INSERT, UPDATE, DELETE ON demand TO leadline_supervisor;
+GRANT SELECT, UPDATE ON retention TO leadline_supervisor;
+GRANT SELECT ON market_partition TO leadline_supervisor;
 GRANT SELECT ON run, tick_position TO leadline_supervisor;
 
 -- Reports and people look at everything.
