@@ -4,6 +4,7 @@ What is written and what is read are copies, so that whoever holds a book can ch
 refused transaction changes nothing. Nothing here waits: a method is done before another one can begin.
 """
 
+import math
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
@@ -83,7 +84,7 @@ class MemoryStore:
         """
         now_s = self._database.now_s()
         lease = self._database.leases.get(self._account)
-        if lease is not None and lease.holder != self._holder and lease.expires_s > now_s:
+        if lease is not None and lease.holder != self._holder and lease.expires_s >= now_s:
             self.epoch = 0
             return False
         self.epoch = 1 if lease is None else lease.epoch + 1
@@ -98,7 +99,7 @@ class MemoryStore:
         """Give the account back; see `leadline.execution.adapters.store.PostgresStore.release`."""
         lease = self._database.leases.get(self._account)
         if lease is not None and lease.epoch == self.epoch:
-            lease.expires_s = self._database.now_s()
+            lease.expires_s = -math.inf
 
     async def load(self) -> Book | None:
         """The book as last committed; None when the account has none on this tape yet."""
