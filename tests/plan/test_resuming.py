@@ -7,6 +7,7 @@ from typing import Final
 import orjson
 import pytest
 
+from leadline.ingestion.feed import Feed
 from leadline.local.binding import check_feed
 from leadline.local.left_behind import AccountLeftBehind, ContractStillOpen, require_resumable
 from leadline.local.local_postgres import LocalPostgres
@@ -28,8 +29,14 @@ def planned(*strategies: TradingStrategy) -> Plan:
     return plan(PlatformSettings(), [], strategies)
 
 
+def feed_of(plan: Plan) -> Feed:
+    found = check_feed(plan, {})
+    assert found is not None
+    return found
+
+
 def run_of(plan: Plan, *, content: str = "", finished: bool = False) -> str:
-    found = content or check_feed(plan, {}).content
+    found = content or feed_of(plan).content
     at = "now()" if finished else "NULL"
     return (
         "INSERT INTO run (tape, code_version, content, launch, feed, details, finished_at) "
@@ -54,7 +61,7 @@ def state_of(one: TradingStrategy, *, quantity: int = 0, finished: bool = False)
 
 
 async def resumed(database: Database, plan: Plan) -> None:
-    await require_resumable(database.settings("reader"), plan, check_feed(plan, {}))
+    await require_resumable(database.settings("reader"), plan, feed_of(plan))
 
 
 BEFORE: Final = strategy("flow")

@@ -78,6 +78,7 @@ def backtest_inputs(planned: PlanOptions, to: str | None, executed: Collection[s
         kept = CatalogPrints(params.feed.catalog, params.instruments, as_of, beside)
         return _in_order(BacktestInputs(plan, code, params.feed, kept, params.trade_from, last))
     checked = checked_plan(planned)
+    assert checked.feed is not None
     code = code_of(checked.plan.strategies)
     params = feed_params(checked.plan, checked.files)
     prints = prints_of(checked.feed, params)

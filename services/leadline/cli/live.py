@@ -29,15 +29,15 @@ LINE_SECONDS: Final = 5.0
 FIRST_LINE_SECONDS: Final = 1.0
 
 
-async def show(stack: Stack, supervisor: Supervisor, *, live: bool) -> None:
-    """Show the stack until cancelled; `live` draws where standard output is a terminal.
+async def show(stack: Stack, supervisor: Supervisor, *, drawn: bool) -> None:
+    """Show the stack until cancelled; `drawn` draws where standard output is a terminal.
 
     Lines go to standard error, so that standard output carries nothing but the answer.
     """
     scene = Scene()
     following = asyncio.create_task(follow(stack, supervisor.services, scene))
     try:
-        if live and sys.stdout.isatty():
+        if drawn and sys.stdout.isatty():
             await _draw(scene, stack, supervisor, following)
         else:
             await _print_progress(scene, stack, supervisor, following)

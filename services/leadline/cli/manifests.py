@@ -5,11 +5,13 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
 from leadline.analysis.assemble import strategy_maker
 from leadline.analysis.strategies import StrategyFailed
+from leadline.cli.live_options import live_clock, require_live
 from leadline.cli.options import LARGEST_SEED, PlanOptions
 from leadline.cli.output import announce_reading
 from leadline.ingestion.feed import Feed as SeenFeed
@@ -29,11 +31,11 @@ from leadline.plan.platform import Feed, FeedFile, PlatformSettings, parse_speed
 
 @dataclass(frozen=True, slots=True)
 class CheckedPlan:
-    """A plan, where the files lie that its feed names, and what the feed was found to have."""
+    """A plan, where the files lie that its feed names, and what the feed was found to have; None of a live one."""
 
     plan: Plan
     files: Mapping[str, Path]
-    feed: SeenFeed
+    feed: SeenFeed | None
 
 
 def checked_plan(options: PlanOptions) -> CheckedPlan:
@@ -76,7 +78,12 @@ def plan_of(options: PlanOptions) -> tuple[Plan, dict[str, Path]]:
     feed, day = platform.feed, platform.trade_from
     try:
         built = plan(platform, accounts, strategies)
-        if feed.kind == "sim" and day is None and (problems := list(expired(feed, DEFAULT_TRADE_FROM, strategies))):
+        if (
+            feed.kind == "sim"
+            and feed.mode == "replay"
+            and day is None
+            and (problems := list(expired(feed, DEFAULT_TRADE_FROM, strategies)))
+        ):
             raise InvalidManifest(problems)
         for strategy in strategies:
             check_strategy(strategy)
@@ -94,11 +101,12 @@ def platform_of(
         raise InvalidInput("--feed", "push", expected)
     feed, files = _feed(options, strategies)
     day = None if options.trade_from is None else day_of(options.trade_from)
-    if feed.kind == "push" and day is None:
+    if feed.kind == "push" and feed.mode == "replay" and day is None:
         raise InvalidInput("trade_from", None, "a date: a pushed feed cannot be read ahead")
     if day is not None:
         _require_known(day, strategies)
-    return PlatformSettings(feed=feed, trade_from=day, speed=parse_speed(options.speed)), files
+    speed = "max" if options.live or options.speed is None else options.speed
+    return PlatformSettings(feed=feed, trade_from=day, speed=parse_speed(speed)), files
 
 
 def _know_instruments(options: PlanOptions) -> None:
@@ -139,19 +147,19 @@ def _of(strategy: TradingStrategy, error: Exception) -> InvalidInput:
 def _feed(options: PlanOptions, strategies: Sequence[TradingStrategy]) -> tuple[Feed, dict[str, Path]]:
     named = list(options.feed) or ["sim"]
     _require_effect(options, named)
-    percent = Decimal(f"{options.max_kept_out:g}")
     for kind in ("sim", "catalog", "push"):
         if kind in named and len(named) > 1:
             expected = f"{kind} by itself, or files: prints come from one source"
             raise InvalidInput("--feed", ", ".join(named), expected)
+    how = _how(options, named[0] if named[0] in {"sim", "catalog", "push"} else "file")
     if named == ["sim"]:
         seed, sessions = (1 if each is None else each for each in (options.seed, options.sessions))
-        return Feed(kind="sim", seed=seed, sessions=sessions, max_kept_out_percent=percent), {}
+        return Feed(kind="sim", seed=seed, sessions=sessions, **how), {}
     if named == ["catalog"]:
-        feed = Feed(kind="catalog", sessions=options.sessions or 1, max_kept_out_percent=percent)
+        feed = Feed(kind="catalog", sessions=options.sessions or 1, **how)
         return feed, {CATALOG: placed_at(options.catalog or default_catalog())}
     if named == ["push"]:
-        return Feed(kind="push", max_kept_out_percent=percent), {}
+        return Feed(kind="push", **how), {}
     kinds = "sim, catalog, push" if options.pushed else "sim, catalog"
     given = [(text, *_file_of(text, kinds)) for text in named]
     names = distinct_names([str(path) for _, _, path in given])
@@ -160,10 +168,20 @@ def _feed(options: PlanOptions, strategies: Sequence[TradingStrategy]) -> tuple[
             FeedFile(name=names[str(path)], contract=contract or _only_symbol(strategies, text))
             for text, contract, path in given
         )
-        feed = Feed(kind="file", files=files, max_kept_out_percent=percent)
+        feed = Feed(kind="file", files=files, **how)
     except ValidationError as error:
         raise InvalidInput("--feed", ", ".join(named), error.errors()[0]["msg"].removeprefix("Value error, ")) from None
     return feed, {name: Path(path) for path, name in names.items()}
+
+
+def _how(options: PlanOptions, kind: str) -> dict[str, Any]:
+    """The settings of a feed that are of no one kind."""
+    found: dict[str, Any] = {"max_kept_out_percent": Decimal(f"{options.max_kept_out:g}")}
+    if not options.live:
+        require_live(options)
+        return found
+    shift, rate = live_clock(options, kind)
+    return {**found, "mode": "live", "shift": shift, "clock_rate": rate}
 
 
 def _require_effect(options: PlanOptions, named: Sequence[str]) -> None:

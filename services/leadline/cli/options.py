@@ -20,18 +20,24 @@ class Output(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PlanOptions:
-    """The options of a plan on the command line. pushed: whether a feed may be one whose prints are pushed."""
+    """The options of a plan on the command line. pushed: whether a feed may be one whose prints are pushed.
+
+    speed: `max` where none is given, and real time on a live tape.
+    """
 
     manifests: Sequence[Path]
     feed: Sequence[str]
     trade_from: str | None = None
     seed: int | None = None
     sessions: int | None = None
-    speed: str = "max"
+    speed: str | None = None
     max_kept_out: float = 1.0
     instruments: Sequence[Path] = ()
     catalog: Path | None = None
     pushed: bool = True
+    live: bool = False
+    shift_session: bool = False
+    shift_to_now: bool = False
 
 
 def _knowing_its_instruments(data_dir: Path) -> Path:
@@ -245,4 +251,28 @@ InstrumentsOption = Annotated[
         dir_okay=False,
     ),
 ]
-SpeedOption = Annotated[str, typer.Option("--speed", metavar="NUMBER", help="Seconds of the tape per second, or max.")]
+SpeedOption = Annotated[
+    str | None,
+    typer.Option(
+        "--speed",
+        metavar="NUMBER",
+        help="Seconds of the tape per second, or max. Beside --live a whole number, for drills.",
+        show_default="max, and 1 beside --live",
+    ),
+]
+LiveOption = Annotated[
+    bool, typer.Option("--live", help="Run on the tape `live`: on the clock, day after day, without an end.")
+]
+ShiftSessionOption = Annotated[
+    bool,
+    typer.Option(
+        "--shift-session", help="Beside --live and --feed sim: regular hours begin now, on a clock of the tape's own."
+    ),
+]
+ShiftToNowOption = Annotated[
+    bool,
+    typer.Option(
+        "--shift-to-now",
+        help="Beside --live: play recorded days as if they happened now, on a clock of the tape's own.",
+    ),
+]

@@ -105,6 +105,8 @@ def _filters(spec: StrategySpec, series: str) -> str:
 
 
 async def _require_resumable(checked: CheckedPlan, data_dir: Path) -> None:
+    if checked.feed is None:
+        return
     try:
         async with database_of(data_dir) as database:
             await require_resumable(database, checked.plan, checked.feed)

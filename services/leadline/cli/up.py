@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from leadline.cli.left_open import what_is_left
 from leadline.cli.live import show
+from leadline.cli.live_options import GIVEN
 from leadline.cli.manifests import CheckedPlan, checked_plan
 from leadline.cli.options import Output, PlanOptions
 from leadline.cli.output import people_console, print_json
@@ -25,7 +26,7 @@ from leadline.local.supervisor import Supervisor
 from leadline.model.errors import InvalidInput, LeadlineError
 from leadline.model.manifest.own_markets import own_files
 from leadline.model.manifest.specs import OWN_SERIES, TradingStrategy
-from leadline.model.market.contracts import front_months
+from leadline.model.market.contracts import front_months, months_from
 from leadline.plan.sizes import cut_sizes
 from leadline.report.printable import printable
 from leadline.runtime.rpc.failures import with_retries
@@ -45,12 +46,12 @@ class RunFailed(LeadlineError):
 
 @dataclass(frozen=True, slots=True)
 class UpOptions:
-    """The options of `leadline up` besides those of its plan."""
+    """The options of `leadline up` besides those of its plan. drawn: a picture shows the stack, where there is room."""
 
     data_dir: Path
     until_end: bool
     report: Path | None
-    live: bool
+    drawn: bool
     output: Output
     new_run: bool = False
 
@@ -64,6 +65,8 @@ class _Unfinished:
 
 def run_up(planned: PlanOptions, options: UpOptions) -> int:
     """Run the plan until it is stopped or over. Returns the exit code; raises what refuses or ends the run."""
+    if planned.live:
+        _refuse_an_end(options)
     if options.report is not None and not options.until_end:
         raise InvalidInput("--report", str(options.report), "--until-end beside it: a report is of a run's end")
     if options.report is not None:
@@ -75,6 +78,25 @@ def run_up(planned: PlanOptions, options: UpOptions) -> int:
     for sentence in cut_sizes(checked.plan.accounts, checked.plan.strategies):
         _print_line(sentence)
     return asyncio.run(_up(checked, options))
+
+
+def _refuse_an_end(options: UpOptions) -> None:
+    """Raises InvalidInput for an option that means something only for a tape that ends."""
+    for option, given, expected in (
+        ("--until-end", options.until_end, "no --live beside it: a live tape has no end, Ctrl-C stops it"),
+        (
+            "--report",
+            options.report is not None,
+            "no --live beside it: `leadline report --html FILE` makes one at any time",
+        ),
+        (
+            "--new-run",
+            options.new_run,
+            "no --live beside it: a live tape goes on; another one needs another --data-dir",
+        ),
+    ):
+        if given:
+            raise InvalidInput(option, GIVEN, expected)
 
 
 async def _up(checked: CheckedPlan, options: UpOptions) -> int:
@@ -97,7 +119,9 @@ async def _up(checked: CheckedPlan, options: UpOptions) -> int:
             run = unfinished.run = starting.result()
             stack = stack_of(supervisor, run)
             data.write_stack(stack.model_dump(mode="json"))
-            _print_line(f"run {run.tape} ({run.feed}) trades from {run.trade_from}; Ctrl-C stops it")
+            _print_line(_begins(run))
+            if run.live:
+                supervisor.follow(lambda run: data.write_stack(stack_of(supervisor, run).model_dump(mode="json")))
             ended = await _watch(supervisor, stack, options, asked)
             if not ended:
                 return EXIT_INTERRUPTED if options.until_end else 0
@@ -105,6 +129,15 @@ async def _up(checked: CheckedPlan, options: UpOptions) -> int:
             await _report(supervisor, run, options)
             await _require_sound(supervisor)
     return 0
+
+
+def _begins(run: Run) -> str:
+    if not run.live:
+        return f"run {run.tape} ({run.feed}) trades from {run.trade_from}; Ctrl-C stops it"
+    days = f"{run.sessions[-1]}" if run.sessions else f"{run.trade_from}"
+    begun = f", which began on {run.trade_from}" if run.sessions and run.sessions[-1] > run.trade_from else ""
+    drill = "" if run.now_ns(0) == 0 and run.clock_rate == 1 else ", on a clock of its own"
+    return f"the live tape ({run.feed}){begun} trades on {days}{drill}; it has no end, Ctrl-C stops it"
 
 
 async def _require_sound(supervisor: Supervisor) -> None:
@@ -120,17 +153,17 @@ async def _require_sound(supervisor: Supervisor) -> None:
 
 async def _watch(supervisor: Supervisor, stack: Stack, options: UpOptions, asked: "asyncio.Task[bool]") -> bool:
     """Show the stack until it is asked to stop (False) or its run is over (True). Raises StackFailed."""
-    viewing = asyncio.create_task(show(stack, supervisor, live=options.live))
+    viewing = asyncio.create_task(show(stack, supervisor, drawn=options.drawn))
     ingestion = stack.addresses["ingestion"]
     end = asyncio.create_task(
         wait_for_completion(supervisor.services, ingestion, stack.tape, supervisor.nats, supervisor.postgres)
     )
-    waited: set[asyncio.Future[Any]] = {asked, viewing, supervisor.failed}
+    waited: set[asyncio.Future[Any]] = {asked, viewing, supervisor.failed, *supervisor.following}
     if options.until_end:
         waited.add(end)
     try:
         await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
-        for done in (supervisor.failed, viewing, end):
+        for done in (supervisor.failed, viewing, end, *supervisor.following):
             if done.done():
                 done.result()
         return end.done()
@@ -186,7 +219,9 @@ def stack_of(supervisor: Supervisor, run: Run) -> Stack:
 
 
 def _months(strategy: TradingStrategy, feed: Iterable[str], trade_from: date) -> tuple[StrategyMonth, ...]:
-    months = front_months(strategy.spec.instrument, feed, trade_from)
+    # A tape without an end may have lost the contract of its first day.
+    asked = (strategy.spec.instrument, tuple(feed), trade_from)
+    months = months_from(*asked) or front_months(*asked)
     return tuple(
         StrategyMonth(
             contract=month.contract,

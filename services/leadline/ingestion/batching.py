@@ -38,13 +38,15 @@ class BatchBounds:
 class BatchDraft:
     """The content of one message: prints, or none, and the promise that goes with them.
 
-    sender: of a pushed feed, how far its sender is with it.
+    sender: of a pushed feed, how far its sender is with it. late, gap_from_ns: see `TickBatch`.
     """
 
     ticks: TickColumns
     watermark_ns: int
     final: bool = False
     sender: SenderPosition | None = None
+    late: bool = False
+    gap_from_ns: int = 0
 
 
 def split(ticks: TickColumns, bounds: BatchBounds) -> Iterator[BatchDraft]:

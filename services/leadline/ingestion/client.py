@@ -216,7 +216,17 @@ class Publisher:
     def _message(self, contract: ContractId, draft: BatchDraft) -> tuple[str, bytes, str]:
         subject = self._subject(contract)
         venue = self.run.contracts[contract]
-        batch = TickBatch(self.run.tape, venue, contract, draft.ticks, draft.watermark_ns, draft.final, draft.sender)
+        batch = TickBatch(
+            self.run.tape,
+            venue,
+            contract,
+            draft.ticks,
+            draft.watermark_ns,
+            draft.final,
+            draft.sender,
+            draft.late,
+            draft.gap_from_ns,
+        )
         end = "!" if draft.final else ""
         key = f"{draft.ticks.first_index}-{draft.ticks.last_index}@{draft.watermark_ns}{end}"
         return subject, encode_tick_batch(batch), f"{subject}/{key}"

@@ -15,3 +15,10 @@ OVERLAPPING: Final = Counter(
 QUARANTINED: Final = Counter("leadline_ticks_quarantined_total", "Prints kept out", ["instrument", "reason"])
 FULL_SECONDS: Final = Counter("leadline_feed_full_seconds_total", "Time spent waiting for room on the bus")
 PURGED: Final = Counter("leadline_feed_purged_total", "Messages that nobody needs any more, removed from the bus")
+SOURCE_STATE: Final = Gauge(
+    "leadline_feed_source_state", "1 for the state that a live source is in", ["source", "state"]
+)
+RECONNECTS: Final = Counter("leadline_feed_reconnects_total", "Connections to a live source that were lost", ["source"])
+GAPS: Final = Counter("leadline_feed_gaps_total", "Stretches in which live prints may be missing", ["instrument"])
+LATE: Final = Counter("leadline_ticks_late_total", "Live prints older than a watermark that was given", ["instrument"])
+WATERMARK: Final = Gauge("leadline_feed_watermark_timestamp_seconds", "Tape time of the last watermark", ["instrument"])

@@ -23,15 +23,26 @@ Speed: TypeAlias = Annotated[float, Field(gt=0, le=100_000)] | Literal["max"]
 """Seconds of the tape per second, or as fast as it goes."""
 
 
+FeedMode: TypeAlias = Literal["replay", "live"]
+"""A run that ends, on the time of its prints, or the tape `live`, which has no end, on the clock."""
+ClockShift: TypeAlias = Literal["none", "session", "recorded"]
+"""The time on a live tape's clock at its first opening: wall time, the next regular open, or a recorded day's open."""
+
+
 class FeedSettings(StrictModel):
     """The source of a feed's prints, as every setting of a feed names it.
 
     sim: a market simulated from `seed`, for `sessions` sessions. file: `files`. catalog: days that are kept, for
     `sessions` sessions. push: clients call PublishTicks.
     max_kept_out_percent: a run of whose prints more are faulty fails.
+    mode: see `FeedMode`; a live tape has no number of sessions. shift: see `ClockShift`. clock_rate: seconds of a live
+    tape's clock per second. Both are for drills.
     """
 
     kind: FeedKind
+    mode: FeedMode = "replay"
+    shift: ClockShift = "none"
+    clock_rate: Annotated[int, Field(ge=1, le=10_000)] = 1
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 1
     sessions: Annotated[int, Field(ge=1, le=260)] = 1
     files: tuple[StrictModel, ...] = ()
@@ -41,6 +52,20 @@ class FeedSettings(StrictModel):
     def _files_where_they_belong(self) -> Self:
         if (self.kind == "file") != bool(self.files):
             raise ValueError("files are named for a feed of kind `file`, and only for that")
+        return self
+
+    @model_validator(mode="after")
+    def _a_clock_that_the_source_can_follow(self) -> Self:
+        if self.mode == "replay" and (self.shift != "none" or self.clock_rate != 1):
+            raise ValueError("a clock is shifted or made faster on a feed whose mode is live, and only there")
+        if self.mode == "live" and self.kind == "push" and (self.shift != "none" or self.clock_rate != 1):
+            raise ValueError(
+                "a clock is shifted or made faster of a simulated or recorded market: pushed prints have one"
+            )
+        if self.shift == "session" and self.kind != "sim":
+            raise ValueError("shift: session is for a feed of kind `sim`")
+        if self.mode == "live" and (self.kind in {"file", "catalog"}) != (self.shift == "recorded"):
+            raise ValueError("shift: recorded is for a live feed of kind `file` or `catalog`, which needs it")
         return self
 
 

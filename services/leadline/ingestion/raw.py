@@ -1,10 +1,12 @@
 """Prints as a source hands them over: columns, before anything is checked."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from leadline.model.errors import InvalidInput
 from leadline.model.ids import ContractId
@@ -38,6 +40,31 @@ class RawColumns:
 
     def __len__(self) -> int:
         return len(self.time_ns)
+
+    def only(self, rows: slice | NDArray[np.bool_] | Int64Array) -> "RawColumns":
+        """Some of the rows: a part, those of a mask, or those at places in their order."""
+        return RawColumns(
+            self.contract,
+            self.time_ns[rows],
+            self.price[rows],
+            self.size[rows],
+            self.side[rows],
+            self.row[rows],
+            self.source,
+        )
+
+
+def joined(parts: Sequence[RawColumns]) -> RawColumns:
+    """Prints of one contract that follow each other; at least one part, whose source is theirs."""
+    return RawColumns(
+        parts[0].contract,
+        np.concatenate([part.time_ns for part in parts]),
+        np.concatenate([part.price for part in parts]),
+        np.concatenate([part.size for part in parts]),
+        np.concatenate([part.side for part in parts]),
+        np.concatenate([part.row for part in parts]),
+        parts[0].source,
+    )
 
 
 def nano(value: Decimal, field: str) -> int:

@@ -11,6 +11,8 @@ from typing import Final
 from leadline.ingestion.batching import BatchDraft
 from leadline.ingestion.client import Publisher
 from leadline.ingestion.feed import Feed, open_feed
+from leadline.ingestion.live.adapters.feed import LiveFeed, run_of
+from leadline.ingestion.live.opening import plan_live
 from leadline.ingestion.months import market_of
 from leadline.ingestion.params import IngestionParams
 from leadline.ingestion.pushed import PushedContract
@@ -28,9 +30,9 @@ from leadline.model.subjects import TICKS
 from leadline.model.ticks import TickColumns
 from leadline.runtime.bus.bus import Bus
 from leadline.runtime.bus.publishing import keep_publishing
-from leadline.runtime.clock import monotonic_s
+from leadline.runtime.clock import monotonic_s, wall_ns
 from leadline.runtime.context import Context
-from leadline.runtime.runs import Run, announce_run
+from leadline.runtime.runs import LIVE_TAPE, Run, announce_run
 from leadline.runtime.settings import validate_params
 
 # Messages handed to the bus at once.
@@ -64,12 +66,15 @@ class StreamTooSmall(GivenUp):
 
 
 async def run(context: Context) -> None:
-    """Publish the tape of a run, and answer calls until the process is told to stop.
+    """Publish the tape of a run, or the tape `live`, and answer calls until the process is told to stop.
 
     Raises InvalidInput and Unknown when the feed cannot be used, TooManyKeptOut, StreamTooSmall, PushedPrintsLost, and
     OSError for a file.
     """
     params = validate_params(IngestionParams, context.settings.params)
+    if params.feed.mode == "live":
+        await _run_live(context, params)
+        return
     feed = await asyncio.to_thread(open_feed, params)
     await require_room(context.bus, feed, params)
     store = Store(context.pool)
@@ -82,7 +87,7 @@ async def run(context: Context) -> None:
         await _require_nobody_waits(store, tape.tape)
     context.add_service(
         rpc.add_IngestionServiceServicer_to_server,
-        IngestionServicer(tape, publisher.status, push),
+        IngestionServicer(publisher, push),
         pb.DESCRIPTOR.services_by_name["IngestionService"].full_name,
     )
     await context.serve()
@@ -92,6 +97,31 @@ async def run(context: Context) -> None:
         context.spawn(_publish(context.bus, publisher, feed, params, positions, push), "tape")
     if not opened.own:
         context.spawn(_end_after(context, store, publisher, tape), "next run")
+    context.set_ready(True)
+    await context.stopping.wait()
+
+
+async def _run_live(context: Context, params: IngestionParams) -> None:
+    """The tape `live`. Raises InvalidInput also when it began with another source."""
+    plan = await asyncio.to_thread(plan_live, params, wall_ns())
+    store = Store(context.pool)
+    kept = await store.live_tape(LIVE_TAPE)
+    tape = plan.opened(kept, wall_ns())
+    if kept is None:
+        await store.open_live_tape(LIVE_TAPE, context.code_version, params.feed.kind, tape.to_json())
+    else:
+        await store.keep_live_tape(LIVE_TAPE, context.code_version, tape.to_json())
+    publisher = Publisher(context.bus, store, run_of(tape, params))
+    await announce_run(context.bus, publisher.run)
+    context.log.info("run.opened" if kept is None else "run.resumed", **tape.to_json())
+    feed = LiveFeed(context, publisher, store, plan, tape)
+    context.add_service(
+        rpc.add_IngestionServiceServicer_to_server,
+        IngestionServicer(publisher, None),
+        pb.DESCRIPTOR.services_by_name["IngestionService"].full_name,
+    )
+    await context.serve()
+    context.spawn(feed.run(), "tape")
     context.set_ready(True)
     await context.stopping.wait()
 

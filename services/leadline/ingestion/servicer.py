@@ -9,16 +9,17 @@ import grpc
 
 from leadline.ingestion import metrics
 from leadline.ingestion.batching import BatchDraft
+from leadline.ingestion.client import Publisher
 from leadline.ingestion.normaliser import QuarantinedPrint
 from leadline.ingestion.pushed import PushedContract
-from leadline.ingestion.status import ContractStatus, FeedStatus, State
+from leadline.ingestion.status import ContractStatus, State
 from leadline.ingestion.tally import number_text
 from leadline.ingestion.v1 import ingestion_pb2 as pb
 from leadline.ingestion.v1 import ingestion_pb2_grpc as rpc
 from leadline.model.errors import InvalidInput, LeadlineError, Unknown
 from leadline.model.ids import ContractId
 from leadline.model.wire.ticks import tick_batch_from_proto
-from leadline.runtime.runs import Run, run_to_proto
+from leadline.runtime.runs import run_to_proto
 
 # Pushed batches that may wait to be published; then the client waits.
 BATCHES_AHEAD: Final = 16
@@ -169,25 +170,25 @@ def _sample(sample: QuarantinedPrint) -> pb.KeptOutPrint:
 
 
 class IngestionServicer(rpc.IngestionServiceServicer):
-    """Answers for one run. push: None for a feed that takes no prints."""
+    """Answers for the run of a publisher. push: None for a feed that takes no prints."""
 
-    def __init__(self, run: Run, status: FeedStatus, push: PushFeed | None) -> None:
-        self._run = run
-        self._status = status
+    def __init__(self, publisher: Publisher, push: PushFeed | None) -> None:
+        self._publisher = publisher
+        self._status = publisher.status
         self._push = push
 
     async def PublishTicks(
         self, request_iterator: AsyncIterator[pb.PublishTicksRequest], context: ServicerContext
     ) -> pb.PublishTicksResponse:
         if self._push is None:
-            raise NotPushed(f"the feed is of kind {self._run.feed} and takes no prints")
+            raise NotPushed(f"the feed is of kind {self._publisher.run.feed} and takes no prints")
         return await self._push.take(request_iterator)
 
     async def GetFeedStatus(
         self, request: pb.GetFeedStatusRequest, context: ServicerContext
     ) -> pb.GetFeedStatusResponse:
         return pb.GetFeedStatusResponse(
-            run=run_to_proto(self._run),
+            run=run_to_proto(self._publisher.run),
             contracts=[
                 pb.ContractStatus(
                     contract=name,

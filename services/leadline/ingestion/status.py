@@ -45,7 +45,7 @@ class ContractStatus:
         """A message was published."""
         self.ticks = draft.ticks.last_index + 1
         self.watermark_ns, self.final = draft.watermark_ns, draft.final
-        if len(draft.ticks):
+        if len(draft.ticks) and not draft.late:
             self.last_time_ns = int(draft.ticks.time_ns[-1])
             self.last_price = int(draft.ticks.price[-1])
 

@@ -37,6 +37,11 @@ _OPEN: Final = """
     INSERT INTO run (number, tape, code_version, content, launch, feed, details) OVERRIDING SYSTEM VALUE
     VALUES ($1, $2, $3, $4, $5, $6, $7)
 """
+_LIVE: Final = "SELECT details FROM run WHERE tape = $1"
+_OPEN_LIVE: Final = """
+    INSERT INTO run (tape, code_version, content, launch, feed, details) VALUES ($1, $2, '', '', $3, $4)
+"""
+_LIVE_NOW: Final = "UPDATE run SET details = $2, code_version = $3 WHERE tape = $1"
 _FINISH: Final = """
     UPDATE run SET finished_at = now(), failure = $2, details = details || jsonb_build_object('prints', $3::jsonb)
     WHERE tape = $1 AND finished_at IS NULL
@@ -113,6 +118,19 @@ class Store:
         return await self._with_retries(
             lambda: self._open_run(code_version, content, launch, feed, details, adopt, new)
         )
+
+    async def live_tape(self, tape: RunId) -> dict[str, Any] | None:
+        """The details that are kept of the tape `live`; None before its first opening."""
+        found: dict[str, Any] | None = await self._with_retries(lambda: self._pool.fetchval(_LIVE, tape))
+        return found
+
+    async def open_live_tape(self, tape: RunId, code_version: str, feed: str, details: Mapping[str, Any]) -> None:
+        """Keep that the tape `live` was opened."""
+        await self._with_retries(lambda: self._pool.execute(_OPEN_LIVE, tape, code_version, feed, dict(details)))
+
+    async def keep_live_tape(self, tape: RunId, code_version: str, details: Mapping[str, Any]) -> None:
+        """Keep what the tape `live` has by now."""
+        await self._with_retries(lambda: self._pool.execute(_LIVE_NOW, tape, dict(details), code_version))
 
     async def finish_run(self, tape: RunId, failure: str, prints: Mapping[ContractId, int]) -> None:
         """Write down that the whole tape is published, how many prints each contract has on it, and why the run failed.

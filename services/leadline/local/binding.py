@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Final
 
 from leadline.ingestion.feed import Feed, open_feed
+from leadline.ingestion.live.opening import plan_live
+from leadline.ingestion.live.tape import venues_of
 from leadline.ingestion.params import FeedFile, IngestionParams
 from leadline.ingestion.traded import require_traded_days, require_traded_hours
 from leadline.local.data_dir import DataDir, write_private
@@ -21,6 +23,7 @@ from leadline.model.services import processes
 from leadline.model.strict import ServiceParams
 from leadline.plan.demand import demand_rows
 from leadline.plan.plan import Plan, Workload
+from leadline.runtime.clock import wall_ns
 from leadline.runtime.settings import ServiceSettings
 
 CATALOG: Final = "the catalog"
@@ -95,13 +98,18 @@ def bind(
     return tuple(bound)
 
 
-def check_feed(plan: Plan, feed_files: Mapping[str, Path]) -> Feed:
+def check_feed(plan: Plan, feed_files: Mapping[str, Path]) -> Feed | None:
     """Read the feed of the plan as ingestion will, before anything is started. Files are read whole.
 
-    Raises InvalidInput and Unknown that name what cannot be used, or what has no print that a strategy could trade on;
-    OSError for a file that cannot be read.
+    None for a live one, of which nobody knows what it will have. Raises InvalidInput and Unknown that name what cannot
+    be used, or what has no print that a strategy could trade on; OSError for a file that cannot be read.
     """
-    feed = open_feed(feed_params(plan, feed_files))
+    params = feed_params(plan, feed_files)
+    if params.feed.mode == "live":
+        tape = plan_live(params, wall_ns()).opened(None, wall_ns())
+        demand_rows(plan, venues_of(tape.contracts), tape.trade_from)
+        return None
+    feed = open_feed(params)
     require_traded_days(feed, {strategy.spec.instrument for strategy in plan.strategies})
     wanted: dict[ContractId, list[SessionHours]] = {}
     for row in demand_rows(plan, feed.contracts, feed.plan.trade_from):

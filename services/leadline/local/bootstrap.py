@@ -29,7 +29,7 @@ from leadline.runtime.runs import Run, run_from_proto
 from leadline.runtime.version import code_version
 from leadline.schema.migrate import create_database, migrate_database, refuse_newer, set_role_passwords
 from leadline.schema.permissions import MIGRATE_USER
-from leadline.schema.streams import migrate_bus
+from leadline.schema.streams import Feed, migrate_bus
 
 ROLE: Final = "supervisor"
 
@@ -42,15 +42,15 @@ class CodeChanged(LeadlineError):
     """A service runs other code than the one that started it: its account would wait for it for ever."""
 
 
-async def migrate(nats: LocalNats, postgres: LocalPostgres) -> None:
-    """Bring the bus and the database to what this code needs, and forget what the last stack demanded.
+async def migrate(nats: LocalNats, postgres: LocalPostgres, feed: Feed) -> None:
+    """Bring the bus and the database to what this code and feed need, and forget what the last stack demanded.
 
     What an earlier stack has demanded must not start this one's prints before its strategies are named. Raises
     SchemaIsNewer for a data directory that a newer release has used.
     """
     bus = await open_bus(nats.settings(MIGRATE_USER))
     try:
-        await migrate_bus(bus)
+        await migrate_bus(bus, feed=feed)
     finally:
         await bus.close()
     await create_database(postgres.admin_settings(SUPERUSER), DATABASE)

@@ -11,6 +11,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -33,15 +34,20 @@ from leadline.local.standstill import Standstills
 from leadline.local.supervised_server import SupervisedServer
 from leadline.model.counted import counted
 from leadline.model.errors import LeadlineError
+from leadline.model.ids import ContractId
 from leadline.plan.demand import DemandRow, demand_rows
 from leadline.plan.plan import Plan
+from leadline.runtime.database import DATABASE_LOST
 from leadline.runtime.exit_codes import EXIT_REFUSED
+from leadline.runtime.retry import until_done
 from leadline.runtime.runs import Run
 
 SERVING_SECONDS: Final = 60.0
 PROBE_SECONDS: Final = 0.1
 WATCH_SECONDS: Final = 1.0
 STOP_GRACE_SECONDS: Final = 10.0
+# Between two looks at the contracts of a live tape.
+FOLLOW_SECONDS: Final = 2.0
 
 
 class StackFailed(LeadlineError):
@@ -124,6 +130,7 @@ class Supervisor:
         self._healthy: dict[str, bool] = {}
         self._standstills = Standstills()
         self._watcher: asyncio.Task[None] | None = None
+        self.following: list[asyncio.Task[None]] = []
 
     async def start(self) -> Run:
         """Bring everything up and let the prints flow. Raises StackFailed; then `stop` is still to be called."""
@@ -136,7 +143,7 @@ class Supervisor:
             if server.name == "postgres" and self._feed is not None and not self._new_run:
                 await left_behind.require_resumable(self.postgres.settings("reader"), self.plan, self._feed)
         self._say("preparing the database and the bus")
-        await bootstrap.migrate(self.nats, self.postgres)
+        await bootstrap.migrate(self.nats, self.postgres, "live" if self.plan.live else "replay")
         launch = f"{os.getpid()}-{time.time_ns()}"
         self.bound = bind(
             self.plan, self.data, self.nats, self.postgres, self._ports, self._feed_files, launch, new_run=self._new_run
@@ -159,12 +166,32 @@ class Supervisor:
         await left_behind.drain(self.services, addresses, removed)
         await bootstrap.set_strategies(self.services, self.plan, addresses)
         await bootstrap.same_code(self.services, self.plan, addresses)
+        await self._demand(run)
+        await bootstrap.bars_are_built(self.services, addresses["aggregation"], self.demand)
+        return run
+
+    def follow(self, gained: Callable[[Run], None]) -> None:
+        """Write the demand again whenever the live tape has other contracts, and tell. run: as it was started."""
+        self.following = [asyncio.create_task(self._follow(gained), name="follow the run")]
+
+    async def _follow(self, gained: Callable[[Run], None]) -> None:
+        address = next(bound.address for bound in self.bound if bound.workload.service == "ingestion")
+        known: dict[ContractId, str] | None = None
+        while True:
+            run = await bootstrap.announced_run(self.services, address)
+            if known is not None and run.contracts != known:
+                await until_done(partial(self._demand, run), "database", DATABASE_LOST, quiet=True)
+                self._say(f"the tape has {', '.join(run.contracts)} from now on")
+            gained(run)
+            known = run.contracts
+            await asyncio.sleep(FOLLOW_SECONDS)
+
+    async def _demand(self, run: Run) -> None:
+        """Make what the plan wants of a run the whole demand."""
         wanted = demand_rows(self.plan, run.contracts, run.trade_from)
         held = await left_behind.held_rows(self.postgres, run.tape, run.contracts, wanted)
         self.demand = (*wanted, *held)
         await bootstrap.write_demand(self.postgres, self.demand)
-        await bootstrap.bars_are_built(self.services, addresses["aggregation"], self.demand)
-        return run
 
     async def stop(
         self, grace_seconds: float = STOP_GRACE_SECONDS, *, between: Callable[[], Awaitable[None]] | None = None
@@ -173,10 +200,12 @@ class Supervisor:
 
         between: is awaited when the last service is gone, and the book is as it stays. It must not raise.
         """
+        watching = [*self.following, *([] if self._watcher is None else [self._watcher])]
+        for task in watching:
+            task.cancel()
+        if watching:
+            await asyncio.wait(watching)
         self.data.stack_file.unlink(missing_ok=True)
-        if self._watcher is not None:
-            self._watcher.cancel()
-            await asyncio.wait([self._watcher])
         for name in self._processes:
             if stands := self._standstills.work_of(name):
                 self._say(f"{name} is killed if it does not stop: {self._subject_of(name)} {stands}")

@@ -96,6 +96,12 @@ class Plan:
     accounts: tuple[TradingAccount, ...]
     strategies: tuple[TradingStrategy, ...]
 
+    @property
+    def live(self) -> bool:
+        """Whether it runs on the tape `live`."""
+        params = self.workload("ingestion").settings
+        return isinstance(params, IngestionParams) and params.feed.mode == "live"
+
     def workload(self, service: str, owner_name: OwnerId = PLATFORM) -> Workload:
         """The workload of a service and owner; LookupError when the plan has none."""
         for found in self.workloads:
@@ -391,7 +397,7 @@ def expired(feed: Feed, day: date, strategies: Sequence[TradingStrategy]) -> Ite
         contract = resolve_contract(symbol, day)
         last = last_trading_day(contract)
         days = [day]
-        if feed.kind == "sim":
+        if feed.kind == "sim" and feed.mode == "replay":
             days += traded_days(calendar(signal_instrument(strategy.spec).calendar), day, feed.sessions)
         if last is not None and days[-1] > last:
             where = f"TradingStrategy {strategy.full_name}: spec.instrument"

@@ -10,6 +10,7 @@ from leadline.cli.options import (
     FeedCatalogOption,
     FeedOption,
     InstrumentsOption,
+    LiveOption,
     ManifestOption,
     MaxKeptOutOption,
     Output,
@@ -17,6 +18,8 @@ from leadline.cli.options import (
     PlanOptions,
     SeedOption,
     SessionsOption,
+    ShiftSessionOption,
+    ShiftToNowOption,
     SpeedOption,
     TradeFromOption,
     ZoneOption,
@@ -33,12 +36,15 @@ app = typer.Typer()
 def up(
     manifests: ManifestOption,
     data_dir: DataDirOption,
+    live: LiveOption = False,
     feed: FeedOption = None,
     catalog: FeedCatalogOption = None,
     trade_from: TradeFromOption = None,
     seed: SeedOption = None,
     sessions: SessionsOption = None,
-    speed: SpeedOption = "max",
+    speed: SpeedOption = None,
+    shift_session: ShiftSessionOption = False,
+    shift_to_now: ShiftToNowOption = False,
     max_kept_out: MaxKeptOutOption = 1.0,
     instruments: InstrumentsOption = None,
     until_end: Annotated[bool, typer.Option("--until-end", help="Stop at the end of the run, with a report.")] = False,
@@ -61,7 +67,7 @@ def up(
     """Run the whole platform on this machine: NATS, PostgreSQL and every service of the plan, until Ctrl-C.
 
     A run that was interrupted goes on when the same feed is started on the same data directory, until all its accounts
-    have come to its end.
+    have come to its end. A live tape has no end, and goes on whenever it is started there.
     """
     del tz  # its callback has answered
     with without("aiohttp", "cryptography"):  # as a service does
@@ -77,9 +83,12 @@ def up(
         max_kept_out,
         instruments=instruments or (),
         catalog=catalog,
+        live=live,
+        shift_session=shift_session,
+        shift_to_now=shift_to_now,
     )
     options = UpOptions(
-        data_dir, until_end, report, live=not no_live and output is Output.TEXT, output=output, new_run=new_run
+        data_dir, until_end, report, drawn=not no_live and output is Output.TEXT, output=output, new_run=new_run
     )
     raise typer.Exit(run_up(planned, options))
 
@@ -91,12 +100,15 @@ def up(
 )
 def show_plan(
     manifests: ManifestOption,
+    live: LiveOption = False,
     feed: FeedOption = None,
     catalog: FeedCatalogOption = None,
     trade_from: TradeFromOption = None,
     seed: SeedOption = None,
     sessions: SessionsOption = None,
-    speed: SpeedOption = "max",
+    speed: SpeedOption = None,
+    shift_session: ShiftSessionOption = False,
+    shift_to_now: ShiftToNowOption = False,
     max_kept_out: MaxKeptOutOption = 1.0,
     instruments: InstrumentsOption = None,
     data_dir: Annotated[
@@ -127,5 +139,8 @@ def show_plan(
         max_kept_out,
         instruments=instruments or (),
         catalog=catalog,
+        live=live,
+        shift_session=shift_session,
+        shift_to_now=shift_to_now,
     )
     print_plan(options, output, data_dir)

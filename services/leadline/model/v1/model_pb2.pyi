@@ -936,7 +936,7 @@ class Run(_message.Message):
     clock_rate: _builtins.int
     """Seconds of the tape's clock per second of the wall clock, at least 1; 0 is said for 1. More than 1 only in drills."""
     clock_offset_ns: _builtins.int
-    """What the tape's clock is ahead of the wall clock at clock_since_ns, nanoseconds; below zero where it is behind."""
+    """Lead of the tape's clock over the wall clock at clock_since_ns, nanoseconds; below zero where it is behind."""
     clock_since_ns: _builtins.int
     """Wall time at which the tape's clock is clock_offset_ns ahead, nanoseconds UTC."""
     @_builtins.property

@@ -1,0 +1,1 @@
+"""Live sources: whom ingestion connects to."""
