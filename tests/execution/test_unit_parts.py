@@ -247,6 +247,18 @@ def test_one_that_goes_already_goes_first_and_one_that_nobody_knows_goes_last():
     assert left(rest(2, 1), exit_of("S9"), exit_of("S8")) == {"S8": 0, "S9": 1}
 
 
+def test_of_exits_of_one_instant_those_that_have_begun_to_make_room_go_on():
+    pairs_of_one_time = [
+        exit_of(leg, 1, parent=parent, client_id=ClientOrderId(f"{leg} of {parent}"))
+        for leg, parent in (("T1", "one"), ("S1", "one"), ("T1", "two"), ("S1", "two"))
+    ]
+    for orders in (pairs_of_one_time, pairs_of_one_time[::-1]):
+        first = left(rest(2, 1), *orders)
+        assert first == {"T1 of one": 0, "S1 of one": 0, "T1 of two": 1, "S1 of two": 1}
+        stays = [order for order in orders if order.client_id != "T1 of one"]
+        assert left(rest(2, 1), *stays) == {"S1 of one": 0, "T1 of two": 1, "S1 of two": 1}
+
+
 def test_a_target_alone_shrinks_by_what_leaves_without_a_stop():
     alone, stop = exit_of("T5", 2), exit_of("S1", 2)
     assert left(rest(4, 1, bare=1, free=2, alone=2), alone, stop) == {"T5": 1, "S1": 2}

@@ -133,11 +133,12 @@ def shrinking(orders: Iterable[Order], unit: Standing) -> Iterator[tuple[Order, 
     yield from (each for each in targets or changing if each[0].state in CANCELLABLE)
 
 
-def _turn(pair: Exits) -> tuple[int, int, int, str]:
+def _turn(pair: Exits) -> tuple[int, int, int, str, str]:
+    """Where a pair stands in the order in which exits make room: the same when one of the two has gone already."""
     states = {order.state for order in pair}
     on_its_way = OrderState.PENDING_CANCEL in states
     known = 0 if on_its_way else 1 if states <= CANCELLABLE else 2
-    return (known, *min((order.decided_at_ns, len(order.leg), order.leg) for order in pair))
+    return (known, *min((order.decided_at_ns, order.leg.number, order.parent, order.leg) for order in pair))
 
 
 def may_close(book: Book, position: Position, wanted: UnitExit, stands: Standing) -> bool:
