@@ -9,9 +9,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import pytest
+
 from leadline.execution.core.book import Book, Changes
 from leadline.execution.loop.deps import Deps
-from leadline.execution.loop.ports import Store
+from leadline.execution.loop.ports import Store, Unavailable
 from leadline.model.halts import HaltSource
 from leadline.model.ids import RunId
 from leadline.model.signals import Pattern
@@ -19,6 +21,7 @@ from leadline.venue.ledger import Ledger
 from tests.execution.harness.builders import BUY, LONG, MES, SHORT, bar, says, strategy, tape
 from tests.execution.harness.desk import Books, Desk
 from tests.execution.harness.faults import TrippedStore, Tripwire
+from tests.execution.harness.stores import IN_POSTGRES, MemoryBooks
 from tests.execution.test_recovery import check_against_venue, essence
 
 LATER = (0, 1, 2, 5)
@@ -157,3 +160,37 @@ async def test_an_entry_that_is_in_the_journal_alone_is_looked_for_and_never_sen
         assert "the database has lost its tail" in session.halted
         assert await check_against_venue(desk, session, halted=True) <= set(moment.ids)
         assert desk.sent == dict.fromkeys(moment.ids, 1)
+
+
+async def test_a_process_that_lives_while_its_database_forgets_reads_it_again(books: MemoryBooks, folder: Path):
+    desk = day(books, folder, "tape")
+    session = desk.open()
+    await session.until(599)
+    kept = books.as_they_are()
+    await session.until(705)
+    assert len(await desk.fills()) == 2
+    books.put_back(kept)
+    with pytest.raises(Unavailable, match="not as this account has left it"):
+        await session.loop.commit()
+    await session.run()
+    session.close()
+    assert "the database has lost its tail" in session.halted
+    assert await check_against_venue(desk, session, halted=True) == frozenset()
+    assert [leg for leg, *_ in await desk.fills()] == ["E", "T1", "T1"]
+    assert sorted(number for (number,) in await desk.rows("order_event", "event", "event")) == list(
+        range(1, session.book.last_event + 1)
+    )
+
+
+@IN_POSTGRES
+async def test_rows_that_somebody_else_has_written_are_read_before_anything_is_written(books: Books, folder: Path):
+    desk = day(books, folder, "tape")
+    session = desk.open()
+    await session.until(650)
+    await session.loop.commit()
+    await books.move(desk.tape, 1)
+    with pytest.raises(Unavailable, match="not as this account has left it"):
+        await session.loop.commit()
+    await session.loop.load()
+    await session.loop.commit()
+    session.close()

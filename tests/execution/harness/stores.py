@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Sequence
 from copy import deepcopy
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import date
 from typing import Any
 
@@ -185,6 +185,13 @@ class MemoryBooks:
         to.leases, to.halts = deepcopy(of.leases), deepcopy(of.halts)
         to.records, to.refused = deepcopy(of.records), deepcopy(of.refused)
         return found
+
+    def put_back(self, kept: "MemoryBooks") -> None:
+        """Make all accounts what they were when `as_they_are` kept them, under the stores that hold on to them."""
+        for key, records in self.database.records.items():
+            before = deepcopy(kept.database.records[key])
+            for each in fields(AccountRecords):
+                setattr(records, each.name, getattr(before, each.name))
 
     async def move(self, tape: RunId, by_ns: int) -> None:
         for records in self._of(tape):

@@ -14,7 +14,7 @@ from leadline.execution.core.book import Book, Changes, RefusedSignal
 from leadline.execution.core.booking import Stored
 from leadline.execution.core.halts import Clearing, StoredHalts
 from leadline.execution.core.records import AccountRecords, refused
-from leadline.execution.loop.ports import LEASE_SECONDS, Fenced, LimitRefused
+from leadline.execution.loop.ports import LEASE_SECONDS, NOT_AS_LEFT, Fenced, LimitRefused, Unavailable
 from leadline.model.halts import Halt
 from leadline.model.ids import AccountId, ClientOrderId, ContractId, FillId, RunId
 from leadline.model.manifest.specs import TradingAccount
@@ -76,6 +76,9 @@ class MemoryStore:
         self._holder = holder
         self._records = database.records.setdefault((tape, self._account), AccountRecords())
         self._halts = database.halts.setdefault(self._account, {})
+        # The account's record as this store last saw it: each transaction makes another.
+        self._seen: Book | None = None
+        self._loaded = False
 
     async def acquire(self) -> bool:
         """Take the account over when nobody holds it or the holder went silent; says whether it is ours.
@@ -103,11 +106,14 @@ class MemoryStore:
 
     async def load(self) -> Book | None:
         """The book as last committed; None when the account has none on this tape yet."""
+        self._seen, self._loaded = self._records.account, True
         return self._load()
 
     async def commit(self, book: Book, changes: Changes, check: Callable[[Book], str | None] | None = None) -> None:
         """Write everything or nothing; see `leadline.execution.loop.ports.Store.commit`. Raises `Refused`, too."""
         self._lease()
+        if self._loaded and self._records.account is not self._seen:
+            raise Unavailable(NOT_AS_LEFT, "database")
         if check is not None:
             written = self._load()
             refusal = "unresolved" if written is None else check(written)
@@ -115,6 +121,7 @@ class MemoryStore:
                 raise LimitRefused(refusal)
         halts = self._halts_after(changes)
         self._records.write(book, changes, self.epoch)
+        self._seen = self._records.account
         self._halts.update(halts)
         for message in changes.refused:
             self._keep(message)

@@ -18,7 +18,15 @@ from leadline.execution.core.book import KEPT_NS, Book, Changes, StrategyBook
 from leadline.execution.core.booking import Stored
 from leadline.execution.core.halts import StoredHalts
 from leadline.execution.core.orders import UNRESOLVED
-from leadline.execution.loop.ports import LEASE_SECONDS, Fenced, LimitRefused, NotTaken, Refused, Unavailable
+from leadline.execution.loop.ports import (
+    LEASE_SECONDS,
+    NOT_AS_LEFT,
+    Fenced,
+    LimitRefused,
+    NotTaken,
+    Refused,
+    Unavailable,
+)
 from leadline.model.ids import ClientOrderId, ContractId, FillId, RunId
 from leadline.model.manifest.specs import TradingAccount
 from leadline.model.orders import OrderState
@@ -42,8 +50,12 @@ _CUT: Final = """
     AND a.xact_start < clock_timestamp() - make_interval(secs => $2)
 """
 _LOCK_PATIENCE: Final = "1s"
-_ACCOUNT: Final = "SELECT * FROM account_state WHERE tape = $1 AND account = $2"
-_ACCOUNT_LOCKED: Final = "SELECT * FROM account_state WHERE tape = $1 AND account = $2 FOR UPDATE"
+_ACCOUNT: Final = "SELECT *, xmin::text AS writer FROM account_state WHERE tape = $1 AND account = $2"
+_ACCOUNT_LOCKED: Final = f"{_ACCOUNT} FOR UPDATE"
+_HELD: Final = """
+    SELECT (SELECT xmin::text FROM account_state WHERE tape = $3 AND account = $1) AS writer
+    FROM lease WHERE account = $1 AND epoch = $2 FOR SHARE
+"""
 _STRATEGIES: Final = "SELECT * FROM strategy_state WHERE tape = $1 AND account = $2 ORDER BY strategy"
 _STRATEGIES_LOCKED: Final = "SELECT * FROM strategy_state WHERE tape = $1 AND account = $2 ORDER BY strategy FOR UPDATE"
 _ORDERS_BY_ID: Final = "SELECT * FROM intent WHERE tape = $1 AND account = $2 AND client_id = ANY($3)"
@@ -74,6 +86,9 @@ class PostgresStore:
         self._trade_from = trade_from
         self._holder = holder
         self._written: dict[str, StrategyBook] = {}
+        # The transaction that has written the account's row, as this store last saw it; None where there is no row.
+        self._writer: str | None = None
+        self._loaded = False
 
     async def acquire(self) -> bool:
         """Take the account over when nobody holds it or the holder went silent; says whether it is ours.
@@ -137,24 +152,27 @@ class PostgresStore:
     async def load(self) -> Book | None:
         """The book as last committed; None when the account has none on this tape yet."""
         async with self._connection() as connection, connection.transaction(isolation="repeatable_read"):
-            return await self._load(connection, lock=False)
+            book, writer = await self._load(connection, lock=False)
+        self._written, self._writer, self._loaded = {}, writer, True
+        return book
 
     async def commit(self, book: Book, changes: Changes, check: Callable[[Book], str | None] | None = None) -> None:
         """Write everything in one transaction; see `leadline.execution.loop.ports.Store.commit`."""
         began_s = monotonic_s()
         async with self._connection() as connection, connection.transaction():
-            held = await connection.fetchval(
-                "SELECT epoch FROM lease WHERE account = $1 AND epoch = $2 FOR SHARE", self._account, self.epoch
-            )
+            held = await connection.fetchrow(_HELD, self._account, self.epoch, self._tape)
             if held is None:
                 raise Fenced(f"another writer holds {self._account}")
+            if self._loaded and held["writer"] != self._writer:
+                raise Unavailable(NOT_AS_LEFT, "database")
             if check is not None:
-                locked = await self._load(connection, lock=True)
+                locked, _ = await self._load(connection, lock=True)
                 refusal = "unresolved" if locked is None else check(locked)
                 if refusal is not None:
                     raise LimitRefused(refusal)
             written, self._written = self._written, {}
-            await self._write(connection, book, changes, written)
+            writer = await self._write(connection, book, changes, written)
+        self._writer = writer
         metrics.COMMIT_SECONDS.labels(self._account).observe(monotonic_s() - began_s)
         self._written = {name: replace(strategy) for name, strategy in book.strategies.items()}
 
@@ -208,11 +226,12 @@ class PostgresStore:
         except asyncpg.PostgresError as error:
             raise Refused(f"the database does not take what the book says: {error}", "database") from error
 
-    async def _load(self, connection: Connection, *, lock: bool) -> Book | None:
+    async def _load(self, connection: Connection, *, lock: bool) -> tuple[Book | None, str | None]:
+        """The book, and the transaction that has written the account's row."""
         scope = (self._tape, self._account)
         account = await connection.fetchrow(_ACCOUNT_LOCKED if lock else _ACCOUNT, *scope)
         if account is None:
-            return None
+            return None, None
         book = rows.book_of(account, self._manifest, tuple(self._feed_contracts), self._trade_from)
         for row in await connection.fetch(_STRATEGIES_LOCKED if lock else _STRATEGIES, *scope):
             book.strategies[row["strategy"]] = rows.strategy_of(row)
@@ -247,13 +266,16 @@ class PostgresStore:
                 book.decided.add(row["decision_id"])
             if row["entered"]:
                 book.entry_instants.append(row["instant_ns"])
-        return book
+        return book, account["writer"]
 
     async def _write(
         self, connection: Connection, book: Book, changes: Changes, written: dict[str, StrategyBook]
-    ) -> None:
-        """Write the account, what has changed of its strategies since they were `written`, and the changes."""
-        await connection.execute(rows.UPSERT_ACCOUNT, *rows.account_row(book))
+    ) -> str:
+        """Write the account, what has changed of its strategies since they were `written`, and the changes.
+
+        Returns the transaction that writes.
+        """
+        writer: str = await connection.fetchval(f"{rows.UPSERT_ACCOUNT} RETURNING xmin::text", *rows.account_row(book))
         for name, owner in book.strategies.items():
             if written.get(name) != owner:
                 await connection.execute(rows.UPSERT_STRATEGY, *rows.strategy_row(book, owner))
@@ -291,3 +313,4 @@ class PostgresStore:
                     for e in changes.events
                 ],
             )
+        return writer

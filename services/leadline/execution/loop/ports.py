@@ -15,6 +15,7 @@ from leadline.risk.view import DecisionInputs, RiskDecision
 
 __all__ = [
     "LEASE_SECONDS",
+    "NOT_AS_LEFT",
     "Fenced",
     "HaltStands",
     "Journal",
@@ -34,6 +35,9 @@ __all__ = [
 
 LEASE_SECONDS: Final = 5
 """How long a holder that went silent keeps the account."""
+
+NOT_AS_LEFT: Final = "the database is not as this account has left it: the book is read again"
+"""The end of a transaction that would write over rows which this process has not seen: they were put back, or lost."""
 
 
 class Fenced(LeadlineError):
@@ -62,7 +66,8 @@ class Store(Protocol):
         """Write everything in one transaction under the writer's epoch.
 
         With `check` the account's and strategies' rows are locked and read again first, and a reason that the check
-        returns refuses the whole transaction. Raises `Fenced`, `LimitRefused`.
+        returns refuses the whole transaction. Raises `Fenced`, `LimitRefused`, and `Unavailable` where the rows are not
+        those that this store has loaded or written last: a database that was put back has forgotten something.
         """
 
     async def renew(self) -> None:
