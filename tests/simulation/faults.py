@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Final
 
 
 class Fault(StrEnum):
@@ -22,7 +23,28 @@ class Fault(StrEnum):
     SLOW = "slow"
     """The n-th call of a kind takes some seconds, on its way there or back."""
     OUTAGE = "outage"
-    """From a time on a part answers nobody for some seconds."""
+    """From a time on a part answers nobody for some seconds; the disk takes nothing meanwhile."""
+    FAILS = "fails"
+    """The n-th call of a kind is answered with an error, before it has had its effect or after that."""
+    REJECTED = "rejected"
+    """The venue rejects the n-th order."""
+    STALE = "stale"
+    """The n-th call of a kind is answered as things stood some seconds before."""
+    TAMPER = "tamper"
+    """At a time the venue does something on its own; `on` says what."""
+    LOST_TAIL = "lost_tail"
+    """At a time the database is what it was some seconds before, and has forgotten the rest."""
+    CLOCK = "clock"
+    """At a time the wall clock jumps by some seconds."""
+
+
+class Tamper(StrEnum):
+    """What a venue does on its own."""
+
+    CANCELS = "cancels an order"
+    BY_HAND = "trades by hand"
+    FORGETS = "forgets an order"
+    TELLS_AGAIN = "tells events again"
 
 
 class Phase(StrEnum):
@@ -31,6 +53,23 @@ class Phase(StrEnum):
     BEFORE = "before"
     EFFECT = "effect"
     ANSWER = "answer"
+
+
+OF_CALLS: Final = frozenset(
+    {
+        Fault.LOST_CALL,
+        Fault.LOST_ANSWER,
+        Fault.SLOW,
+        Fault.KILL_AT,
+        Fault.FAILS,
+        Fault.REJECTED,
+        Fault.STALE,
+    }
+)
+"""Faults whose occasion is a call."""
+
+OF_TIME: Final = frozenset({Fault.RIVAL, Fault.TAMPER, Fault.LOST_TAIL, Fault.CLOCK})
+"""Faults whose occasion is a time, and that come at once."""
 
 
 @dataclass(frozen=True)
@@ -55,19 +94,24 @@ class Plan:
 
     faults: tuple[Planned, ...]
     calls: dict[str, int] = field(default_factory=dict)
-    struck: int = 0
+    struck: set[Planned] = field(default_factory=set)
 
     def of_call(self, name: str) -> list[Planned]:
         """The faults of the present call of a kind; the call is counted."""
         count = self.calls[name] = self.calls.get(name, 0) + 1
-        of_calls = (Fault.LOST_CALL, Fault.LOST_ANSWER, Fault.SLOW, Fault.KILL_AT)
-        found = [each for each in self.faults if each.fault in of_calls and each.on == name and each.at == count]
-        self.struck += len(found)
+        found = [each for each in self.faults if each.fault in OF_CALLS and each.on == name and each.at == count]
+        self.struck.update(found)
         return found
+
+    def would_meet(self, name: str, fault: Fault) -> bool:
+        """Whether the next call of a kind meets a fault."""
+        count = self.calls.get(name, 0) + 1
+        return any(each.fault is fault and each.on == name and each.at == count for each in self.faults)
 
     def outage(self, part: str, now_s: float) -> bool:
         """Whether a part is away."""
-        return any(
-            each.fault is Fault.OUTAGE and each.on == part and each.at <= now_s < each.at + each.seconds
-            for each in self.faults
-        )
+        for each in self.faults:
+            if each.fault is Fault.OUTAGE and each.on == part and each.at <= now_s < each.at + each.seconds:
+                self.struck.add(each)
+                return True
+        return False

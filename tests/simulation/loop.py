@@ -11,12 +11,9 @@ import heapq
 import random
 from asyncio import events
 from collections import deque
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from contextvars import Context, ContextVar
 from typing import Any, Final, Protocol
-
-BEGINS_S: Final = 1000.0
-"""The loop's time at its start."""
 
 MOST_STEPS: Final = 200_000
 """Callbacks after which a schedule counts as one that never rests."""
@@ -54,7 +51,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
         super().__init__()
         self.steps = 0
         self.world: Context = contextvars.copy_context()
-        self._now_s = BEGINS_S
+        self._now_s = 0.0
         self._chance = chance
         self._trace = hashlib.blake2b(digest_size=8)
         self.lines: list[str] | None = None
@@ -69,12 +66,12 @@ class VirtualLoop(asyncio.BaseEventLoop):
         """The digest of all that was told so far."""
         return self._trace.hexdigest()
 
-    def tell(self, line: str) -> None:
-        """Add to the trace."""
+    def tell(self, line: str, detail: Callable[[], str] = str) -> None:
+        """Add to the trace; `detail` is for those who read it."""
         text = f"{self._now_s:.6f} {line}"
         self._trace.update(text.encode())
         if self.lines is not None:
-            self.lines.append(text)
+            self.lines.append(f"{text} {detail()}".rstrip())
 
     def spawn(self, work: Coroutine[Any, Any, Any], owner: Owner | None = None) -> "asyncio.Task[Any]":
         """A task of a process, or of the world."""

@@ -96,7 +96,14 @@ class SimulatedAccount(Account):
             holder=process.name,
         )
         self.store = store = ModelStore(world.wire, process, inner, world.transactions)  # type: ignore[assignment]
-        venue = ModelVenue(world.wire, process, world.direct, lambda order: world.leaves(process, order), world.lands)
+        venue = ModelVenue(
+            world.wire,
+            process,
+            world.venue,
+            leaves=lambda order: world.leaves(process, order),
+            lands=world.lands,
+            advances=world.advances,
+        )
         both = BothPorts(venue, tuple(run.contracts))
         self.loop._keeper.deps = replace(
             self.loop._deps, store=store, time=both, venue=both, risk=ModelRisk(world, process)

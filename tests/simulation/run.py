@@ -1,5 +1,6 @@
 """One schedule from its beginning to its judgement."""
 
+import errno
 import gc
 import logging
 import random
@@ -14,11 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import patch
 
 import structlog
 
+from leadline.execution.adapters import journal, kill_switch
 from leadline.runtime import clock
-from tests.simulation.loop import BEGINS_S, Restless
+from tests.simulation.loop import OWNER, Restless
 from tests.simulation.points import Point
 from tests.simulation.schedule import Schedule
 from tests.simulation.world import Violation, World
@@ -51,7 +54,7 @@ def run(schedule: Schedule, folder: Path, *, with_lines: bool = False) -> Outcom
     if with_lines:
         world.loop.lines = []
     try:
-        with _world_time(world):
+        with _world_time(world), _world_disk(world):
             try:
                 world.loop.run(world.main())
             except Restless as error:
@@ -64,12 +67,12 @@ def run(schedule: Schedule, folder: Path, *, with_lines: bool = False) -> Outcom
         schedule.seed,
         world.loop.trace,
         tuple(world.violations),
-        world.plan.struck,
+        len(world.plan.struck),
         world.kills,
         len(world.sent),
         sum(event.fill is not None for event in world.market.events_after(0)),
         world.loop.steps,
-        world.loop.time() - BEGINS_S,
+        world.loop.time(),
         world.points.killed,
         tuple(world.loop.lines or ()),
     )
@@ -81,12 +84,37 @@ def _world_time(world: World) -> Iterator[None]:
     read: Any = clock
     real = read.time
     read.time = SimpleNamespace(
-        time_ns=lambda: WALL_NS + int(world.loop.time() * 1e9), monotonic=world.loop.time, thread_time=real.thread_time
+        time_ns=lambda: WALL_NS + int((world.loop.time() + world.clock_ahead_s) * 1e9),
+        monotonic=world.loop.time,
+        thread_time=real.thread_time,
     )
     try:
         yield
     finally:
         read.time = real
+
+
+@contextmanager
+def _world_disk(world: World) -> Iterator[None]:
+    """The disk of the product takes nothing while the plan says so."""
+    halts: Any = kill_switch
+    append, write = journal._append, halts.write_whole
+
+    def taken() -> None:
+        if OWNER.get() is not None and world.plan.outage("disk", world.loop.time()):
+            world.loop.tell("the disk is full")
+            raise OSError(errno.ENOSPC, "no space left on device")
+
+    def full_append(*args: Any) -> None:
+        taken()
+        append(*args)
+
+    def full_write(*args: Any, **options: Any) -> None:
+        taken()
+        write(*args, **options)
+
+    with patch.object(journal, "_append", full_append), patch.object(kill_switch, "write_whole", full_write):
+        yield
 
 
 @contextmanager

@@ -15,12 +15,12 @@ from leadline.model.ticks import TickColumns
 from tests.execution.harness.builders import BUY, DAY, LONG, MES, RTH_S, SELL, SHORT, UNKNOWN, account, bar, says
 from tests.execution.harness.builders import strategy as strategy_of
 from tests.execution.harness.builders import tape as tape_of
-from tests.simulation.faults import Fault, Phase, Planned
+from tests.simulation.faults import Fault, Phase, Planned, Tamper
 
 TAPE: Final = RunId("tape")
 MNQ: Final = ContractId("MNQM2025")
 ACCOUNT: Final = AccountId("default/paper")
-FAULTS_END_S: Final = 60.0
+FAULTS_END_S: Final = 30.0
 """Seconds after which nothing goes wrong any more."""
 
 CALLS: Final = (
@@ -43,7 +43,14 @@ CALLS: Final = (
 )
 """Calls that faults are drawn from; the more often one stands here, the more often it is hit."""
 
-OFTEN: Final = {"store.commit": 60, "store.begin": 60, "store.renew": 40, "venue.advance": 40}
+OFTEN: Final = {
+    "store.commit": 60,
+    "store.begin": 60,
+    "store.renew": 10,
+    "venue.advance": 25,
+    "venue.submit": 6,
+    "risk.decide": 7,
+}
 """About how often a call is made in a schedule, where that is more than a few times."""
 
 
@@ -107,7 +114,7 @@ def _prints(chance: random.Random, first: int) -> list[tuple[float, int, int, in
 def _said(
     chance: random.Random, strategy: TradingStrategy, contract: ContractId, rows: list[tuple[float, int, int, int]]
 ) -> list[SignalMessage]:
-    times = sorted({rows[chance.randrange(len(rows) - 8)][0] + chance.choice([0, 0.05, 1]) for _ in range(5)})
+    times = sorted({rows[chance.randrange(len(rows) - 8)][0] + chance.choice([0, 0.05, 1]) for _ in range(7)})
     bars: list[BarSignals] = []
     for number, second in enumerate(times, 1):
         close = next(price for at, price, *_ in reversed(rows) if at <= second)
@@ -121,7 +128,7 @@ def _said(
 
 def _whim(chance: random.Random, close: int) -> Proposal | None:
     """Now and then a strategy does something else than enter."""
-    kind = chance.randrange(12)
+    kind = chance.randrange(9)
     if kind == 0:
         return Proposal(Action.EXIT, quantity=chance.choice([None, 1]))
     if kind == 1:
@@ -138,35 +145,50 @@ def _whim(chance: random.Random, close: int) -> Proposal | None:
 
 
 def _faults(chance: random.Random) -> tuple[Planned, ...]:
-    """At least one death, and three or more other faults."""
-    found = [_death(chance)]
-    if chance.random() < 0.4:
-        found.append(_death(chance))
+    """Two or three deaths, and five or more other faults."""
+    found = [_death(chance) for _ in range(chance.choice([1, 2, 2, 3, 4]))]
     if chance.random() < 0.25:
-        found.append(Planned(Fault.RIVAL, chance.uniform(0.5, 15)))
-        if chance.random() < 0.5:
-            still = Planned(Fault.STAND_STILL, chance.randint(20, 700), seconds=chance.choice([1.5, 6, 12]))
-            found.append(still)
-    for _ in range(chance.randint(3, 6)):
-        name = chance.choice(CALLS)
-        count = chance.randint(1, OFTEN.get(name, 4))
-        kind = chance.randrange(4)
-        if kind == 0:
-            found.append(Planned(Fault.LOST_CALL, count, name))
-        elif kind == 1:
-            found.append(Planned(Fault.LOST_ANSWER, count, name))
-        elif kind == 2:
-            phase = chance.choice([Phase.BEFORE, Phase.ANSWER])
-            found.append(Planned(Fault.SLOW, count, name, phase, chance.choice([0.1, 0.4, 2, 7])))
-        else:
-            part = chance.choice(["database", "venue", "risk", "bus"])
-            found.append(Planned(Fault.OUTAGE, chance.uniform(0, 12), part, seconds=chance.choice([0.3, 2, 9])))
+        found.append(Planned(Fault.RIVAL, chance.uniform(0.5, 8)))
+        if chance.random() < 0.6:
+            found.append(Planned(Fault.STAND_STILL, chance.randint(20, 400), seconds=chance.choice([1.5, 6, 12])))
+    found += [_of_a_call(chance) for _ in range(chance.randint(4, 9))]
+    if chance.random() < 0.5:
+        part = chance.choice(["database", "venue", "risk", "bus", "disk"])
+        found.append(Planned(Fault.OUTAGE, chance.uniform(0, 10), part, seconds=chance.choice([0.3, 2, 9])))
+    if chance.random() < 0.25:
+        kind, number = chance.choice([*Tamper]), chance.randint(1, 6)
+        found.append(Planned(Fault.TAMPER, chance.uniform(0.5, 8), kind, seconds=number))
+    if chance.random() < 0.08:
+        found.append(Planned(Fault.LOST_TAIL, chance.uniform(0.5, 8), seconds=chance.choice([0.01, 0.1, 1])))
+    if chance.random() < 0.1:
+        found.append(Planned(Fault.CLOCK, chance.uniform(0, 8), seconds=chance.choice([-3600, -1, 1, 3600])))
     return tuple(found)
+
+
+def _of_a_call(chance: random.Random) -> Planned:
+    """Something goes wrong with one call."""
+    name = chance.choice(CALLS)
+    count = chance.randint(1, OFTEN.get(name, 4))
+    kind = chance.randrange(9)
+    if kind < 3:
+        return Planned(Fault.LOST_CALL, count, name)
+    if kind < 6:
+        return Planned(Fault.LOST_ANSWER, count, name)
+    if kind < 8 or not name.startswith("venue."):
+        phase = chance.choice([Phase.BEFORE, Phase.ANSWER])
+        return Planned(Fault.SLOW, count, name, phase, chance.choice([0.1, 0.4, 2, 7]))
+    if name == "venue.find":  # one who is asked twice with a pause between has to know then
+        return Planned(Fault.STALE, count, name, seconds=chance.choice([0.05, 0.2]))
+    if name in ("venue.positions", "venue.working"):
+        return Planned(Fault.STALE, count, name, seconds=chance.choice([0.05, 1, 4]))
+    if name == "venue.submit" and chance.random() < 0.5:
+        return Planned(Fault.REJECTED, count, name)
+    return Planned(Fault.FAILS, count, name, chance.choice([Phase.BEFORE, Phase.ANSWER]))
 
 
 def _death(chance: random.Random) -> Planned:
     if chance.random() < 0.5:
-        return Planned(Fault.KILL, chance.randint(1, 900))
+        return Planned(Fault.KILL, chance.randint(1, 450))
     name = chance.choice(CALLS)
-    count = chance.randint(1, OFTEN.get(name, 4))
+    count = chance.randint(1, OFTEN.get(name, 3))
     return Planned(Fault.KILL_AT, count, name, chance.choice([*Phase]))

@@ -86,7 +86,7 @@ class ModelStore:
 
         def begin() -> tuple[int, Book | None]:
             self.inner._lease()
-            locked = now(self.inner.load()) if check is not None else None
+            locked = self.inner._load() if check is not None else None
             return open_ones.begin(self._caller, loop.time()), locked
 
         number, locked = await self._call("begin", begin)
@@ -101,7 +101,7 @@ class ModelStore:
                 raise Unavailable("the transaction was cut off", "database")
             now(self.inner.commit(book, changes))
 
-        await self._call("commit", write)
+        await self._call("commit", write, lambda: _told(book, changes))
 
     async def recall(self, client_ids: Sequence[ClientOrderId], fill_ids: Sequence[FillId]) -> Stored:
         """As `PostgresStore.recall`."""
@@ -115,8 +115,18 @@ class ModelStore:
         """As `PostgresStore.halts`."""
         return await self._call("halts", lambda: now(self.inner.halts(numbers)))
 
-    async def _call(self, name: str, work: Callable[[], Result]) -> Result:
-        return await self._wire.call(self._caller, "database", f"store.{name}", work)
+    async def _call(self, name: str, work: Callable[[], Result], detail: Callable[[], str] = str) -> Result:
+        return await self._wire.call(self._caller, "database", f"store.{name}", work, detail=detail)
+
+
+def _told(book: Book, changes: Changes) -> str:
+    """What a transaction has written, in a line."""
+    decisions = [f"{each.proposal.action} {each.reason or 'accepted'}" for each in changes.decisions]
+    orders = [f"{order.leg} {order.client_id} {order.state}" for order in changes.orders.values()]
+    fills = [f"fill of {fill.quantity} at {fill.price}" for fill, _, _ in changes.fills]
+    leaving = [f"flatten {owner.flatten}" for owner in book.strategies.values() if owner.flatten]
+    halts = [f"halt {halt.reason}" for halt in changes.halts]
+    return ", ".join([*decisions, *orders, *fills, *leaving, *halts])
 
 
 def now(work: Coroutine[Any, Any, Result]) -> Result:

@@ -4,9 +4,10 @@ import asyncio
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final, Protocol, TypeVar
 
-from leadline.model.errors import LeadlineError, Unavailable
+from leadline.model.errors import LeadlineError, Refused, Unavailable
 from tests.simulation.faults import Fault, Phase, Plan, Planned
 from tests.simulation.loop import Owner, VirtualLoop
 
@@ -37,9 +38,22 @@ class Wire:
         self.loop = loop
         self.chance = chance
         self.plan = plan
+        self.lives: dict[str, int] = {}
+        """How often a part has been made anew: what was on its way to one of before is lost."""
 
-    async def call(self, caller: Caller, part: str, name: str, work: Callable[[], Result]) -> Result:
-        """Have `work` done at a part. Raises what it raises, and `Unavailable` where no answer is heard."""
+    async def call(
+        self,
+        caller: Caller,
+        part: str,
+        name: str,
+        work: Callable[[], Result],
+        old: Callable[[float], Result] | None = None,
+        detail: Callable[[], str] = str,
+    ) -> Result:
+        """Have `work` done at a part. Raises what it raises, and `Unavailable` where no answer is heard.
+
+        `old` gives the answer of so many seconds ago, where a part may give such; `detail` says more in the trace.
+        """
         loop = self.loop
         faults = self.plan.of_call(name)
         if faults:
@@ -60,7 +74,10 @@ class Wire:
         if Phase.BEFORE in kills:
             caller.kill(f"before {name}")
         else:
-            self._send(_Call(caller, part, name, work, deliver, Phase.EFFECT in kills), faults)
+            stale = next((each.seconds for each in faults if each.fault is Fault.STALE), None)
+            if stale is not None and old is not None:
+                work = partial(old, stale)
+            self._send(_Call(caller, part, name, work, deliver, Phase.EFFECT in kills, detail), faults)
         return await answer  # type: ignore[no-any-return]
 
     def _send(self, call: "_Call", faults: Sequence[Planned]) -> None:
@@ -78,24 +95,37 @@ class Wire:
             silent = chance.random() < 0.5
             loop.call_later(DEADLINE_S if silent else there_s, call.deliver, None, away, context=loop.world)
             return
-        loop.call_later(there_s, self._arrive, call, back_s, Fault.LOST_ANSWER in kinds, context=loop.world)
+        fails = next((each.phase for each in faults if each.fault is Fault.FAILS), None)
+        error: Exception | None = None
+        if Fault.LOST_ANSWER in kinds:
+            error = Unavailable(f"the connection to {call.part} was lost", call.part)
+        elif fails is not None:
+            error = Refused(f"{call.part} has met an error", call.part)
+        if fails is Phase.BEFORE:
+            loop.call_later(there_s, call.deliver, None, error, context=loop.world)
+            return
+        life = self.lives.get(call.part, 0)
+        loop.call_later(there_s, self._arrive, call, back_s, error, life, context=loop.world)
         if there_s + back_s >= DEADLINE_S:
             loop.call_later(DEADLINE_S, call.deliver, None, away, context=loop.world)
 
-    def _arrive(self, call: "_Call", back_s: float, lost: bool) -> None:
+    def _arrive(self, call: "_Call", back_s: float, instead: Exception | None, life: int) -> None:
+        """A call is heard; `instead` is what its caller hears in place of the answer."""
         loop = self.loop
         result: Any = None
         error: Exception | None = None
+        if life != self.lives.get(call.part, 0):
+            lost = Unavailable(f"the connection to {call.part} was lost", call.part)
+            loop.call_later(back_s, call.deliver, None, lost, context=loop.world)
+            return
         try:
             result = call.work()
         except LeadlineError as raised:
             error = raised
-        loop.tell(f"{call.caller.name} {call.name} {'done' if error is None else type(error).__name__}")
+        loop.tell(f"{call.caller.name} {call.name} {'done' if error is None else type(error).__name__}", call.detail)
         if call.kills:
             call.caller.kill(f"after {call.name}")
-        if lost:
-            error = Unavailable(f"the connection to {call.part} was lost", call.part)
-        loop.call_later(back_s, call.deliver, result, error, context=loop.world)
+        loop.call_later(back_s, call.deliver, result, instead or error, context=loop.world)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,3 +138,4 @@ class _Call:
     work: Callable[[], Any]
     deliver: Callable[[Any, Exception | None], None]
     kills: bool
+    detail: Callable[[], str]

@@ -9,25 +9,25 @@ from typing import Any, Final
 from leadline.execution.adapters.memory_store import MemoryDatabase
 from leadline.execution.core.orders import GIVEN_UP
 from leadline.execution.params import ExecutionParams
-from leadline.execution.venues.paper.direct import DirectVenue
+from leadline.model.halts import Halt
 from leadline.model.ids import ClientOrderId
 from leadline.model.loop_phase import LoopPhase
 from leadline.model.orders import VenueOrder
 from leadline.model.subjects import signal_subject
 from leadline.model.wire.signals import encode_signal
 from leadline.runtime.runs import Run
-from leadline.venue.fill_rules import FillRules, parse_fill_rule
-from leadline.venue.matching import PaperMarket
 from tests.execution.harness.builders import DAY, RTH_S, ns
 from tests.simulation import invariants
 from tests.simulation.bus import ModelBus
-from tests.simulation.faults import Fault, Plan, Planned
-from tests.simulation.loop import BEGINS_S, VirtualLoop
+from tests.simulation.faults import OF_TIME, Fault, Plan, Planned, Tamper
+from tests.simulation.loop import VirtualLoop
 from tests.simulation.people import People
 from tests.simulation.points import Points
 from tests.simulation.process import Process
 from tests.simulation.schedule import ACCOUNT, FAULTS_END_S, TAPE, Schedule
 from tests.simulation.store import Transactions
+from tests.simulation.tail import Tail
+from tests.simulation.venue import Venue
 from tests.simulation.wire import Wire
 
 PATIENCE_S: Final = FAULTS_END_S + 120.0
@@ -56,11 +56,12 @@ class World:
         self.wire = Wire(self.loop, random.Random(f"wire {schedule.seed}"), self.plan)
         self.database = MemoryDatabase(self.loop.time)
         self.transactions = Transactions()
-        self.market = PaperMarket(FillRules(parse_fill_rule("Pessimistic"), 1, 50_000_000), ns(0))
-        self.direct = DirectVenue(self.market, schedule.prints, ns(RTH_S), lambda _: invariants.at_the_venue(self))
+        self.venue = Venue(self.wire, schedule.prints, ns(0), ns(RTH_S), lambda: invariants.at_the_venue(self))
+        self.market = self.venue.market
         self.bus = ModelBus(self.loop, random.Random(f"bus {schedule.seed}"), self.plan)
         self.run = Run(TAPE, "simulation", dict.fromkeys(schedule.prints, "cme"), DAY, 0, (DAY,), (), ns(0))
         self.params = ExecutionParams(account=ACCOUNT, manifest=schedule.account)
+        self.people = People(self)
         self.points = Points()
         self.violations: list[Violation] = []
         self.sent: dict[ClientOrderId, int] = {}
@@ -68,6 +69,9 @@ class World:
         """Orders that came to the venue after the account had given them up."""
         self.processes: list[Process] = []
         self.kills = 0
+        self.clock_ahead_s = 0.0
+        self.halted: dict[tuple[str, str], Halt] = {}
+        """Halts that people were answered and have not cleared: by machine and reason."""
         self._folder = folder
         self._steps = 0
         self._by_step: dict[int, list[Planned]] = {}
@@ -100,7 +104,7 @@ class World:
         """A process is about to run a callback."""
         self._steps += 1
         for each in self._by_step.get(self._steps, ()):
-            self.plan.struck += 1
+            self.plan.struck.add(each)
             if each.fault is Fault.KILL:
                 process.kill(f"at step {self._steps}")
             else:
@@ -129,34 +133,74 @@ class World:
             self.loop.tell(f"{order.client_id} lands late")
             self.late.add(order.client_id)
 
+    def advances(self, to_ns: int) -> None:
+        """The tape is about to go on to an instant."""
+        if to_ns > self.market.instant_ns:
+            invariants.before_prints(self)
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether book and venue may have differed, by what has gone wrong."""
+        doubtful = {Fault.TAMPER, Fault.LOST_TAIL, Fault.STALE, Fault.FAILS, Fault.REJECTED}
+        return bool(self.late) or any(each.fault in doubtful for each in self.plan.struck)
+
     # --- the run ---
 
     async def main(self) -> None:
         """Everything, until it has come to rest or patience ends."""
         self.start(MACHINES[0])
         for each in self.schedule.faults:
-            if each.fault is Fault.RIVAL:
-                self.loop.call_later(each.at, self._rival, context=self.loop.world)
-        people = People(self)
+            if each.fault in OF_TIME:
+                self.loop.call_later(each.at, self._strike, each, context=self.loop.world)
         for strategy in self.schedule.strategies:
             self.loop.spawn(self._say(strategy.full_name))
-            self.loop.spawn(people.set_strategy(strategy))
-        self.loop.spawn(people.look_after())
-        while self.loop.time() < BEGINS_S + PATIENCE_S:
-            await asyncio.sleep(LOOK_S)
-            if self._rests():
-                break
-        else:
-            current = self.current()
-            phase = None if current is None or current.account is None else current.account.loop.phase
-            self.violates("liveness", f"no rest {PATIENCE_S:g} s after the start: {phase}")
+            self.loop.spawn(self.people.set_strategy(strategy))
+        self.loop.spawn(self.people.look_after())
+        if not await self._comes_to_rest():
             return
+        if self.venue.forgotten:  # nobody tells of it: the next start asks
+            self.plan.faults = ()
+            for process in self.processes:
+                process.kill("so that the next one looks")
+            if not await self._comes_to_rest():
+                return
         invariants.at_rest(self)
 
-    def _rival(self) -> None:
-        if not any(each.name == MACHINES[1] for each in self.processes):
-            self.plan.struck += 1
-            self.start(MACHINES[1])
+    async def _comes_to_rest(self) -> bool:
+        until_s = self.loop.time() + PATIENCE_S
+        while self.loop.time() < until_s:
+            await asyncio.sleep(LOOK_S)
+            if self._rests():
+                return True
+        current = self.current()
+        phase = "nobody" if current is None or current.account is None else current.account.loop.phase
+        self.violates("liveness", f"no rest within {PATIENCE_S:g} s: {phase}")
+        return False
+
+    def _strike(self, planned: Planned) -> None:
+        """What comes at a time comes now."""
+        if planned.fault is Fault.RIVAL:
+            if not any(each.name == MACHINES[1] for each in self.processes):
+                self.plan.struck.add(planned)
+                self.start(MACHINES[1])
+        elif planned.fault is Fault.CLOCK:
+            self.plan.struck.add(planned)
+            self.clock_ahead_s += planned.seconds
+        elif planned.fault is Fault.TAMPER:
+            if self.venue.tamper(Tamper(planned.on), int(planned.seconds)):
+                self.plan.struck.add(planned)
+            elif self.loop.time() < FAULTS_END_S:
+                self.loop.call_later(LOOK_S, self._strike, planned, context=self.loop.world)
+        else:
+            self.loop.call_later(planned.seconds, self._lose, planned, Tail(self.database), context=self.loop.world)
+
+    def _lose(self, planned: Planned, tail: Tail) -> None:
+        """The database becomes what it was, and whoever was connected to it is not any more."""
+        self.plan.struck.add(planned)
+        self.loop.tell(f"the database forgets {planned.seconds:g} s")
+        tail.put_back(self.database)
+        self.transactions.open.clear()
+        self.wire.lives["database"] = self.wire.lives.get("database", 0) + 1
 
     def _rests(self) -> bool:
         current = self.current()
