@@ -26,14 +26,14 @@ from tests.cli.builders import PAPER, scene, stack
 
 ROOT = Path(__file__).resolve().parents[2]
 MES = ROOT / "examples" / "mes-orderflow.yaml"
-COMMANDS = ["up", "plan", "status", "orders", "positions", "signals", "halt", "resume", "release", "flatten", "report",
-            "digest", "service", "health", "db migrate", "db retention", "db roles", "bus migrate", "bus users",
-            "server nats", "server postgres", "nodes", "venues", "data import", "data record", "data fetch",
-            "data spend", "data list", "data verify", "data export", "data remove", "operator guard-uninstall",
-            "operator guard-upgrade", "backtest", "backtest list", "backtest show", "backtest compare",
-            "backtest remove", "shard run", "shard gather", "study sweep", "study scenarios",
-            "study tiers", "study stress", "study walk-forward"]  # fmt: skip
-SHOW_TIMES = ["up", "status", "orders", "signals", "halt", "resume", "flatten", "report"]
+COMMANDS = ["up", "plan", "status", "orders", "positions", "signals", "explain", "doctor", "halt", "resume",
+            "release", "flatten", "report", "digest", "service", "health", "db migrate", "db retention", "db roles",
+            "bus migrate", "bus users", "server nats", "server postgres", "nodes", "venues", "venue check",
+            "data import", "data record", "data fetch", "data spend", "data list", "data verify", "data export",
+            "data remove", "operator guard-uninstall", "operator guard-upgrade", "backtest", "backtest list",
+            "backtest show", "backtest compare", "backtest remove", "shard run", "shard gather", "study sweep",
+            "study scenarios", "study tiers", "study stress", "study walk-forward"]  # fmt: skip
+SHOW_TIMES = ["up", "status", "orders", "signals", "explain", "halt", "resume", "flatten", "report"]
 # A log of JSON lines, that of the server which they become, SQL, JSON only, a yes or no, and the words of a Pod.
 ONE_FORM = {
     "service",

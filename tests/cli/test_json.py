@@ -17,6 +17,7 @@ from leadline.analysis.v1 import analysis_pb2
 from leadline.backtest.comparison import compared
 from leadline.backtest.documents import result_document, summary_document
 from leadline.cli.acting import _resumed_document
+from leadline.cli.doctoring import checkup_document
 from leadline.cli.main import app, run
 from leadline.execution.v1 import execution_pb2
 from leadline.ingestion.v1 import ingestion_pb2
@@ -29,6 +30,7 @@ from leadline.risk.v1 import risk_pb2
 from leadline.venue.v1 import venue_pb2
 from leadline.views import documents
 from leadline.views.convert import account_view, feed_view, order_view, position_view, series_view, signalled_bar
+from leadline.views.doctor.checkup import findings_here
 from leadline.views.market import StatusView
 from leadline.views.signals import decision_view
 from tests.backtest.builders import IDENTITY, backtest_result
@@ -36,6 +38,7 @@ from tests.cli.builders import bar_signals, proposal, signal
 from tests.report.builders import COVERED, HALTS, KEPT_OUT, UNEASY, report
 from tests.views.builders import filled
 from tests.views.explained import explanation
+from tests.views.test_doctor import HERE
 
 MES: Final = Path(__file__).parents[2] / "examples" / "mes-orderflow.yaml"
 CONTRACTS: Final = (aggregation_pb2, analysis_pb2, execution_pb2, ingestion_pb2, model_pb2, risk_pb2, venue_pb2)
@@ -98,6 +101,7 @@ def _messages() -> dict[str, Any]:
         "resume": _resumed_document(resumed),
         "halt": {"halt": _resumed_document(resumed)["halts"][0]},
         "explain": documents.document(explanation()),
+        "doctor": checkup_document(findings_here(HERE)),
         "report": [reported],
         "backtest": result_document(backtest_result()),
         "backtest compare": documents.document(compared(IDENTITY, IDENTITY, summaries, summaries)),
@@ -109,7 +113,8 @@ def _messages() -> dict[str, Any]:
 DATA: Final = {f"data {name}" for name in ("import", "fetch", "spend", "list", "verify", "export", "record", "remove")}
 # These print what another one has written, or name it.
 KEPT: Final = {"backtest list", "backtest show", "backtest remove"}
-PLAIN: Final = {*KEPT, "digest", "health", "flatten", "release", "db migrate", "db retention", "bus migrate", *DATA}
+SCHEMA: Final = {"db migrate", "db retention", "bus migrate"}
+PLAIN: Final = {*KEPT, *SCHEMA, "digest", "health", "flatten", "release", "venue check", *DATA}
 
 
 @pytest.fixture

@@ -14,9 +14,12 @@ from leadline.nodes.router import Rejection
 from leadline.risk.reasons import Reason
 from leadline.schema.migrate import package_migrations
 from leadline.venue.fill_rules import FillRule
+from leadline.views.doctor.checkup import findings_here
 from scripts import reference
 from tests.docs.pages import DOCS, first_column, prose, section
+from tests.views.test_doctor import HERE
 
+CHECKS = DOCS / "reference" / "checks.md"
 REFUSALS = DOCS / "reference" / "refusals.md"
 
 
@@ -48,6 +51,11 @@ def test_a_part_that_has_drifted_is_found(tmp_path, monkeypatch):
 def test_every_reason_is_explained_and_no_other(heading, names):
     told = first_column(section(REFUSALS, heading))
     assert sorted(told) == sorted(name.value for name in names)
+
+
+def test_every_check_is_explained_and_no_other():
+    told = first_column(section(CHECKS, "Checks"))
+    assert sorted(set(told)) == sorted({each.check for each in findings_here(HERE)})
 
 
 def test_the_states_that_give_an_order_up_are_states():

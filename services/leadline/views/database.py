@@ -24,8 +24,18 @@ def dsn_of(settings: DatabaseSettings) -> str:
 async def database_of(data_dir: Path, service: str = "reader") -> AsyncIterator[DatabaseSettings]:
     """The database of a data directory: the running stack's, else started for the time of this command.
 
-    service: with whose rights one connects.
+    service: with whose rights one connects. Raises NotRunning where no run has begun, and what says that the schema is
+    not this release's.
     """
+    async with any_database_of(data_dir) as (postgres, started):
+        if started:
+            await _require_ours(postgres.settings("reader"), data_dir)
+        yield postgres.settings(service)
+
+
+@asynccontextmanager
+async def any_database_of(data_dir: Path) -> AsyncIterator[tuple[LocalPostgres, bool]]:
+    """As `database_of`, whatever its schema is; and whether it was started for this command. Raises NotRunning."""
     data = DataDir(data_dir)
     if not (data.root / "postgres").is_dir():
         raise NotRunning(f"nothing has run in {data.root}: start it with `leadline up`, or give its --data-dir")
@@ -34,12 +44,11 @@ async def database_of(data_dir: Path, service: str = "reader") -> AsyncIterator[
         with data.hold():
             postgres.start()
             try:
-                await _require_ours(postgres.settings("reader"), data_dir)
-                yield postgres.settings(service)
+                yield postgres, True
             finally:
                 postgres.stop()
     except DataDirInUse:
-        yield postgres.settings(service)
+        yield postgres, False
 
 
 async def _require_ours(settings: DatabaseSettings, data_dir: Path) -> None:

@@ -128,3 +128,21 @@ def explain(
     from leadline.cli.explaining import print_explanation
 
     print_explanation(Place(data_dir), name, tape, output)
+
+
+@app.command(
+    short_help="Check a platform, and say what mends what is wrong.",
+    epilog="Example: leadline doctor --output json",
+)
+def doctor(
+    data_dir: DataDirOption,
+    output: OutputOption = Output.TEXT,
+) -> None:
+    """Check the machine, the database, the bus and what is traded. Exits with 1 when something is wrong.
+
+    Where nothing runs, the database is opened for the time of the command; the bus and the services cannot be checked.
+    """
+    from leadline.cli.doctoring import print_checkup
+
+    if not print_checkup(Place(data_dir), output):
+        raise typer.Exit(1)

@@ -1,0 +1,53 @@
+"""`leadline doctor`: what is wrong with a platform, and what mends it."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Final
+
+from leadline.cli.options import Output
+from leadline.cli.output import people_console, print_json, print_table
+from leadline.model.counted import counted
+from leadline.report.printable import plain_text
+from leadline.views.doctor.checkup import counts, findings_here
+from leadline.views.doctor.facts import Finding, State
+from leadline.views.doctor.gather import gather_here
+from leadline.views.documents import document
+from leadline.views.place import Place
+
+_STYLES: Final = {State.OK: "green", State.UNKNOWN: "dim", State.WARNING: "yellow", State.WRONG: "bold red"}
+
+
+def print_checkup(place: Place, output: Output) -> bool:
+    """Say how each check came out. Returns whether nothing is wrong."""
+    found = asyncio.run(_findings(place))
+    if output is Output.JSON:
+        print_json(checkup_document(found))
+    else:
+        draw(found)
+    return not counts(found)[State.WRONG]
+
+
+def checkup_document(findings: Sequence[Finding]) -> dict[str, object]:
+    """The document of `--output json`."""
+    numbers = {state.lower(): count for state, count in counts(findings).items()}
+    return {**numbers, "findings": [document(each) for each in findings]}
+
+
+async def _findings(place: Place) -> tuple[Finding, ...]:
+    return findings_here(await gather_here(place.data_dir))
+
+
+def draw(findings: Sequence[Finding]) -> None:
+    """Print findings for people: in the order in which they were looked for, and what is to be done at the end."""
+    console = people_console()
+    rows = [(each.check, each.state.lower(), f"{each.text}.") for each in findings]
+    print_table("Checks", ("check", "state", "finding"), rows, "Nothing was looked at.")
+    bad = [each for each in findings if each.advice and each.state in (State.WRONG, State.WARNING)]
+    for each in sorted(bad, key=lambda found: found.state != State.WRONG):
+        console.print(plain_text(f"{each.state.lower()}: {each.text}.", _STYLES[State(each.state)]))
+        console.print(plain_text(f"  {each.advice}"))
+    numbers = counts(findings)
+    parts = [f"{count:,} {state.lower()}" for state, count in numbers.items() if count]
+    worst = next((state for state, count in numbers.items() if count), State.OK)
+    text = f"{counted(len(findings), 'finding')}: {', '.join(parts)}."
+    console.print(plain_text(text, _STYLES[worst]))

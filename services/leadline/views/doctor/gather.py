@@ -1,0 +1,192 @@
+"""All facts of one machine: of itself, and of the stack in a data directory, whether it runs or not."""
+
+from collections.abc import Iterable, Iterator
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import asyncpg
+import orjson
+
+from leadline.local.data_dir import DataDir, NotPrivate
+from leadline.local.health import HealthProbe
+from leadline.local.server_process import ServerFailed
+from leadline.model.errors import LeadlineError, error_text
+from leadline.model.ids import account_named
+from leadline.model.manifest.specs import StrategySpec, TradingAccount
+from leadline.model.market.calendars import calendar
+from leadline.model.market.contracts import instrument_of, last_trading_day, resolve_contract, sheet_of
+from leadline.model.market.instruments import Instrument
+from leadline.runtime.clock import wall_ns
+from leadline.runtime.settings import DatabaseSettings, NatsSettings
+from leadline.schema.permissions import MIGRATE_USER
+from leadline.views.database import any_database_of, dsn_of
+from leadline.views.doctor import gather_machine, gather_servers
+from leadline.views.doctor.facts import (
+    Account,
+    Bus,
+    Database,
+    Dated,
+    Here,
+    Machine,
+    Missing,
+    Root,
+    Services,
+    Trading,
+)
+from leadline.views.stack import NotRunning, Stack, running_stack
+
+_START: Final = "start it with `leadline up`"
+_NOT_PRIVATE: Final = Missing("the data directory is not this user's alone", "mend what `permissions` says")
+
+
+async def gather_here(data_dir: Path) -> Here:
+    """The facts of this machine and of a data directory. Whatever cannot be had is missing with its reason."""
+    data = DataDir(data_dir)
+    machine = gather_machine.machine(data)
+    stack = _stack(data_dir)
+    database, contracts = await _database(data_dir, machine)
+    return Here(
+        data_dir=str(data.root),
+        running=isinstance(stack, Stack),
+        machine=machine,
+        database=database,
+        bus=await _bus(data, stack),
+        services=await _services(stack),
+        trading=_trading(data, contracts, _today()),
+    )
+
+
+def _today() -> date:
+    return datetime.fromtimestamp(wall_ns() / 1e9, UTC).date()
+
+
+def _stack(data_dir: Path) -> Stack | Missing:
+    try:
+        return running_stack(data_dir)
+    except NotRunning as error:
+        return Missing(str(error).partition(":")[0] + ", so this cannot be known", _START)
+    except NotPrivate:
+        return _NOT_PRIVATE
+
+
+async def _database(data_dir: Path, machine: Machine) -> tuple[Database | Missing, tuple[str, ...]]:
+    """The database, which is started for this where nothing runs, and the contracts in use."""
+    if not all(machine.servers.values()):
+        return Missing("there is no PostgreSQL here to open the database with", "mend what `extras` says"), ()
+    try:
+        async with any_database_of(data_dir) as (postgres, _):
+            return await _asked(postgres.settings("reader"))
+    except NotRunning as error:
+        return Missing(str(error).partition(":")[0], _START), ()
+    except NotPrivate:
+        return _NOT_PRIVATE, ()
+    except (LeadlineError, ServerFailed, OSError, asyncpg.PostgresError) as error:
+        return Missing(f"the database does not answer: {error_text(error)}", "read postgres/server.log in it"), ()
+
+
+async def _asked(settings: DatabaseSettings) -> tuple[Database | Missing, tuple[str, ...]]:
+    try:
+        connection = await asyncpg.connect(dsn_of(settings))
+    except (asyncpg.InvalidCatalogNameError, asyncpg.InvalidAuthorizationSpecificationError):
+        return Missing("no start has come as far as to a schema", _START), ()
+    try:
+        return await gather_servers.database(connection), await gather_servers.contracts_in_use(connection)
+    finally:
+        await connection.close()
+
+
+async def _bus(data: DataDir, stack: Stack | Missing) -> Bus | Missing:
+    if isinstance(stack, Missing):
+        return stack
+    try:
+        settings = orjson.loads((data.root / "settings" / "recorder.json").read_bytes())
+        nats = NatsSettings.model_validate(settings["nats"])
+        manager = nats.model_copy(
+            update={"user": MIGRATE_USER, "password_file": nats.password_file.with_name(MIGRATE_USER)}
+        )
+        return await gather_servers.bus(manager, data.root / "nats" / "server.conf")
+    except (LeadlineError, OSError, ValueError, KeyError, TypeError) as error:
+        return Missing(f"the bus does not answer: {error_text(error)}", "read nats/server.log in the data directory")
+
+
+async def _services(stack: Stack | Missing) -> Services | Missing:
+    if isinstance(stack, Missing):
+        return stack
+    health = {}
+    for name, address in stack.addresses.items():
+        probe = HealthProbe(address)
+        health[name] = "serving" if await probe.serving() else "not serving"
+        await probe.close()
+    return Services(health)
+
+
+def _trading(data: DataDir, contracts: tuple[str, ...], today: date) -> Trading | Missing:
+    """The trade by the settings with which the stack was started last."""
+    try:
+        accounts = [TradingAccount.from_manifest(params["manifest"]) for params in _params(data.root, "execution")]
+        strategies = [
+            (account_named(params["account"]), StrategySpec.model_validate_json(orjson.dumps(params["spec"])))
+            for params in _params(data.root, "analysis")
+        ]
+    except (LeadlineError, OSError, ValueError, KeyError) as error:
+        return Missing(f"the settings of the last start cannot be read: {error_text(error)}", _START)
+    return trading_of(accounts, strategies, contracts, today)
+
+
+def _params(root: Path, service: str) -> Iterator[dict[str, Any]]:
+    for path in sorted((root / "settings").glob(f"{service}-*.json")):
+        yield orjson.loads(path.read_bytes())["params"]
+
+
+def trading_of(
+    accounts: Iterable[TradingAccount],
+    strategies: Iterable[tuple[str, StrategySpec]],
+    contracts: Iterable[str],
+    today: date,
+) -> Trading:
+    """The trade of accounts and strategies, each with its account. contracts: in use; for none yet, those of today."""
+    strategies = list(strategies)
+    found = [_account(each, [spec for name, spec in strategies if name == each.full_name]) for each in accounts]
+    roots = {_sheet(spec.instrument, today) for _, spec in strategies}
+    roots |= {sheet for account in found for root in account.executes if (sheet := sheet_of(root)) is not None}
+    rows = sorted((each for each in roots if each is not None), key=lambda each: each.root)
+    used = set(contracts) or {named for _, spec in strategies if (named := _contract(spec.instrument, today))}
+    return Trading(
+        today=today,
+        accounts=tuple(found),
+        roots=tuple(Root(row.root, row.calendar, calendar(row.calendar).valid_through) for row in rows),
+        contracts=tuple(Dated(name, last_trading_day(name)) for name in sorted(used)),
+    )
+
+
+def _account(account: TradingAccount, strategies: Iterable[StrategySpec]) -> Account:
+    spec = account.spec
+    own = [sheet.root for each in strategies if (sheet := sheet_of(each.instrument)) is not None]
+    executes = tuple(dict.fromkeys(tier.execute for tier in spec.tiers)) if spec.tiers else tuple(dict.fromkeys(own))
+    known = {root for root in executes if (sheet := sheet_of(root)) is not None and _has_margin(sheet)}
+    return Account(
+        name=account.full_name,
+        venue=spec.venue,
+        live=spec.environment == "Live",
+        executes=executes,
+        margins=frozenset(known),
+        limited=frozenset(spec.margin_limits),
+    )
+
+
+def _has_margin(sheet: Instrument) -> bool:
+    return sheet.margin is not None or sheet.margin_rate is not None
+
+
+def _sheet(symbol: str, today: date) -> Instrument | None:
+    contract = _contract(symbol, today)
+    return instrument_of(contract) if contract else None
+
+
+def _contract(symbol: str, today: date) -> str:
+    """The contract of a symbol today; empty where nobody can say."""
+    try:
+        return resolve_contract(symbol, today)
+    except LeadlineError:
+        return ""
