@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.live import Live
 
 from leadline.cli.feeding import tape_ns, unfinished_text
+from leadline.cli.live_feed import feed_line, is_live
 from leadline.cli.picture import draw
 from leadline.local.supervisor import PartStatus, Supervisor
 from leadline.model.counted import counted
@@ -78,8 +79,11 @@ def progress_line(scene: Scene, stack: Stack, parts: Sequence[PartStatus]) -> st
     rate = sum(found.per_second for found in scene.rates.values())
     reached_ns = max(map(tape_ns, feed.contracts), default=0)
     parts_of_line = [
-        f"leadline: feed {feed.state.replace('_', ' ')} {feed.progress:.0%}",
-        f"tape {moment(reached_ns)}",
+        *(
+            [f"leadline: {feed_line(feed)}", f"tape {moment(feed.now_ns)}"]
+            if is_live(feed)
+            else [f"leadline: feed {feed.state.replace('_', ' ')} {feed.progress:.0%}", f"tape {moment(reached_ns)}"]
+        ),
         counted(prints, "print") + (f" at {rate:,.0f}/s" if rate >= 1 else ""),
         f"{counted(scene.bar_count, 'bar')}, {counted(scene.signal_count, 'signal')}, fills so far: {scene.fills:,}",
     ]

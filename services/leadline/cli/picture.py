@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from leadline.cli.feeding import kept_out_text, tape_ns, unfinished_text
+from leadline.cli.live_feed import age_text, is_live, phase_text, source_text
 from leadline.local.supervisor import PartStatus
 from leadline.model.counted import counted
 from leadline.model.ids import AccountId
@@ -73,6 +74,10 @@ def _header(scene: Scene, stack: Stack) -> RenderableType:
     title = Text.assemble(("Leadline ", "bold"), ("run ", "dim"), stack.tape, (f"  {stack.feed} feed", "dim"))
     if feed is None:
         line.add_row(title, Text("waiting for the feed", style="dim"), "")
+    elif is_live(feed):
+        sources = ", ".join(map(source_text, feed.sources))
+        well = all(each.state in {"connected", "closed"} for each in feed.sources)
+        line.add_row(title, plain_text(moment(feed.now_ns)), plain_text(sources, "green" if well else "bold red"))
     else:
         bar = ProgressBar(total=1.0, completed=feed.progress, width=30, complete_style="cyan", finished_style="green")
         line.add_row(title, Align.center(bar), plain_text(f"{feed.state.replace('_', ' ')} {feed.progress:4.0%}"))
@@ -93,14 +98,17 @@ def _framed(title: str | Text, content: RenderableType) -> Panel:
 
 
 def _market(scene: Scene, *, wide: bool) -> RenderableType:
+    live = scene.feed is not None and is_live(scene.feed)
+    time, further = ("last print", ["age"]) if live else ("tape time", [])
     table = _table(
-        "contract", "tape time", "last", "prints", "per s", *(["outside"] if wide else []), "kept out", left=2
+        "contract", time, *further, "last", "prints", "per s", *(["outside"] if wide else []), "kept out", left=2
     )
     for item in scene.feed.contracts if scene.feed is not None else ():
         rate = scene.rates[item.contract].per_second
         table.add_row(
             plain_text(item.contract, "bold"),
             day_and_time(tape_ns(item)),
+            *([age_text(item, scene.feed.now_ns)] if live and scene.feed is not None else []),
             item.last_price or "–",
             f"{item.prints:,}",
             f"{rate:,.0f}",
@@ -108,6 +116,8 @@ def _market(scene: Scene, *, wide: bool) -> RenderableType:
             plain_text(kept_out_text(item), "yellow" if item.quarantined else ""),
         )
     title = f"market, times in {zone_name()}"
+    if live and scene.feed is not None:
+        title += ", " + ", ".join(dict.fromkeys(phase_text(item.phase) for item in scene.feed.contracts))
     if scene.feed is not None and scene.feed.failure:
         return _framed(title, Group(table, plain_text(f"failed: {scene.feed.failure}", "bold red")))
     return _framed(title, table)

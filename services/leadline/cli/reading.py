@@ -6,6 +6,7 @@ from itertools import zip_longest
 from typing import TypeVar
 
 from leadline.cli.feeding import last_print_text, print_unfinished
+from leadline.cli.live_feed import is_live, print_live
 from leadline.cli.options import Output
 from leadline.cli.output import complain, print_json, print_table
 from leadline.ingestion.tally import OUTSIDE
@@ -97,7 +98,10 @@ async def _status(place: Place, output: Output) -> None:
         print_json(documents.status(found))
         return
     feed, accounts = found.feed, found.accounts
-    if feed is not None:
+    if feed is not None and is_live(feed):
+        print_live(feed, f"The tape live, which began on {found.trade_from}")
+        print_kept_out(feed)
+    elif feed is not None:
         print_table(
             f"Run {found.tape} ({found.feed_kind} feed, trading from {found.trade_from}): "
             f"{feed.state}, {feed.progress:.0%}",

@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable
+from dataclasses import asdict
 from typing import Any, Final
 
 import grpc
@@ -19,6 +20,7 @@ from leadline.ingestion.v1 import ingestion_pb2_grpc as rpc
 from leadline.model.errors import InvalidInput, LeadlineError, Unknown
 from leadline.model.ids import ContractId
 from leadline.model.wire.ticks import tick_batch_from_proto
+from leadline.runtime.clock import wall_ns
 from leadline.runtime.runs import run_to_proto
 
 # Pushed batches that may wait to be published; then the client waits.
@@ -187,8 +189,9 @@ class IngestionServicer(rpc.IngestionServiceServicer):
     async def GetFeedStatus(
         self, request: pb.GetFeedStatusRequest, context: ServicerContext
     ) -> pb.GetFeedStatusResponse:
+        run = self._publisher.run
         return pb.GetFeedStatusResponse(
-            run=run_to_proto(self._publisher.run),
+            run=run_to_proto(run),
             contracts=[
                 pb.ContractStatus(
                     contract=name,
@@ -199,12 +202,17 @@ class IngestionServicer(rpc.IngestionServiceServicer):
                     quarantined=each.tally.quarantined(),
                     kept_out=_kept_out(each),
                     samples=[_sample(sample) for sample in each.tally.samples()],
+                    late=each.late,
+                    gaps=each.gaps,
+                    gap_ns=each.gap_ns,
                 )
                 for name, each in self._status.contracts.items()
             ],
             progress=self._status.progress,
             state=self._state().value,
             failure=self._status.failure,
+            sources=[pb.SourceStatus(**asdict(source)) for source in self._status.sources],
+            now_ns=run.now_ns(wall_ns()) if run.live else 0,
             pushed=[] if self._push is None else [_pushed(each) for each in self._push.contracts.values()],
         )
 

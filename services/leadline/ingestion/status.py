@@ -25,7 +25,8 @@ class ContractStatus:
     """How far a contract is published.
 
     `ticks` counts prints; times are ns UTC, 0 before the first; `last_price` in ticks. `tally` says which prints did
-    not reach a bar.
+    not reach a bar. Only on the tape `live`, since the process started: `late` prints, and `gaps` in which some may be
+    missing, which take `gap_ns` of open market in all.
     """
 
     venue: str
@@ -35,6 +36,9 @@ class ContractStatus:
     watermark_ns: int = 0
     last_price: int = 0
     final: bool = False
+    late: int = 0
+    gaps: int = 0
+    gap_ns: int = 0
 
     def resume(self, position: Position) -> None:
         """Begin where an earlier process ended."""
@@ -50,17 +54,34 @@ class ContractStatus:
             self.last_price = int(draft.ticks.price[-1])
 
 
+@dataclass(frozen=True, slots=True)
+class SourceStatus:
+    """A source of the tape `live`.
+
+    since_ns: wall time since when its state is as it is. lost: connections to it, a count. reason: why it is away,
+    empty while it is there.
+    """
+
+    name: str
+    state: str
+    since_ns: int
+    lost: int
+    reason: str
+    contracts: tuple[ContractId, ...]
+
+
 @dataclass(slots=True)
 class FeedStatus:
     """How far the feed is. `expected` is the number of prints of the whole tape, 0 when nobody knows.
 
-    failure: why the run failed, in a sentence; empty when it did not.
+    failure: why the run failed, in a sentence; empty when it did not. sources: of the tape `live`.
     """
 
     state: State = State.WAITING_FOR_DEMAND
     failure: str = ""
     expected: int = 0
     contracts: dict[ContractId, ContractStatus] = field(default_factory=dict)
+    sources: tuple[SourceStatus, ...] = ()
 
     @property
     def progress(self) -> float:

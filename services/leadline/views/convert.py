@@ -10,7 +10,11 @@ from google.protobuf.message import Message
 from leadline.aggregation.v1 import aggregation_pb2
 from leadline.execution.v1 import execution_pb2
 from leadline.ingestion.v1 import ingestion_pb2
+from leadline.model.errors import Unknown
 from leadline.model.ids import Leg, StrategyId
+from leadline.model.market.calendars import calendar
+from leadline.model.market.contracts import instrument_of
+from leadline.model.market.phases import MarketPhase, market_phase
 from leadline.model.v1 import model_pb2
 from leadline.model.wire.bars import bar_key_from_proto
 from leadline.model.wire.proposals import proposal_from_proto
@@ -24,6 +28,7 @@ from leadline.views.market import (
     PushedContractView,
     RunView,
     SeriesView,
+    SourceView,
     UnfinishedBarView,
 )
 from leadline.views.prices import price_text, tidy_price
@@ -99,13 +104,17 @@ def feed_view(message: ingestion_pb2.GetFeedStatusResponse) -> FeedView:
             message,
             FeedView,
             run=found if message.HasField("run") else None,
-            contracts=tuple(map(_feed_contract, message.contracts)),
+            contracts=tuple(_feed_contract(each, message.now_ns) for each in message.contracts),
+            sources=tuple(
+                SourceView(**_of_same_name(each, SourceView, contracts=tuple(each.contracts)))
+                for each in message.sources
+            ),
             pushed=tuple(PushedContractView(**_of_same_name(each, PushedContractView)) for each in message.pushed),
         )
     )
 
 
-def _feed_contract(message: ingestion_pb2.ContractStatus) -> FeedContractView:
+def _feed_contract(message: ingestion_pb2.ContractStatus, now_ns: int) -> FeedContractView:
     return FeedContractView(
         **_of_same_name(
             message,
@@ -116,8 +125,17 @@ def _feed_contract(message: ingestion_pb2.ContractStatus) -> FeedContractView:
             quarantined=dict(message.quarantined),
             kept_out=tuple(KeptOutView(**_of_same_name(each, KeptOutView)) for each in message.kept_out),
             samples=tuple(KeptOutPrintView(**_of_same_name(each, KeptOutPrintView)) for each in message.samples),
+            phase=_phase(message.contract, now_ns) if now_ns else None,
         )
     )
+
+
+def _phase(contract: str, now_ns: int) -> MarketPhase | None:
+    """None past the years that its calendar knows, and for a contract that no row of instruments knows."""
+    try:
+        return market_phase(calendar(instrument_of(contract).calendar), now_ns)
+    except Unknown:
+        return None
 
 
 def series_view(message: aggregation_pb2.Series) -> SeriesView:

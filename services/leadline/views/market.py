@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from leadline.ingestion.tally import OUTSIDE
 from leadline.model.ids import RunId
+from leadline.model.market.phases import MarketPhase
 from leadline.views.values import AccountView
 
 
@@ -60,7 +61,8 @@ class FeedContractView:
     prints: those published. last_time_ns: of the last print, ns UTC, 0 before the first. watermark_ns: ns UTC.
     last_price: decimal string, empty before the first print; last_price_ticks: the same in ticks. quarantined: prints
     kept out for a fault of their own, counts by reason. kept_out: prints in no bar by trading day and reason. samples:
-    the first few that were kept out.
+    the first few that were kept out. late, gaps, gap_ns: see `ContractStatus` of the contract of ingestion. phase: of
+    its market now, on the tape `live` alone.
     """
 
     contract: str
@@ -72,6 +74,10 @@ class FeedContractView:
     quarantined: Mapping[str, int]
     kept_out: tuple[KeptOutView, ...]
     samples: tuple[KeptOutPrintView, ...]
+    late: int = 0
+    gaps: int = 0
+    gap_ns: int = 0
+    phase: MarketPhase | None = None
 
     @property
     def outside(self) -> int:
@@ -95,8 +101,23 @@ class PushedContractView:
 
 
 @dataclass(frozen=True, slots=True)
+class SourceView:
+    """A source of the tape `live`: see `SourceStatus` of the contract of ingestion."""
+
+    name: str
+    state: str
+    since_ns: int
+    lost: int
+    reason: str
+    contracts: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class FeedView:
-    """The feed. progress: of the tape, 0 to 1. state: such as `publishing`. failure: why the run failed, else empty."""
+    """The feed. progress: of the tape, 0 to 1. state: such as `publishing`. failure: why the run failed, else empty.
+
+    sources, now_ns: of the tape `live`, whose time it is; 0 for one that ends.
+    """
 
     run: RunView | None
     contracts: tuple[FeedContractView, ...]
@@ -104,6 +125,8 @@ class FeedView:
     state: str
     failure: str
     pushed: tuple[PushedContractView, ...]
+    sources: tuple[SourceView, ...] = ()
+    now_ns: int = 0
 
 
 @dataclass(frozen=True, slots=True)

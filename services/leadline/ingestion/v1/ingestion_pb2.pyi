@@ -137,6 +137,8 @@ class GetFeedStatusResponse(_message.Message):
     STATE_FIELD_NUMBER: _builtins.int
     FAILURE_FIELD_NUMBER: _builtins.int
     PUSHED_FIELD_NUMBER: _builtins.int
+    SOURCES_FIELD_NUMBER: _builtins.int
+    NOW_NS_FIELD_NUMBER: _builtins.int
     progress: _builtins.float
     """Share of the tape that is published, from 0 to 1; 0 for a pushed feed."""
     state: _builtins.str
@@ -145,6 +147,8 @@ class GetFeedStatusResponse(_message.Message):
     """
     failure: _builtins.str
     """Why the run failed, in a sentence; empty when it did not."""
+    now_ns: _builtins.int
+    """Of the tape `live`: its time now, nanoseconds UTC. 0 for a tape that ends."""
     @_builtins.property
     def run(self) -> _model_pb2.Run:
         """The open run."""
@@ -157,6 +161,10 @@ class GetFeedStatusResponse(_message.Message):
     def pushed(self) -> _containers.RepeatedCompositeFieldContainer[Global___PushedContract]:
         """Of a pushed feed, per contract: where its sender goes on."""
 
+    @_builtins.property
+    def sources(self) -> _containers.RepeatedCompositeFieldContainer[Global___SourceStatus]:
+        """Of the tape `live`: its sources."""
+
     def __init__(
         self,
         *,
@@ -166,14 +174,62 @@ class GetFeedStatusResponse(_message.Message):
         state: _builtins.str = ...,
         failure: _builtins.str = ...,
         pushed: _abc.Iterable[Global___PushedContract] | None = ...,
+        sources: _abc.Iterable[Global___SourceStatus] | None = ...,
+        now_ns: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["run", b"run"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["contracts", b"contracts", "failure", b"failure", "progress", b"progress", "pushed", b"pushed", "run", b"run", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["contracts", b"contracts", "failure", b"failure", "now_ns", b"now_ns", "progress", b"progress", "pushed", b"pushed", "run", b"run", "sources", b"sources", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetFeedStatusResponse: _TypeAlias = GetFeedStatusResponse  # noqa: Y015
+
+@_typing.final
+class SourceStatus(_message.Message):
+    """A source of the tape `live`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    SINCE_NS_FIELD_NUMBER: _builtins.int
+    LOST_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    CONTRACTS_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Its name: `sim`, `file`, `catalog` or `push`."""
+    state: _builtins.str
+    """`connecting`, `connected`, `stale` (it has said nothing for too long), `gap` (it is away, the tape goes on without
+    it, and prints may be missing) or `closed` (all of its markets are).
+    """
+    since_ns: _builtins.int
+    """Wall time since when it is in this state, nanoseconds UTC."""
+    lost: _builtins.int
+    """Connections to it that were lost since ingestion started, a count."""
+    reason: _builtins.str
+    """Why it is away, in words; empty while it is there."""
+    @_builtins.property
+    def contracts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Dated contracts that it carries, in order."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        state: _builtins.str = ...,
+        since_ns: _builtins.int = ...,
+        lost: _builtins.int = ...,
+        reason: _builtins.str = ...,
+        contracts: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["contracts", b"contracts", "lost", b"lost", "name", b"name", "reason", b"reason", "since_ns", b"since_ns", "state", b"state"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SourceStatus: _TypeAlias = SourceStatus  # noqa: Y015
 
 @_typing.final
 class PushedContract(_message.Message):
@@ -319,6 +375,9 @@ class ContractStatus(_message.Message):
     QUARANTINED_FIELD_NUMBER: _builtins.int
     KEPT_OUT_FIELD_NUMBER: _builtins.int
     SAMPLES_FIELD_NUMBER: _builtins.int
+    LATE_FIELD_NUMBER: _builtins.int
+    GAPS_FIELD_NUMBER: _builtins.int
+    GAP_NS_FIELD_NUMBER: _builtins.int
     contract: _builtins.str
     """Dated contract."""
     ticks: _builtins.int
@@ -329,6 +388,12 @@ class ContractStatus(_message.Message):
     """Watermark, nanoseconds UTC."""
     last_price: _builtins.int
     """Last price, ticks."""
+    late: _builtins.int
+    """Of the tape `live`: prints older than a watermark that was given, a count since ingestion started."""
+    gaps: _builtins.int
+    """Of the tape `live`: stretches in which prints may be missing, a count since ingestion started."""
+    gap_ns: _builtins.int
+    """Of the tape `live`: how long those were while the market was open, nanoseconds."""
     @_builtins.property
     def quarantined(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
         """Prints kept out, counts by reason."""
@@ -352,10 +417,13 @@ class ContractStatus(_message.Message):
         quarantined: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
         kept_out: _abc.Iterable[Global___KeptOut] | None = ...,
         samples: _abc.Iterable[Global___KeptOutPrint] | None = ...,
+        late: _builtins.int = ...,
+        gaps: _builtins.int = ...,
+        gap_ns: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["contract", b"contract", "kept_out", b"kept_out", "last_price", b"last_price", "last_time_ns", b"last_time_ns", "quarantined", b"quarantined", "samples", b"samples", "ticks", b"ticks", "watermark_ns", b"watermark_ns"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["contract", b"contract", "gap_ns", b"gap_ns", "gaps", b"gaps", "kept_out", b"kept_out", "last_price", b"last_price", "last_time_ns", b"last_time_ns", "late", b"late", "quarantined", b"quarantined", "samples", b"samples", "ticks", b"ticks", "watermark_ns", b"watermark_ns"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -18,6 +18,7 @@ from leadline.ingestion.live.port import Arrival
 from leadline.ingestion.live.tape import venues_of
 from leadline.ingestion.months import market_of
 from leadline.ingestion.params import FAST_TICKS, IngestionParams
+from leadline.ingestion.status import State
 from leadline.ingestion.store import Store
 from leadline.ingestion.tape import Position
 from leadline.model.ids import ContractId
@@ -204,6 +205,13 @@ class LiveFeed:
         """Follow the trading day, and tell how the sources are."""
         for link in self.links:
             link.look(now_ns)
+        status = self._publisher.status
+        status.sources = tuple(link.status() for link in self.links)
+        status.state = State.PUBLISHING if any(link.connected for link in self.links) else State.WAITING_FOR_FEED
+        metrics.CONNECTED.set(all(link.connected for link in self.links))
+        for name, each in self.contracts.items():
+            told = status.contracts[name]
+            told.late, told.gaps, told.gap_ns = each.late, each.gaps, each.gap_ns
         tape = self._plan.on_day(self._tape, now_ns)
         if tape is self._tape:
             return

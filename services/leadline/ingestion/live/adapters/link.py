@@ -10,6 +10,7 @@ import structlog
 from leadline.ingestion import metrics
 from leadline.ingestion.live.contract import LiveContract
 from leadline.ingestion.live.port import Arrival, LiveSource, SourceLost, SourceState, Wanted
+from leadline.ingestion.status import SourceStatus
 from leadline.model.ids import ContractId
 from leadline.model.market.phases import market_phase
 from leadline.runtime.clock import monotonic_s, wall_ns
@@ -24,8 +25,8 @@ class SourceLink:
     """One source with its contracts.
 
     arrivals: where it puts what it says; it goes on when `taken` is set. connected: whether it is there. came_back: it
-    is there again, and nobody has looked yet. since_ns: wall time since when its state is as it is. reconnects:
-    connections that were lost. reason: why it is away, empty while it is there.
+    is there again, and nobody has looked yet. since_ns: wall time since when its state is as it is. lost: connections
+    to it, a count. reason: why it is away, empty while it is there.
     """
 
     def __init__(self, source: LiveSource, arrivals: "asyncio.Queue[tuple[SourceLink, Arrival]]") -> None:
@@ -33,7 +34,7 @@ class SourceLink:
         self.taken = asyncio.Event()
         self.contracts: dict[ContractId, LiveContract] = {}
         self.connected = False
-        self.reconnects = 0
+        self.lost = 0
         self.reason = ""
         self.state = SourceState.CONNECTING
         self.since_ns = wall_ns()
@@ -87,6 +88,11 @@ class SourceLink:
             finally:
                 await self.source.close()
 
+    def status(self) -> SourceStatus:
+        """As it is told."""
+        contracts = tuple(sorted(self.contracts))
+        return SourceStatus(self.source.name, self.state.value, self.since_ns, self.lost, self.reason, contracts)
+
     def _wanted(self) -> dict[ContractId, Wanted]:
         return {name: Wanted(each.watermark_ns, self._first_days[name]) for name, each in self.contracts.items()}
 
@@ -99,7 +105,7 @@ class SourceLink:
         if self.connected or not self._gone:
             self._away_s = monotonic_s()
         self.connected, self.reason, self._gone = False, reason, True
-        self.reconnects += 1
+        self.lost += 1
 
     def _state(self, now_ns: int) -> SourceState:
         if not any(market_phase(each.market, now_ns).is_open for each in self.contracts.values()):
