@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from leadline.analysis.fold import StrategyFold
-from leadline.analysis.strategies import StrategyFailed
+from leadline.analysis.fold import StrategyFold, withdrawn
+from leadline.analysis.strategies import StrategyFailed, propose
+from leadline.model.proposals import Action, Proposal, Withdrawal
 from tests.analysis.builders import MONDAY, order_flow, random_tape, reading_of
 
 HISTORY = 2
@@ -215,3 +216,22 @@ def test_what_is_no_answer_is_told_with_the_bar_what_was_returned_and_what_was_e
     with pytest.raises(StrategyFailed) as failed:
         StrategyFold(Odd, lambda today: today, MONDAY).step(bar)
     assert str(failed.value).startswith(f"the strategy failed at bar {bar.key.text()}: {words}")
+
+
+def test_no_entry_comes_of_a_bar_with_a_gap_and_it_is_history_like_another() -> None:
+    bars = random_tape(seed=2, days=3, bars_a_day=20)
+    spoke = next(one for one in said_about(bars, day(2)) if one.signals)
+    with_gap = [replace(bar, gap=bar.key == spoke.bar) for bar in bars]
+    assert [one for one in said_about(with_gap, day(2)) if one.bar != spoke.bar] == [
+        one for one in said_about(bars, day(2)) if one.bar != spoke.bar
+    ]
+    (answer,) = (one for one in said_about(with_gap, day(2)) if one.bar == spoke.bar)
+    assert [each.pattern for each in answer.signals] == [each.pattern for each in spoke.signals]
+    assert {(each.approved, each.rejection) for each in answer.signals} == {(False, "gap")}
+    assert [each.withdrawn for each in answer.proposals] == [Withdrawal.GAP]
+
+
+def test_of_a_bar_with_a_gap_exits_and_protection_stand() -> None:
+    bar = random_tape(seed=2, days=1, bars_a_day=1)[0]
+    leave = Proposal(Action.EXIT)
+    assert withdrawn(propose(bar, leave)) == propose(bar, leave)

@@ -27,7 +27,9 @@ def bar_key(ordinal: int) -> BarKey:
     return BarKey(CONTRACT, "rth", "5m-r1", DAY, ordinal)
 
 
-def bar_message(ordinal: int, *, volume: int = 30, revision: int = 0, tape: str = TAPE) -> BarMessage:
+def bar_message(
+    ordinal: int, *, volume: int = 30, revision: int = 0, gap: bool = False, tape: str = TAPE
+) -> BarMessage:
     """A bar of two rows: 10 sold at 20000, the rest bought at 20001."""
     rows = FootprintRows(
         *(np.array(values) for values in ([20000, 20001], [10, 0], [0, volume - 10], [0, 0], [1, 0], [0, 1], [0, 0]))
@@ -60,6 +62,7 @@ def bar_message(ordinal: int, *, volume: int = 30, revision: int = 0, tape: str 
         ticks_per_row=1,
         rows=rows,
         revision=revision,
+        gap=gap,
     )
     return BarMessage(RunId(tape), VENUE, CONTRACT, bar.known_at_ns, False, bar)
 

@@ -139,6 +139,9 @@ async def test_a_later_revision_replaces_a_bar_and_an_earlier_one_does_not(pool)
     assert await store.write_bars([bar_message(0, volume=31, revision=1), bar_message(0)]) == 1
     assert await store.write_bars([bar_message(0)]) == 0
     assert await pool.fetchval("SELECT volume FROM candle") == 31
+    assert await pool.fetchval("SELECT gap FROM candle") is False
+    await store.write_bars([bar_message(0, volume=31, revision=2, gap=True)])
+    assert await pool.fetchval("SELECT gap FROM candle") is True
     assert await pool.fetchval("SELECT sum(bid + ask + unknown) FROM footprint") == 31
 
 

@@ -55,6 +55,7 @@ CANDLE: dict[str, Any] = {
     "session_open_ns": ns(0),
     "session_close_ns": ns(23_400),
     "ticks_per_row": 1,
+    "gap": False,
 }
 
 

@@ -38,6 +38,7 @@ async def test_the_same_days_give_the_same_number_whatever_they_are_called(desks
         "UPDATE fill SET price = price + 1 WHERE tape = $1 AND k = 2",
         "UPDATE fill SET commission = commission + 0.01 WHERE tape = $1",
         "UPDATE candle SET close = close + 1 WHERE tape = $1",
+        "UPDATE candle SET gap = true WHERE tape = $1",
         "UPDATE footprint SET bid = bid + 1 WHERE tape = $1 AND price = 20001",
         "UPDATE signal SET confidence = 0.81 WHERE tape = $1",
         "UPDATE signal SET signals = '[]' WHERE tape = $1",
@@ -108,7 +109,7 @@ async def test_lines_come_in_the_order_of_what_happened(desks: Database, books: 
 async def test_a_line_has_the_fields_that_are_told_and_no_name(desks: Database, books: Books, folder: Path):
     desk = await recorded(desks, books, folder)
     for line in await desk.lines():
-        assert set(line) == {*FIELDS[line["kind"]], "kind", "account", "strategy"} - {"proposal"}
+        assert set(line) == {*FIELDS[line["kind"]], "kind", "account", "strategy"} - {"proposal", "gap"}
         assert isinstance(line["account"], int)
         assert isinstance(line["strategy"], int)
 

@@ -5,6 +5,7 @@ wherever it is computed: after a crash, on another machine, in a run that began 
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import date
 from types import MappingProxyType
 from typing import Final, cast
@@ -12,7 +13,9 @@ from typing import Final, cast
 from leadline.analysis.strategies import ReadsSeries, Strategy, StrategyFailed
 from leadline.model.bars import OWN_SERIES, Bar
 from leadline.model.checks.signals import check_answer
+from leadline.model.proposals import Withdrawal
 from leadline.model.signals import BarSignals
+from leadline.nodes.router import Rejection
 
 _NO_SERIES: Final[Mapping[str, Callable[[date], date]]] = MappingProxyType({})
 
@@ -82,7 +85,7 @@ class StrategyFold:
         except BaseException as error:
             of = "" if series == OWN_SERIES else f" of its series {series}"
             raise StrategyFailed(f"at bar {bar.key.text()}{of}", error) from error
-        return answer
+        return withdrawn(answer) if bar.gap else answer
 
     def _open(self, day: date) -> None:
         """Begin a session: forget what is too old for it, and fold the rest into a fresh strategy."""
@@ -110,6 +113,16 @@ class StrategyFold:
                 _reader(strategy).warm_series(series, bar)
         except BaseException as error:
             raise StrategyFailed(f"while warmed by bar {bar.key.text()}", error) from error
+
+
+def withdrawn(answer: BarSignals) -> BarSignals:
+    """The answer to a bar of which prints may be missing: all that was seen, no signal of it approved, no entry wanted.
+
+    A proposal that only reduces what is held stands.
+    """
+    signals = (replace(each, approved=False, rejection=Rejection.GAP.value) for each in answer.signals)
+    proposals = (replace(each, withdrawn=Withdrawal.GAP) if each.action.enters else each for each in answer.proposals)
+    return replace(answer, signals=tuple(signals), proposals=tuple(proposals))
 
 
 def _reader(strategy: Strategy) -> ReadsSeries:

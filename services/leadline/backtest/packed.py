@@ -16,7 +16,7 @@ from leadline.model.ids import ContractId
 from leadline.model.market.contracts import instrument_of
 
 _KEY = attrgetter(*(each.name for each in fields(BarKey)))
-_NUMBERS = attrgetter(*(each.name for each in fields(Bar) if each.name not in {"key", "rows", "revision"}))
+_NUMBERS = attrgetter(*(each.name for each in fields(Bar) if each.name not in {"key", "rows", "revision", "gap"}))
 _COLUMNS = tuple(each.name for each in fields(FootprintRows))
 
 
@@ -33,7 +33,7 @@ def unpacked(contract: ContractId, data: bytes) -> Bars:
 def _packed(messages: Sequence[BarMessage]) -> tuple[Any, ...]:
     told = [(message, message.bar) for message in messages if message.bar is not None]
     rows = [bar.rows for _, bar in told]
-    assert not any(bar.revision for _, bar in told), "a bar of whole days is not revised"
+    assert not any(bar.revision or bar.gap for _, bar in told), "a bar of whole days is not revised and has no gap"
     return (
         [(message.progress_ns, message.quiet_until_ns) for message, _ in told],
         [_KEY(bar.key) for _, bar in told],

@@ -76,6 +76,9 @@ class Bar:
     sum since the session's open, this bar included. `poc`, `value_area_low`, `value_area_high` are rows' prices.
     `vwap_volume` and `vwap_price_volume` are the session's running sums of size and price x size (this bar
     included), `vwap_price2_volume` of price^2 x size, so that VWAP and its deviation are exact.
+
+    On the tape `live` alone: `revision` counts how often late prints have changed the bar since it was first published,
+    and with `gap` prints of its span may be missing for ever. No entry comes of either.
     """
 
     key: BarKey
@@ -105,6 +108,7 @@ class Bar:
     ticks_per_row: int
     rows: FootprintRows
     revision: int = 0
+    gap: bool = False
 
 
 @dataclass(frozen=True, slots=True)

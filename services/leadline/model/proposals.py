@@ -53,6 +53,7 @@ class Withdrawal(StrEnum):
 
     NO_APPROVED_SIGNAL = "no_approved_signal"
     CONFLICT = "conflict"
+    GAP = "gap"
 
 
 @dataclass(frozen=True, slots=True)

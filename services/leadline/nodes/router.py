@@ -56,8 +56,9 @@ class RouterParams(SpecModel):
 
 
 class Rejection(StrEnum):
-    """Why a signal may not trade, in the order in which it is asked."""
+    """Why a signal may not trade, in the order in which it is asked. A gap in the bar is no matter of the regime's."""
 
+    GAP = "gap"
     NO_TRADE = "no_trade"
     PATTERN_NOT_ENABLED = "pattern_not_enabled"
     DIRECTION = "direction"

@@ -55,6 +55,7 @@ _BAR_FIELDS: Final = (
     "session_open_ns",
     "session_close_ns",
     "ticks_per_row",
+    "gap",
 )
 CANDLE_COLUMNS: Final = (
     *BAR_KEY_COLUMNS,

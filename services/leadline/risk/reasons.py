@@ -8,6 +8,7 @@ class Reason(StrEnum):
 
     NO_APPROVED_SIGNAL = "no_approved_signal"
     CONFLICT = "conflict"
+    GAP = "gap"
     STRATEGY_NOT_RUNNING = "strategy_not_running"
     HALTED = "halted"
     UNRESOLVED = "unresolved"

@@ -27,7 +27,7 @@ FIELDS: Final[dict[str, tuple[str, ...]]] = {
     "bar": (
         "bar_key", "start_ns", "end_ns", "known_at_ns", "open", "high", "low", "close", "volume", "trades", "delta",
         "min_delta", "max_delta", "cumulative_delta", "poc", "value_area_low", "value_area_high", "vwap_volume",
-        "vwap_price_volume", "vwap_price2_volume", "first_index", "last_index", "rows",
+        "vwap_price_volume", "vwap_price2_volume", "first_index", "last_index", "rows", "gap",
     ),
     "signal": ("bar_key", "known_at_ns", "close", "regime", "confidence", "multiplier", "reason", "scores", "inputs",
                "signals"),
@@ -39,6 +39,7 @@ FIELDS: Final[dict[str, tuple[str, ...]]] = {
 """The fields of each kind of line, besides its kind, account index and strategy index.
 
 A bar's `trades` are its prints: the key is a part of every digest that was ever noted, and stays.
+Its `gap` is left out where it has none.
 A decision's `proposal` is what was asked for besides an entry at the manifest's terms; it is left out where that is
 nothing.
 """
@@ -99,6 +100,8 @@ def line_of(kind: str, row: Mapping[str, Any], owners: Owners) -> Line:
     line = {name: _plain(name, row[name]) for name in FIELDS[kind]}
     if kind == "decision":
         line |= _asked(line.pop("proposal"))
+    if kind == "bar" and not line["gap"]:
+        del line["gap"]
     text = orjson.dumps({**line, "kind": kind, "account": account, "strategy": strategy}, str, _CANONICAL)
     bar = numbered(row["sort"]) if row["sort"] else ("", -1)
     number = row["k"] if kind == "fill" else 0

@@ -8,6 +8,7 @@ from leadline.risk.reasons import Reason
 REFUSAL_WORDS: Final[Mapping[str, str]] = {
     Reason.NO_APPROVED_SIGNAL: "the strategy withdrew it, because the router approved none of the bar's signals",
     Reason.CONFLICT: "the strategy withdrew it, because approved signals of the bar speak for both sides",
+    Reason.GAP: "prints of the bar may be missing, and no entry comes of such a bar",
     Reason.STRATEGY_NOT_RUNNING: "the strategy does not run, or it is leaving its position",
     Reason.HALTED: "the account is halted",
     Reason.UNRESOLVED: "the fate of an order of the account is not known yet",

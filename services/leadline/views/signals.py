@@ -19,6 +19,7 @@ _REJECTED: Final = {
     "strength": "too weak",
     "confidence": "regime unsure",
     "filtered": "filtered out",
+    "gap": "prints of the bar may be missing",
 }
 """The router's reasons against a signal, as they read after "refused"."""
 

@@ -344,6 +344,7 @@ class Bar(_message.Message):
     TICKS_PER_ROW_FIELD_NUMBER: _builtins.int
     ROWS_FIELD_NUMBER: _builtins.int
     REVISION_FIELD_NUMBER: _builtins.int
+    GAP_FIELD_NUMBER: _builtins.int
     start_ns: _builtins.int
     """Start of the interval (time bars) or first print, nanoseconds UTC."""
     end_ns: _builtins.int
@@ -394,6 +395,8 @@ class Bar(_message.Message):
     """Ticks per footprint row, a count."""
     revision: _builtins.int
     """0 as first published; late prints on a live tape make later revisions, a count."""
+    gap: _builtins.bool
+    """Only on the tape `live`: some prints of its span may be missing for ever."""
     @_builtins.property
     def key(self) -> Global___BarKey:
         """Identity."""
@@ -432,10 +435,11 @@ class Bar(_message.Message):
         ticks_per_row: _builtins.int = ...,
         rows: Global___FootprintRows | None = ...,
         revision: _builtins.int = ...,
+        gap: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "rows", b"rows"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["close", b"close", "cumulative_delta", b"cumulative_delta", "delta", b"delta", "end_ns", b"end_ns", "first_index", b"first_index", "high", b"high", "key", b"key", "known_at_ns", b"known_at_ns", "last_index", b"last_index", "low", b"low", "max_delta", b"max_delta", "min_delta", b"min_delta", "open", b"open", "poc", b"poc", "prints", b"prints", "revision", b"revision", "rows", b"rows", "session_close_ns", b"session_close_ns", "session_open_ns", b"session_open_ns", "start_ns", b"start_ns", "ticks_per_row", b"ticks_per_row", "value_area_high", b"value_area_high", "value_area_low", b"value_area_low", "volume", b"volume", "vwap_price2_volume", b"vwap_price2_volume", "vwap_price_volume", b"vwap_price_volume", "vwap_volume", b"vwap_volume"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["close", b"close", "cumulative_delta", b"cumulative_delta", "delta", b"delta", "end_ns", b"end_ns", "first_index", b"first_index", "gap", b"gap", "high", b"high", "key", b"key", "known_at_ns", b"known_at_ns", "last_index", b"last_index", "low", b"low", "max_delta", b"max_delta", "min_delta", b"min_delta", "open", b"open", "poc", b"poc", "prints", b"prints", "revision", b"revision", "rows", b"rows", "session_close_ns", b"session_close_ns", "session_open_ns", b"session_open_ns", "start_ns", b"start_ns", "ticks_per_row", b"ticks_per_row", "value_area_high", b"value_area_high", "value_area_low", b"value_area_low", "volume", b"volume", "vwap_price2_volume", b"vwap_price2_volume", "vwap_price_volume", b"vwap_price_volume", "vwap_volume", b"vwap_volume"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -75,6 +75,7 @@ def bar_to_proto(bar: Bar, *, rows: bool = True) -> pb.Bar:
         key=bar_key_to_proto(bar.key),
         vwap_price_volume=str(bar.vwap_price_volume),
         vwap_price2_volume=str(bar.vwap_price2_volume),
+        gap=bar.gap,
         **integers,
     )
     if rows:
@@ -108,6 +109,7 @@ def bar_from_proto(message: pb.Bar) -> Bar:
         rows=rows,
         vwap_price_volume=int(message.vwap_price_volume),
         vwap_price2_volume=int(message.vwap_price2_volume),
+        gap=message.gap,
         **integers,
     )
 

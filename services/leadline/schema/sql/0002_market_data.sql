@@ -39,6 +39,8 @@ CREATE TABLE tick_gap (
     PRIMARY KEY (tape, contract, first_index)
 );
 
+-- A bar. On the tape `live` alone: `revision` counts how often late prints have changed it since it closed; with `gap`
+-- some prints of its span may be missing for ever.
 CREATE TABLE candle (
     tape                text NOT NULL,
     contract            text NOT NULL,
@@ -74,6 +76,7 @@ CREATE TABLE candle (
     session_open_ns     bigint NOT NULL,
     session_close_ns    bigint NOT NULL,
     ticks_per_row       int NOT NULL,
+    gap                 boolean NOT NULL,
     PRIMARY KEY (tape, contract, session, spec, trading_day, ordinal)
 ) PARTITION BY RANGE (trading_day);
 
