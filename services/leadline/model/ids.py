@@ -20,6 +20,8 @@ StrategyId = NewType("StrategyId", str)
 """A strategy by its manifest: `namespace/name`."""
 RunId = NewType("RunId", str)
 """A run, and the tape that it goes through; live feeds have such a name too."""
+LIVE: Final = RunId("live")
+"""The tape that has no end, and whose time is that of a clock."""
 DecisionId = NewType("DecisionId", str)
 """The decision on one proposal of a strategy."""
 ClientOrderId = NewType("ClientOrderId", str)

@@ -347,11 +347,13 @@ class OrderEvents:
     """Events of an account's orders after the one asked for.
 
     `positions` is what the venue holds after the last of them, net and signed by contract, flat ones absent; None from
-    a venue that does not tell it together with its events.
+    a venue that does not tell it together with its events. `lost` says in a sentence what may have happened to orders
+    that nobody can tell any more; empty where nothing was lost.
     """
 
     events: tuple[VenueEvent, ...]
     positions: Mapping[ContractId, int] | None = None
+    lost: str = ""
 
 
 @quickly_made

@@ -145,6 +145,10 @@ class Context:
         self._works = ready
         self._show_ready()
 
+    def need(self, name: str, look: Look) -> None:
+        """Have readiness depend on something else besides; before `serve`."""
+        self._needs.add(name, look)
+
     def _show_ready(self) -> None:
         ready = self._works and not self._needs.missing
         self._server.set_ready(ready)

@@ -25,10 +25,15 @@ class Needs:
 
     def __init__(self, looks: Mapping[str, Look], changed: Callable[[], None]) -> None:
         self.missing: frozenset[str] = frozenset()
-        self._looks = dict(looks)
+        self._looks: dict[str, Look] = {}
         self._changed = changed
-        for name in self._looks:
-            measurements.NEEDS.labels(name).set(1)
+        for name, look in looks.items():
+            self.add(name, look)
+
+    def add(self, name: str, look: Look) -> None:
+        """Look at something else besides."""
+        self._looks[name] = look
+        measurements.NEEDS.labels(name).set(1)
 
     async def watch(self) -> None:
         """Look for as long as the service lives. What does not answer in time is missing."""

@@ -10,13 +10,13 @@ from typing import Final
 from google.protobuf.message import DecodeError
 
 from leadline.model.errors import LeadlineError, RefusedMessage
-from leadline.model.ids import ContractId, RunId, derive
+from leadline.model.ids import LIVE, ContractId, RunId, derive
 from leadline.model.subjects import RUN_SUBJECT, RUNS
 from leadline.model.v1 import model_pb2 as pb
 from leadline.runtime.bus.bus import Bus
 from leadline.runtime.bus.intake import Intake
 
-LIVE_TAPE: Final = RunId("live")
+LIVE_TAPE: Final = LIVE
 
 
 class RunReplaced(LeadlineError):
@@ -65,6 +65,11 @@ class Run:
     def now_ns(self, wall_ns: int) -> int:
         """The tape's time at a wall time, nanoseconds UTC; both are the same but in drills."""
         return wall_ns + self.clock_offset_ns + (wall_ns - self.clock_since_ns) * (self.clock_rate - 1)
+
+    def wall_ns(self, tape_ns: int) -> int:
+        """The wall time at which the tape's clock shows a time, nanoseconds UTC."""
+        since_ns, rate = self.clock_since_ns, self.clock_rate
+        return (tape_ns - self.clock_offset_ns + since_ns * (rate - 1)) // rate
 
     def gain(self, announced: "Run") -> tuple[ContractId, ...]:
         """Take up what a later announcement of this run has of further contracts; their names, in order.

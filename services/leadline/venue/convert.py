@@ -11,6 +11,7 @@ from leadline.model.orders import (
     Advanced,
     Fill,
     LastPrint,
+    OrderEvents,
     OrderState,
     OrderType,
     Replacement,
@@ -264,6 +265,24 @@ def advanced_from_proto(message: pb.AdvanceToResponse) -> Advanced:
         message.final,
         positions_from_proto(message.positions),
     )
+
+
+def events_to_proto(found: OrderEvents, last_event: int) -> pb.ListEventsResponse:
+    """Events, and the number of the last one that there is."""
+    return pb.ListEventsResponse(
+        events=[event_to_proto(event) for event in found.events],
+        last_event=last_event,
+        positions=positions_to_proto(found.positions or {}),
+        lost=found.lost,
+    )
+
+
+def events_from_proto(message: pb.ListEventsResponse, after_event: int) -> OrderEvents:
+    """Events that follow one; the positions belong to the last event that there is, and are left out before it."""
+    events = tuple(event_from_proto(event) for event in message.events)
+    told = events[-1].event if events else after_event
+    positions = positions_from_proto(message.positions) if told >= message.last_event else None
+    return OrderEvents(events, positions, message.lost)
 
 
 def positions_to_proto(positions: Mapping[ContractId, int]) -> list[pb.VenuePosition]:

@@ -3,7 +3,8 @@
 A record is its length, the CRC-32 of its content and the CRC-32 of these eight bytes, 4 bytes little-endian each, and
 the content: canonical JSON. The first one names the format and the tape. What one step changed stands in one record, so
 an entry fill is never there without its legs. A record that a kill cut short is removed at the next start; any other
-damage is an error.
+damage is an error. On a tape without an end the file is written anew from time to time (`rewrite`): its second record
+is what was kept of the steps before.
 """
 
 import fcntl
@@ -31,7 +32,7 @@ from leadline.model.orders import (
     bracket_of,
 )
 from leadline.venue.fill_rules import Mark, Rest
-from leadline.venue.matching import Step
+from leadline.venue.matching import Kept, Step
 
 FILE_NAME: Final = "ledger"
 FORMAT: Final = 1
@@ -53,11 +54,12 @@ class LedgerInUse(LeadlineError):
 
 
 class Ledger:
-    """One tape's ledger, held by one process at a time. Make it with `open`, read `steps`, then `append`."""
+    """One tape's ledger, held by one process at a time. Make it with `open`, read `kept` and `steps`, then `append`."""
 
-    def __init__(self, descriptor: int, path: Path, content: list[bytes]) -> None:
+    def __init__(self, descriptor: int, path: Path, header: dict[str, Any], content: list[bytes]) -> None:
         self._descriptor = descriptor
         self._path = path
+        self._header = header
         self._content = content
 
     @classmethod
@@ -72,19 +74,26 @@ class Ledger:
         try:
             _lock(descriptor, path)
             content = _read(descriptor, path)
-            ledger = cls(descriptor, path, content[1:])
-            ledger._begin(content, {"format": FORMAT, "tape": tape})
+            ledger = cls(descriptor, path, {"format": FORMAT, "tape": tape}, content[1:])
+            ledger._begin(content)
         except BaseException:
             os.close(descriptor)
             raise
         return ledger
 
-    def _begin(self, content: list[bytes], header: dict[str, Any]) -> None:
+    def _begin(self, content: list[bytes]) -> None:
         if not content:
-            self._write(header)
+            self._write(self._header)
             _sync_directory(self._path.parent)
-        elif orjson.loads(content[0]) != header:
-            raise LedgerDamaged(f"{self._path} begins with {content[0].decode()}, expected {header}")
+        elif orjson.loads(content[0]) != self._header:
+            raise LedgerDamaged(f"{self._path} begins with {content[0].decode()}, expected {self._header}")
+
+    def kept(self) -> Kept | None:
+        """The rest of the steps before those in the file, once, before `steps`; None where it has all of them."""
+        if not self._content or "before" not in (first := orjson.loads(self._content[0])):
+            return None
+        del self._content[0]
+        return _kept(first)
 
     def steps(self) -> Iterator[Step]:
         """The steps that were there when the ledger was opened, once."""
@@ -96,6 +105,26 @@ class Ledger:
         """Write a step and return when it is on disk. After an OSError the ledger is not to be used any more."""
         self._write(_document(step))
 
+    def rewrite(self, kept: Kept) -> None:
+        """Put what was kept in the place of all steps so far: on disk when this returns, and a kill leaves either.
+
+        After an OSError the ledger is not to be used any more.
+        """
+        path = self._path.with_name(f"{FILE_NAME}.new")
+        path.unlink(missing_ok=True)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        try:
+            _lock(descriptor, path)
+            for document in (self._header, _kept_document(kept)):
+                _write(descriptor, path, document)
+            path.replace(self._path)
+        except BaseException:
+            os.close(descriptor)
+            raise
+        os.close(self._descriptor)
+        self._descriptor = descriptor
+        _sync_directory(self._path.parent)
+
     @property
     def size_bytes(self) -> int:
         """Size of the file."""
@@ -106,15 +135,20 @@ class Ledger:
         os.close(self._descriptor)
 
     def _write(self, document: dict[str, Any]) -> None:
-        content = orjson.dumps(document, option=orjson.OPT_SORT_KEYS)
-        if len(content) > MAX_RECORD_BYTES:
-            raise OSError(f"{self._path}: a record of {len(content)} bytes is more than {MAX_RECORD_BYTES}")
-        frame = _FRAME.pack(len(content), zlib.crc32(content))
-        record = frame + _CHECK.pack(zlib.crc32(frame)) + content
-        written = os.write(self._descriptor, record)
-        if written != len(record):
-            raise OSError(f"{self._path}: wrote {written} of {len(record)} bytes")
-        os.fdatasync(self._descriptor)
+        _write(self._descriptor, self._path, document)
+
+
+def _write(descriptor: int, path: Path, document: dict[str, Any]) -> None:
+    """Write a record and return when it is on disk."""
+    content = orjson.dumps(document, option=orjson.OPT_SORT_KEYS)
+    if len(content) > MAX_RECORD_BYTES:
+        raise OSError(f"{path}: a record of {len(content)} bytes is more than {MAX_RECORD_BYTES}")
+    frame = _FRAME.pack(len(content), zlib.crc32(content))
+    record = frame + _CHECK.pack(zlib.crc32(frame)) + content
+    written = os.write(descriptor, record)
+    if written != len(record):
+        raise OSError(f"{path}: wrote {written} of {len(record)} bytes")
+    os.fdatasync(descriptor)
 
 
 def _lock(descriptor: int, path: Path) -> None:
@@ -173,15 +207,7 @@ def _record(data: bytes, at: int) -> tuple[bytes | None, int]:
 def _document(step: Step) -> dict[str, Any]:
     return {
         "instant_ns": step.instant_ns,
-        "events": [
-            {
-                "event": event.event,
-                "instant_ns": event.instant_ns,
-                "order": {name: getattr(event.order, name) for name in _ORDER_FIELDS},
-                "fill": None if event.fill is None else {name: getattr(event.fill, name) for name in _FILL_FIELDS},
-            }
-            for event in step.events
-        ],
+        "events": [_event_document(event) for event in step.events],
         "marks": {
             contract: [found and astuple(found) for found in (mark.last, mark.buy, mark.sell)]
             for contract, mark in step.marks.items()
@@ -191,13 +217,47 @@ def _document(step: Step) -> dict[str, Any]:
     }
 
 
+def _event_document(event: VenueEvent) -> dict[str, Any]:
+    return {
+        "event": event.event,
+        "instant_ns": event.instant_ns,
+        "order": _order_document(event.order),
+        "fill": None if event.fill is None else {name: getattr(event.fill, name) for name in _FILL_FIELDS},
+    }
+
+
+def _order_document(order: VenueOrder) -> dict[str, Any]:
+    return {name: getattr(order, name) for name in _ORDER_FIELDS}
+
+
+def _kept_document(kept: Kept) -> dict[str, Any]:
+    return {
+        "before": kept.before,
+        "events": [_event_document(event) for event in kept.events],
+        "orders": [_order_document(order) for order in kept.orders],
+        "fills": kept.fills,
+        "positions": kept.positions,
+        "tapes": kept.tapes,
+        "step": _document(kept.step),
+    }
+
+
+def _kept(document: dict[str, Any]) -> Kept:
+    return Kept(
+        document["before"],
+        tuple(map(_event, document["events"])),
+        tuple(map(_order, document["orders"])),
+        document["fills"],
+        document["positions"],
+        document["tapes"],
+        _step(document["step"]),
+    )
+
+
 def _step(document: dict[str, Any]) -> Step:
     return Step(
         document["instant_ns"],
-        tuple(
-            VenueEvent(event["event"], event["instant_ns"], _order(event["order"]), _fill(event["fill"]))
-            for event in document["events"]
-        ),
+        tuple(map(_event, document["events"])),
         {
             contract: Mark(*(found and LastPrint(*found) for found in mark))
             for contract, mark in document["marks"].items()
@@ -205,6 +265,10 @@ def _step(document: dict[str, Any]) -> Step:
         {client_id: Rest(*rest) for client_id, rest in document["resting"].items()},
         document["matched"],
     )
+
+
+def _event(document: dict[str, Any]) -> VenueEvent:
+    return VenueEvent(document["event"], document["instant_ns"], _order(document["order"]), _fill(document["fill"]))
 
 
 def _order(document: dict[str, Any]) -> VenueOrder:

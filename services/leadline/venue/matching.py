@@ -80,6 +80,23 @@ class Step:
     matched: int
 
 
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """The rest of a market's past once what is long ended was forgotten: a fresh market goes on from it.
+
+    `events` are those after the event `before`; `orders` are the orders that are kept, as they stand, in the order of
+    their acceptance; `fills` counts each one's fills. `tapes` are the contracts that price the positions.
+    """
+
+    before: int
+    events: tuple[VenueEvent, ...]
+    orders: tuple[VenueOrder, ...]
+    fills: dict[ClientOrderId, int]
+    positions: dict[ContractId, int]
+    tapes: dict[ContractId, ContractId]
+    step: Step
+
+
 class PaperMarket:
     """Orders, native brackets and net positions of one account on one tape; starts at `instant_ns` with none."""
 
@@ -96,6 +113,8 @@ class PaperMarket:
         # Whose prints a contract's position is valued at: those that filled it last.
         self._tapes: dict[ContractId, ContractId] = {}
         self._events: list[VenueEvent] = []
+        # The number of the last event that was forgotten.
+        self._forgotten = 0
         self._matched = 0
         self._stepped = 0
 
@@ -107,7 +126,12 @@ class PaperMarket:
     @property
     def last_event(self) -> int:
         """Number of the last event; 0 before the first."""
-        return len(self._events)
+        return self._forgotten + len(self._events)
+
+    @property
+    def forgotten_event(self) -> int:
+        """Number of the last event that was forgotten; 0 where all are there."""
+        return self._forgotten
 
     @property
     def matched_event(self) -> int:
@@ -149,10 +173,10 @@ class PaperMarket:
         return {contract: quantity for contract, quantity in sorted(self._positions.items()) if quantity}
 
     def events_after(self, number: int) -> tuple[VenueEvent, ...]:
-        """Events with a higher number; InvalidInput when that many never happened."""
-        if not 0 <= number <= len(self._events):
-            raise InvalidInput("after_event", number, f"0 to {len(self._events)}")
-        return tuple(self._events[number:])
+        """Events with a higher number; InvalidInput when that many never happened, or some of them are forgotten."""
+        if not self._forgotten <= number <= self.last_event:
+            raise InvalidInput("after_event", number, f"{self._forgotten} to {self.last_event}")
+        return tuple(self._events[number - self._forgotten :])
 
     # --- what a caller does ------------------------------------------------------------------------------------------
 
@@ -261,17 +285,23 @@ class PaperMarket:
 
     def _unmatched(self, contract: ContractId, ticks: TickColumns) -> TickColumns:
         """Rows after the mark. Those of a contract that joined late, up to the present instant, only move its mark."""
-        mark, size, start = self._marks.get(contract), len(ticks.time_ns), 0
-        if mark is not None:
-            expected = mark.last.source_index + 1
-            if ticks.first_index > expected:
-                raise InvalidInput(f"prints[{contract}].first_index", ticks.first_index, f"at most {expected}")
-            start = min(expected - ticks.first_index, size)
-        past = int(ticks.time_ns.searchsorted(self._instant_ns, "right"))
-        if past > start:
-            self._absorb(contract, ticks.slice(start, past), self.live_orders())
-            start = past
-        return ticks.slice(start, size) if start else ticks
+        rest = self._after_mark(contract, ticks)
+        past = int(rest.time_ns.searchsorted(self._instant_ns, "right"))
+        if past:
+            self._absorb(contract, rest.slice(0, past), self.live_orders())
+            return rest.slice(past, len(rest.time_ns))
+        return rest
+
+    def _after_mark(self, contract: ContractId, ticks: TickColumns) -> TickColumns:
+        """Rows that are not matched yet. InvalidInput where rows are skipped."""
+        mark = self._marks.get(contract)
+        if mark is None:
+            return ticks
+        expected = mark.last.source_index + 1
+        if ticks.first_index > expected:
+            raise InvalidInput(f"prints[{contract}].first_index", ticks.first_index, f"at most {expected}")
+        start = min(expected - ticks.first_index, len(ticks.time_ns))
+        return ticks.slice(start, len(ticks.time_ns)) if start else ticks
 
     def _advance_window(
         self, rest: dict[ContractId, TickColumns], to_ns: int, watches: Sequence[Watch]
@@ -311,7 +341,7 @@ class PaperMarket:
             self._settle()
             for contract, ticks in matched.items():
                 self._match_instant(contract, ticks)
-            self._matched = len(self._events)
+            self._matched = self.last_event
         return True, {}
 
     def _within_reach(self, ranges: Mapping[ContractId, Range | None]) -> list[VenueOrder]:
@@ -351,26 +381,31 @@ class PaperMarket:
         for row in range(int(ticks.time_ns.searchsorted(self._instant_ns, "left")), len(ticks.time_ns)):
             self._match_print(contract, ticks.slice(row, row + 1))
 
-    def _expire(self) -> None:
-        """End the orders that are valid up to the present instant only: its prints do not match them any more."""
+    def _expire(self, tape: ContractId | None = None) -> None:
+        """End the orders that are valid up to the present instant only: its prints do not match them any more.
+
+        Those on a `tape` alone, where one is named.
+        """
         for order in self.live_orders():
-            if order.valid_until_ns is not None and order.valid_until_ns <= self._instant_ns:
+            valid = order.valid_until_ns is None or order.valid_until_ns > self._instant_ns
+            if not valid and tape in {None, order.tape_contract}:
                 self._record(replace(order, state=OrderState.EXPIRED, reason="its validity has ended"))
 
-    def _concerned(self) -> list[ContractId]:
-        """The contracts that are held, or have a live order."""
-        held = (contract for contract, quantity in self._positions.items() if quantity)
-        return sorted({*held, *(order.contract for order in self.live_orders())})
+    def _concerned(self, tape: ContractId | None = None) -> list[ContractId]:
+        """The contracts that are held, or have a live order; those that a `tape` prices, where one is named."""
+        held = {contract: self._tapes[contract] for contract, quantity in self._positions.items() if quantity}
+        held.update((order.contract, order.tape_contract) for order in self.live_orders())
+        return sorted(contract for contract, priced_by in held.items() if tape in {None, priced_by})
 
-    def _settle(self) -> None:
+    def _settle(self, tape: ContractId | None = None) -> None:
         """End what is held and what works in contracts that are settled in cash by now."""
-        for contract in self._concerned():
+        for contract in self._concerned(tape):
             at_ns = settles_at_ns(contract)
             if at_ns is None or at_ns > self._instant_ns:
                 continue
             if held := self._positions.get(contract, 0):
-                tape = self._tapes[contract]
-                self._record(*settlement(contract, tape, held, self._marks[tape].last, self._instant_ns))
+                priced_by = self._tapes[contract]
+                self._record(*settlement(contract, priced_by, held, self._marks[priced_by].last, self._instant_ns))
             for order in self.live_orders():
                 if order.contract == contract:
                     self._record(replace(order, state=OrderState.EXPIRED, reason=SETTLED))
@@ -446,6 +481,67 @@ class PaperMarket:
             self._cancel(order, "nothing to reduce")
         return quantity
 
+    # --- what a live tape does ---------------------------------------------------------------------------------------
+
+    def clock(self, now_ns: int) -> None:
+        """Say what time it is on a live tape, before a caller changes something: its events get this time."""
+        self._instant_ns = max(self._instant_ns, now_ns)
+
+    def arrive(self, contract: ContractId, ticks: TickColumns, complete_ns: int) -> tuple[VenueEvent, ...]:
+        """Match prints of one contract as they come, waiting for no other contract; the events that they make.
+
+        `complete_ns`: nothing of this contract is waited for up to that instant, so that what ends by then has ended.
+        Rows that were matched before do no harm. Each event has the time of its print. InvalidInput where rows are
+        skipped.
+        """
+        seen, began_ns = len(self._events), self._instant_ns
+        rest = self._after_mark(contract, ticks)
+        while True:
+            due_ns = self._due_ns(contract)
+            ahead = len(rest) if due_ns is None else int(rest.time_ns.searchsorted(due_ns, "left"))
+            window = rest.slice(0, min(ahead, WINDOW_ROWS))
+            if len(window):
+                row = self._first_row(contract, window)
+                self._absorb(contract, window.slice(0, row), self.live_orders())
+                if row < len(window):
+                    self._instant_ns = int(window.time_ns[row])
+                    self._match_print(contract, window.slice(row, row + 1))
+                rest = rest.slice(min(row + 1, len(window)), len(rest))
+            elif due_ns is not None and (len(rest) or due_ns <= complete_ns):
+                self._instant_ns = due_ns
+                self._expire(contract)
+                self._settle(contract)
+            else:
+                break
+        self._matched = self.last_event
+        last = self._marks.get(contract)
+        self._instant_ns = began_ns if last is None else max(began_ns, last.last.time_ns)
+        return tuple(self._events[seen:])
+
+    def skip(self, contract: ContractId, last_index: int) -> None:
+        """Pass over prints of a contract up to a source index, inclusive: they are late, or lost for ever."""
+        mark = self._marks.get(contract)
+        if mark is not None and mark.last.source_index < last_index:
+            self._marks[contract] = replace(mark, last=replace(mark.last, source_index=last_index))
+
+    def _due_ns(self, contract: ContractId) -> int | None:
+        """When an order on this tape ends by its validity, or a contract that it prices settles, whichever is first."""
+        orders = [order for order in self.live_orders() if order.tape_contract == contract]
+        found = [order.valid_until_ns for order in orders if order.valid_until_ns is not None]
+        found += [at for name in self._concerned(contract) if (at := settles_at_ns(name)) is not None]
+        return min(found, default=None)
+
+    def _first_row(self, contract: ContractId, window: TickColumns) -> int:
+        """The first row of prints at which an order on this tape changes; their number where none does."""
+        found = price_range(window)
+        rows = [
+            min(first_match(self._rules, order, rest, window), first_trail(order, rest, window))
+            for order in self.live_orders()
+            if order.tape_contract == contract and found is not None and within_reach(order, *found)
+            for rest in (self._resting[order.client_id],)
+        ]
+        return min(rows, default=len(window))
+
     # --- history -----------------------------------------------------------------------------------------------------
 
     def _rest(self, order: VenueOrder, after_ns: int) -> VenueOrder:
@@ -458,7 +554,7 @@ class PaperMarket:
     def _record(self, order: VenueOrder, fill: Fill | None = None) -> VenueOrder:
         if order.state.terminal:
             self._resting.pop(order.client_id, None)
-        self._apply(VenueEvent(len(self._events) + 1, self._instant_ns, order, fill))
+        self._apply(VenueEvent(self.last_event + 1, self._instant_ns, order, fill))
         return order
 
     def _apply(self, event: VenueEvent) -> None:
@@ -472,22 +568,68 @@ class PaperMarket:
 
     def take_step(self) -> Step:
         """The changes since the last call, to be written down before anybody is told."""
-        events = tuple(self._events[self._stepped :])
-        self._stepped = len(self._events)
+        events = self.events_after(self._stepped)
+        self._stepped = self.last_event
         return Step(self._instant_ns, events, dict(self._marks), dict(self._resting), self._matched)
 
     def restore(self, step: Step) -> None:
         """Apply a step that was taken from a market with the same past; InvalidInput when its events do not follow."""
         for event in step.events:
-            if event.event != len(self._events) + 1:
-                raise InvalidInput("step.events", event.event, f"event {len(self._events) + 1}")
+            if event.event != self.last_event + 1:
+                raise InvalidInput("step.events", event.event, f"event {self.last_event + 1}")
             self._apply(event)
-        self._stepped = len(self._events)
+        self._stepped = self.last_event
         self._instant_ns = step.instant_ns
         self._marks = dict(step.marks)
         self._resting = {client_id: step.resting[client_id] for client_id in self._orders if client_id in step.resting}
         self._matched = step.matched
         self._live = None
+
+    def forget(self, booked: int, before_ns: int) -> Kept:
+        """Forget the events up to `booked` that are older than `before_ns`, and the orders that ended with them.
+
+        Orders stay that work, that an order which stays names as its pair or its entry, and those in contracts that are
+        held. Returns what is left, to be written down in place of all steps before.
+        """
+        gone = next((event for event in self._events if event.event > booked or event.instant_ns >= before_ns), None)
+        self._forgotten, before = (self.last_event if gone is None else gone.event - 1), self._forgotten
+        del self._events[: self._forgotten - before]
+        recent = {event.order.client_id for event in self._events}
+        held = {contract for contract, quantity in self._positions.items() if quantity}
+        kept = {
+            name: order
+            for name, order in self._orders.items()
+            if name in self._resting or name in recent or order.contract in held
+        }
+        named = {other for order in kept.values() for other in (order.parent, order.oco)}
+        self._orders = {name: order for name, order in self._orders.items() if name in kept or name in named}
+        self._fills = {name: count for name, count in self._fills.items() if name in self._orders}
+        self._positions = {contract: quantity for contract, quantity in self._positions.items() if quantity}
+        self._tapes = {contract: tape for contract, tape in self._tapes.items() if contract in self._positions}
+        priced = {*self._tapes.values(), *(order.tape_contract for order in self.live_orders())}
+        self._marks = {
+            contract: mark
+            for contract, mark in self._marks.items()
+            if contract in priced or mark.last.time_ns >= before_ns
+        }
+        self._stepped = self.last_event
+        step = Step(self._instant_ns, (), dict(self._marks), dict(self._resting), self._matched)
+        return Kept(
+            self._forgotten,
+            tuple(self._events),
+            tuple(self._orders.values()),
+            dict(self._fills),
+            dict(self._positions),
+            dict(self._tapes),
+            step,
+        )
+
+    def restore_kept(self, kept: Kept) -> None:
+        """Go on, as a fresh market, from what was kept of another's past."""
+        self._forgotten, self._events = kept.before, list(kept.events)
+        self._orders = {order.client_id: order for order in kept.orders}
+        self._fills, self._positions, self._tapes = dict(kept.fills), dict(kept.positions), dict(kept.tapes)
+        self.restore(kept.step)
 
 
 def _as_sent(order: VenueOrder) -> VenueOrder:

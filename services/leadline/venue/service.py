@@ -1,19 +1,21 @@
 """The paper venue: a process of its own that matches one account's orders against the tape and forgets nothing.
 
 Whatever it answers stands in its ledger first. A handler changes the market and writes the ledger without giving the
-event loop away in between, so no call ever sees half of another.
+event loop away in between, so no call ever sees half of another. On a run that ends the account lets the tape go on;
+on the run that is live prints are matched as they come (`leadline.venue.live`), and the ledger forgets, day by day,
+what is long ended and the account has booked.
 """
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from leadline.model.durations import NS_PER_SECOND
+from leadline.model.durations import NS_PER_DAY, NS_PER_SECOND
 from leadline.model.errors import InvalidInput, LeadlineError
 from leadline.model.ids import ClientOrderId, ContractId
-from leadline.model.orders import Advanced, Replacement, VenueOrder, Watch
+from leadline.model.orders import Advanced, OrderEvents, Replacement, VenueOrder, Watch
 from leadline.model.subjects import TICKS, tick_subject
 from leadline.runtime.bus.bus import Bus
 from leadline.runtime.bus.intake import Intake, read_ticks
@@ -25,6 +27,7 @@ from leadline.runtime.settings import validate_params
 from leadline.venue import metrics
 from leadline.venue.fill_rules import FillRules, parse_fill_rule
 from leadline.venue.ledger import Ledger
+from leadline.venue.live import LiveTapes
 from leadline.venue.matching import PaperMarket
 from leadline.venue.params import VenueParams
 from leadline.venue.servicer import PaperVenueServicer
@@ -33,7 +36,13 @@ from leadline.venue.v1 import venue_pb2 as pb
 from leadline.venue.v1 import venue_pb2_grpc as rpc
 
 WAIT_SECONDS: Final = 1.0
-"""How long a call waits for the tape before it says how far it came."""
+"""How long a call waits for the tape, or for an event, before it says how far it came."""
+
+MARKS_SECONDS: Final = 60.0
+"""How old marks may become on disk while prints alone move a market that is live."""
+
+MOST_EVENTS: Final = 500
+"""The most events in one answer: the process that answers takes orders as well."""
 
 
 class LedgerBehind(LeadlineError):
@@ -77,6 +86,8 @@ class PaperVenue:
     def __init__(self, context: Context, params: VenueParams, tape: Run, ledger: Ledger) -> None:
         rules = FillRules(parse_fill_rule(params.fill_rule, "fill_rule"), params.slippage_ticks, params.latency_ns)
         self.market = PaperMarket(rules, tape.begins_ns)
+        if (kept := ledger.kept()) is not None:
+            self.market.restore_kept(kept)
         for step in ledger.steps():
             self.market.restore(step)
         self._context = context
@@ -87,9 +98,15 @@ class PaperVenue:
         self._feeds: dict[ContractId, _Feed] = {}
         self._arrived = asyncio.Event()
         self._written = (self.market.instant_ns, self.market.last_event)
+        self._written_s = monotonic_s()
         self._lost: OSError | None = None
-        for order in self.market.live_orders():
-            self._follow(order.tape_contract)
+        self._news = asyncio.Event()
+        self._booked = 0
+        self._day = self.market.instant_ns // NS_PER_DAY
+        self._live = LiveTapes(context, tape, self.market, self._note_live) if tape.live else None
+        followed = {order.tape_contract for order in self.market.live_orders()}
+        for contract in sorted({*followed, *(self.market.marks if tape.live else ())}):
+            self._follow(contract)
 
     @property
     def last_event(self) -> int:
@@ -103,7 +120,7 @@ class PaperVenue:
 
         Raises InvalidInput for an order that makes no sense, OSError when the ledger cannot be written.
         """
-        self._check_ledger()
+        self._begin()
         refusal = "" if order.tape_contract in self._run.contracts else f"no tape of {order.tape_contract}"
         taken, duplicate = self.market.reject(order, refusal) if refusal else self.market.submit(order)
         self._write()
@@ -115,17 +132,58 @@ class PaperVenue:
 
     def cancel(self, client_id: ClientOrderId, reason: str) -> VenueOrder:
         """Cancel an order; the order as it stands. Raises Unknown, OSError."""
-        self._check_ledger()
+        self._begin()
         order = self.market.cancel(client_id, reason)
         self._write()
         return order
 
     def replace(self, wanted: Replacement) -> VenueOrder:
         """Give a working order other terms; the order as it stands. Raises Unknown, InvalidInput, OSError."""
-        self._check_ledger()
+        self._begin()
         order = self.market.replace(wanted)
         self._write()
         return order
+
+    def _begin(self) -> None:
+        """Begin what a caller changes: a market that is live has the time of the clock then."""
+        self._check_ledger()
+        if self._live is not None:
+            self.market.clock(self._live.now_ns)
+
+    # --- a tape that is live -----------------------------------------------------------------------------------------
+
+    async def events(self, after_event: int, wait_s: float, contracts: Sequence[ContractId]) -> OrderEvents:
+        """The first `MOST_EVENTS` events after one; where there is none, the wait for one is at most so many seconds.
+
+        The positions are those after the last event, so only the last part of the events has them. The prints of
+        `contracts` are matched from now on. Raises InvalidInput on a tape that ends, LedgerBehind, OSError.
+        """
+        if self._live is None:
+            raise InvalidInput("tape", self._run.tape, "the one that is live: the others are let run by AdvanceTo")
+        self._check_ledger()
+        self._check_position(after_event, None)
+        for contract in contracts:
+            self._live.follow(contract)
+        self._booked = max(self._booked, after_event)
+        if after_event >= self.last_event and wait_s > 0 and not self._context.stopping.is_set():
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._news.wait(), min(wait_s, WAIT_SECONDS))
+            self._check_ledger()
+        events = self.market.events_after(max(after_event, self.market.forgotten_event))
+        positions = self.market.positions() if len(events) <= MOST_EVENTS else None
+        return OrderEvents(events[:MOST_EVENTS], positions, self._live.lost)
+
+    def _note_live(self) -> None:
+        """Write down what prints or time have changed; once a day, what is long ended goes."""
+        _, event = self._written
+        if self.last_event > event or monotonic_s() - self._written_s > MARKS_SECONDS:
+            self._write()
+        day = self.market.instant_ns // NS_PER_DAY
+        if day > self._day:
+            self._write()
+            self._day = day
+            with self._writing():
+                self._ledger.rewrite(self.market.forget(self._booked, self.market.instant_ns - NS_PER_DAY))
 
     # --- the tape ----------------------------------------------------------------------------------------------------
 
@@ -142,6 +200,8 @@ class PaperVenue:
         An account that has not heard of everything that happened is told at once, and nothing happens meanwhile.
         Raises InvalidInput, LedgerBehind, OSError.
         """
+        if self._live is not None:
+            raise InvalidInput("tape", self._run.tape, "one that ends: this one goes on by itself, see ListEvents")
         with metrics.ADVANCE_SECONDS.time():
             self._check_ledger()
             self._check_position(after_event, from_ns)
@@ -205,6 +265,9 @@ class PaperVenue:
 
     def _follow(self, contract: ContractId) -> None:
         """Read the contract's tape from now on."""
+        if self._live is not None:
+            self._live.follow(contract)
+            return
         if contract in self._feeds:
             return
         mark = self.market.marks.get(contract)
@@ -250,17 +313,25 @@ class PaperVenue:
         now = (self.market.instant_ns, self.market.last_event)
         if now == self._written:
             return
+        with self._writing():
+            self._ledger.append(self.market.take_step())
+        if self.last_event > self._written[1]:
+            self._news.set()
+            self._news = asyncio.Event()
+        self._written, self._written_s = now, monotonic_s()
+        metrics.INSTANT.set(self.market.instant_ns / NS_PER_SECOND)
+        metrics.LEDGER_BYTES.set(self._ledger.size_bytes)
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Write to the ledger. After an error the market knows more than that: only a new process can be believed."""
         try:
             with metrics.LEDGER_SECONDS.time():
-                self._ledger.append(self.market.take_step())
+                yield
         except OSError as error:
-            # The market in memory knows more than the ledger: only a new process can be believed.
             self._lost = error
             self._context.spawn(_fail(error), "ledger")
             raise
-        self._written = now
-        metrics.INSTANT.set(self.market.instant_ns / NS_PER_SECOND)
-        metrics.LEDGER_BYTES.set(self._ledger.size_bytes)
 
     def _check_ledger(self) -> None:
         if self._lost is not None:

@@ -7,9 +7,10 @@ import grpc
 
 from leadline.model.errors import InvalidInput
 from leadline.model.ids import ClientOrderId, ContractId
-from leadline.model.orders import Advanced, Replacement, VenueOrder, Watch
+from leadline.model.orders import Advanced, OrderEvents, Replacement, VenueOrder, Watch
 from leadline.venue.convert import (
     advanced_to_proto,
+    events_to_proto,
     fill_to_proto,
     order_from_proto,
     order_to_proto,
@@ -24,6 +25,8 @@ from leadline.venue.v1 import venue_pb2_grpc as rpc
 MOST_ORDERS: Final = 100
 MOST_EVENTS: Final = 500
 """The most orders and events in one answer: the process that answers takes orders as well."""
+
+MS_PER_SECOND: Final = 1000
 
 ServicerContext = grpc.aio.ServicerContext[Any, Any]
 
@@ -58,6 +61,9 @@ class Matched(Protocol):
     ) -> Advanced:
         """Let the tape run up to `to_ns`, or as far as it comes."""
 
+    async def events(self, after_event: int, wait_s: float, contracts: Sequence[ContractId]) -> OrderEvents:
+        """Events after one on a live tape, waiting for the first so many seconds at most."""
+
 
 class PaperVenueServicer(rpc.PaperVenueServiceServicer):
     """Speaks for one account's paper venue."""
@@ -87,6 +93,11 @@ class PaperVenueServicer(rpc.PaperVenueServiceServicer):
         )
         return advanced_to_proto(advanced)
 
+    async def ListEvents(self, request: pb.ListEventsRequest, context: ServicerContext) -> pb.ListEventsResponse:
+        contracts = list(map(ContractId, request.contracts))
+        found = await self._venue.events(request.after_event, request.wait_ms / MS_PER_SECOND, contracts)
+        return events_to_proto(found, self._venue.last_event)
+
     async def ListOrders(self, request: pb.ListOrdersRequest, context: ServicerContext) -> pb.ListOrdersResponse:
         if len(request.client_ids) > MOST_ORDERS:
             raise InvalidInput("client_ids", f"{len(request.client_ids)} ids", f"at most {MOST_ORDERS}")
@@ -104,9 +115,12 @@ class PaperVenueServicer(rpc.PaperVenueServiceServicer):
         return pb.ListOrdersResponse(orders=[order_to_proto(order) for order in orders], event=self._venue.last_event)
 
     async def ListFills(self, request: pb.ListFillsRequest, context: ServicerContext) -> pb.ListFillsResponse:
-        events = self._venue.market.events_after(request.after_event)[:MOST_EVENTS]
+        market, after = self._venue.market, request.after_event
+        if 0 <= after < market.forgotten_event:  # a tape without an end: who reads on begins with what is left
+            after = market.forgotten_event
+        events = market.events_after(after)[:MOST_EVENTS]
         fills = [fill_to_proto(found.fill) for found in events if found.fill is not None]
-        return pb.ListFillsResponse(fills=fills, event=request.after_event + len(events))
+        return pb.ListFillsResponse(fills=fills, event=after + len(events))
 
     async def ListPositions(
         self, request: pb.ListPositionsRequest, context: ServicerContext

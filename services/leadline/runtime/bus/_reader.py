@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final, Literal
 
 import structlog
@@ -16,7 +17,7 @@ from leadline.runtime import measurements
 from leadline.runtime.bus._link import BusRefused, BusTrouble, Link
 from leadline.runtime.bus._pull import Puller
 
-Start = Literal["all", "last", "new"]
+Start = Literal["all", "last", "new"] | datetime
 GetLink = Callable[[], Awaitable[Link]]
 
 ORDERED_WINDOW: Final = 256
@@ -231,6 +232,8 @@ async def _new_position(link: Link, stream: str) -> _Position:
 async def _open(link: Link, stream: str, subject: str, start: Start, position: _Position | None, window: int) -> Puller:
     if position is None:
         begin: dict[str, Any] = {"deliver_policy": "last_per_subject" if start == "last" else "all"}
+        if isinstance(start, datetime):
+            begin = {"deliver_policy": "by_start_time", "opt_start_time": start.isoformat()}
     else:
         if (await stream_info(link, stream))["state"]["last_seq"] < position.sequence:
             raise _Regressed

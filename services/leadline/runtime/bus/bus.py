@@ -41,6 +41,7 @@ __all__ = [
     "Durable",
     "MessageTooLarge",
     "Received",
+    "Start",
     "StreamFull",
     "StreamState",
     "TailLost",
@@ -147,8 +148,9 @@ class Bus:
     def ordered(self, stream: str, subject: str, *, start: Start = "all") -> AsyncGenerator[Received, None]:
         """Messages of `subject` (which may have wildcards) in the stream's order, without end.
 
-        start: from the first kept, from the last of each subject, or only what comes from now on. Prefetch is
-        bounded. Messages repeat when the server has lost its end of the stream: drop what you know by its own key.
+        start: from the first kept, from the last of each subject, only what comes from now on, or what has been stored
+        from a time on (in UTC), by the server's clock. Prefetch is bounded. Messages repeat when the server has lost
+        its end of the stream: drop what you know by its own key.
         Raises BusDenied, and Unknown when there is no such stream.
         """
         return read_ordered(self._current_link, stream, subject, start)

@@ -619,6 +619,76 @@ class AdvanceToRequest(_message.Message):
 Global___AdvanceToRequest: _TypeAlias = AdvanceToRequest  # noqa: Y015
 
 @_typing.final
+class ListEventsRequest(_message.Message):
+    """Asks for the events after one."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AFTER_EVENT_FIELD_NUMBER: _builtins.int
+    WAIT_MS_FIELD_NUMBER: _builtins.int
+    CONTRACTS_FIELD_NUMBER: _builtins.int
+    after_event: _builtins.int
+    """Return events after this one."""
+    wait_ms: _builtins.int
+    """How long to wait for the first event, milliseconds; at most 1000. Nothing is waited for at 0."""
+    @_builtins.property
+    def contracts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Contracts whose tapes the account needs: they are matched from now on."""
+
+    def __init__(
+        self,
+        *,
+        after_event: _builtins.int = ...,
+        wait_ms: _builtins.int = ...,
+        contracts: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after_event", b"after_event", "contracts", b"contracts", "wait_ms", b"wait_ms"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListEventsRequest: _TypeAlias = ListEventsRequest  # noqa: Y015
+
+@_typing.final
+class ListEventsResponse(_message.Message):
+    """Events of the ledger."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EVENTS_FIELD_NUMBER: _builtins.int
+    LAST_EVENT_FIELD_NUMBER: _builtins.int
+    POSITIONS_FIELD_NUMBER: _builtins.int
+    LOST_FIELD_NUMBER: _builtins.int
+    last_event: _builtins.int
+    """Last event of the ledger."""
+    lost: _builtins.str
+    """A sentence on prints that are lost for ever and that an order may have met; empty while there are none."""
+    @_builtins.property
+    def events(self) -> _containers.RepeatedCompositeFieldContainer[Global___VenueEvent]:
+        """Events after the one asked for, in order, at most 500."""
+
+    @_builtins.property
+    def positions(self) -> _containers.RepeatedCompositeFieldContainer[Global___VenuePosition]:
+        """Net positions after the last event, those that are not flat."""
+
+    def __init__(
+        self,
+        *,
+        events: _abc.Iterable[Global___VenueEvent] | None = ...,
+        last_event: _builtins.int = ...,
+        positions: _abc.Iterable[Global___VenuePosition] | None = ...,
+        lost: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["events", b"events", "last_event", b"last_event", "lost", b"lost", "positions", b"positions"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListEventsResponse: _TypeAlias = ListEventsResponse  # noqa: Y015
+
+@_typing.final
 class Watch(_message.Message):
     """One crossing of the account's result at the last prints; a price is watched as a position of one size step without cost,
     with a tick value of 1.

@@ -55,6 +55,11 @@ class PaperVenueServiceStub:
                 request_serializer=leadline_dot_venue_dot_v1_dot_venue__pb2.AdvanceToRequest.SerializeToString,
                 response_deserializer=leadline_dot_venue_dot_v1_dot_venue__pb2.AdvanceToResponse.FromString,
                 _registered_method=True)
+        self.ListEvents = channel.unary_unary(
+                '/leadline.venue.v1.PaperVenueService/ListEvents',
+                request_serializer=leadline_dot_venue_dot_v1_dot_venue__pb2.ListEventsRequest.SerializeToString,
+                response_deserializer=leadline_dot_venue_dot_v1_dot_venue__pb2.ListEventsResponse.FromString,
+                _registered_method=True)
         self.ListOrders = channel.unary_unary(
                 '/leadline.venue.v1.PaperVenueService/ListOrders',
                 request_serializer=leadline_dot_venue_dot_v1_dot_venue__pb2.ListOrdersRequest.SerializeToString,
@@ -104,6 +109,13 @@ class PaperVenueServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListEvents(self, request, context):
+        """Events after one, of a tape that is live: at once where there are any, else when there are or after a while.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListOrders(self, request, context):
         """Orders by client id, all that work, or the newest.
         """
@@ -147,6 +159,11 @@ def add_PaperVenueServiceServicer_to_server(servicer, server):
                     servicer.AdvanceTo,
                     request_deserializer=leadline_dot_venue_dot_v1_dot_venue__pb2.AdvanceToRequest.FromString,
                     response_serializer=leadline_dot_venue_dot_v1_dot_venue__pb2.AdvanceToResponse.SerializeToString,
+            ),
+            'ListEvents': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListEvents,
+                    request_deserializer=leadline_dot_venue_dot_v1_dot_venue__pb2.ListEventsRequest.FromString,
+                    response_serializer=leadline_dot_venue_dot_v1_dot_venue__pb2.ListEventsResponse.SerializeToString,
             ),
             'ListOrders': grpc.unary_unary_rpc_method_handler(
                     servicer.ListOrders,
@@ -273,6 +290,33 @@ class PaperVenueService:
             '/leadline.venue.v1.PaperVenueService/AdvanceTo',
             leadline_dot_venue_dot_v1_dot_venue__pb2.AdvanceToRequest.SerializeToString,
             leadline_dot_venue_dot_v1_dot_venue__pb2.AdvanceToResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListEvents(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/leadline.venue.v1.PaperVenueService/ListEvents',
+            leadline_dot_venue_dot_v1_dot_venue__pb2.ListEventsRequest.SerializeToString,
+            leadline_dot_venue_dot_v1_dot_venue__pb2.ListEventsResponse.FromString,
             options,
             channel_credentials,
             insecure,

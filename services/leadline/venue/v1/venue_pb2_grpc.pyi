@@ -41,6 +41,8 @@ class PaperVenueServiceStub:
     """Gives a working order other terms; its answer is written to the ledger before it is given."""
     AdvanceTo: _grpc.UnaryUnaryMultiCallable[_venue_pb2.AdvanceToRequest, _venue_pb2.AdvanceToResponse]
     """Lets the tape run up to an instant; stops at the first change of an order or crossing of a watch."""
+    ListEvents: _grpc.UnaryUnaryMultiCallable[_venue_pb2.ListEventsRequest, _venue_pb2.ListEventsResponse]
+    """Events after one, of a tape that is live: at once where there are any, else when there are or after a while."""
     ListOrders: _grpc.UnaryUnaryMultiCallable[_venue_pb2.ListOrdersRequest, _venue_pb2.ListOrdersResponse]
     """Orders by client id, all that work, or the newest."""
     ListFills: _grpc.UnaryUnaryMultiCallable[_venue_pb2.ListFillsRequest, _venue_pb2.ListFillsResponse]
@@ -61,6 +63,8 @@ class PaperVenueServiceAsyncStub(PaperVenueServiceStub):
     """Gives a working order other terms; its answer is written to the ledger before it is given."""
     AdvanceTo: _aio.UnaryUnaryMultiCallable[_venue_pb2.AdvanceToRequest, _venue_pb2.AdvanceToResponse]  # type: ignore[assignment]
     """Lets the tape run up to an instant; stops at the first change of an order or crossing of a watch."""
+    ListEvents: _aio.UnaryUnaryMultiCallable[_venue_pb2.ListEventsRequest, _venue_pb2.ListEventsResponse]  # type: ignore[assignment]
+    """Events after one, of a tape that is live: at once where there are any, else when there are or after a while."""
     ListOrders: _aio.UnaryUnaryMultiCallable[_venue_pb2.ListOrdersRequest, _venue_pb2.ListOrdersResponse]  # type: ignore[assignment]
     """Orders by client id, all that work, or the newest."""
     ListFills: _aio.UnaryUnaryMultiCallable[_venue_pb2.ListFillsRequest, _venue_pb2.ListFillsResponse]  # type: ignore[assignment]
@@ -102,6 +106,14 @@ class PaperVenueServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_venue_pb2.AdvanceToResponse, _abc.Awaitable[_venue_pb2.AdvanceToResponse]]:
         """Lets the tape run up to an instant; stops at the first change of an order or crossing of a watch."""
+
+    @_abc_1.abstractmethod
+    def ListEvents(
+        self,
+        request: _venue_pb2.ListEventsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_venue_pb2.ListEventsResponse, _abc.Awaitable[_venue_pb2.ListEventsResponse]]:
+        """Events after one, of a tape that is live: at once where there are any, else when there are or after a while."""
 
     @_abc_1.abstractmethod
     def ListOrders(

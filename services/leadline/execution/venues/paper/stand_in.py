@@ -18,7 +18,7 @@ from leadline.execution.venues.connect import Reach
 from leadline.execution.venues.paper.client import connect
 from leadline.execution.venues.paper.venue import VENUE_SERVICE, PaperSection
 from leadline.model.ids import AccountId, ClientOrderId, ContractId, RunId
-from leadline.model.orders import Advanced, Replacement, VenueOrder, Watch
+from leadline.model.orders import Advanced, OrderEvents, Replacement, VenueOrder, Watch
 from leadline.model.ticks import NS_PER_SECOND, TickColumns
 from leadline.runtime.retry import until_done
 from leadline.runtime.rpc.auth import Keys, audience, one_key, token_source
@@ -174,6 +174,14 @@ class _Exchange:
         market = self.market
         last = {name: market.marks[name].last for name in contracts if name in market.marks}
         return Advanced(market.instant_ns, market.events_after(after_event), last, False, market.positions())
+
+    async def events(
+        self,
+        after_event: int,
+        wait_s: float,  # noqa: ARG002 - events come by trades and calls alone
+        contracts: Sequence[ContractId],  # noqa: ARG002
+    ) -> OrderEvents:
+        return OrderEvents(self.market.events_after(after_event), self.market.positions())
 
     def trade(self, time_ns: int, price: int, size: int) -> None:
         prints = {CONTRACT: TickColumns.of([(time_ns, price, size, 0)], self._prints)}
