@@ -189,7 +189,7 @@ def test_a_book_counts_the_entries_of_the_last_hour_and_knows_what_is_decided_at
     write(records, *decisions)
     book = loaded(records)
     assert book.entry_instants == [SINCE, NOW]
-    assert book.decided == {"decision-1", "decision-2"}
+    assert book.decided == {"decision-1": NOW, "decision-2": NOW}
 
 
 def test_what_is_recalled_is_what_was_ever_written_of_these_ids():

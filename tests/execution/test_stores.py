@@ -150,7 +150,7 @@ class Commands:
             arithmetic=(("size", "1"),),
         )
         changes.decisions.append(decision)
-        book.decided.add(decision.decision_id)
+        book.decided[decision.decision_id] = book.instant_ns
         if accepted:
             if decision.entered:
                 book.entry_instants.append(book.instant_ns)
@@ -439,7 +439,7 @@ async def test_nor_is_it_by_a_book_that_was_read(books: MemoryBooks):
     found.last_prints.clear()
     found.margin_limits.clear()
     found.entry_instants.append(1)
-    found.decided.add(DecisionId("decision"))
+    found.decided[DecisionId("decision")] = 1
     assert found.settings is not None
     found.settings["limits"].clear()
     assert await store.load() == book

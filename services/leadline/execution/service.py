@@ -5,6 +5,7 @@ import contextlib
 import math
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Final, TypeVar
 
@@ -17,7 +18,7 @@ from leadline.execution.adapters.risk_client import RiskClient
 from leadline.execution.adapters.store import PostgresStore
 from leadline.execution.adapters.tail import EventTail
 from leadline.execution.core.account import open_money
-from leadline.execution.core.book import Book, BookEvent, RefusedSignal
+from leadline.execution.core.book import DECIDED_NS, Book, BookEvent, RefusedSignal
 from leadline.execution.core.contracts import signal_source
 from leadline.execution.core.halts import Halts
 from leadline.execution.loop.account_loop import AccountLoop
@@ -30,7 +31,9 @@ from leadline.execution.servicer import ExecutionServicer
 from leadline.execution.v1 import execution_pb2 as pb
 from leadline.execution.v1 import execution_pb2_grpc as rpc
 from leadline.execution.venues.connect import connect
+from leadline.execution.venues.live_time import LiveTime
 from leadline.model.checks.signals import SignalSource, check_message
+from leadline.model.durations import NS_PER_SECOND
 from leadline.model.errors import RefusedMessage
 from leadline.model.halts import Halt, HaltSource
 from leadline.model.ids import ContractId, StrategyId
@@ -38,7 +41,8 @@ from leadline.model.loop_phase import LoopPhase
 from leadline.model.manifest.specs import TradingStrategy
 from leadline.model.manifest.venues import venue_named
 from leadline.model.subjects import SIGNALS, signal_subject
-from leadline.runtime.bus.bus import TailLost
+from leadline.risk.reasons import Reason
+from leadline.runtime.bus.bus import Start, TailLost
 from leadline.runtime.bus.intake import Intake, read_signal
 from leadline.runtime.bus.publishing import keep_publishing
 from leadline.runtime.clock import monotonic_s, wall_ns
@@ -49,6 +53,9 @@ from leadline.runtime.runs import Run
 from leadline.runtime.settings import validate_params
 
 IDLE_SECONDS: Final = 1.0
+LEASE_AGE_SECONDS: Final = 3.0
+"""Nothing is entered on a lease that was renewed longer ago, where time waits for nobody."""
+
 OUTBOX_SECONDS: Final = 0.2
 RELEASE_SECONDS: Final = 1.0
 
@@ -95,7 +102,9 @@ class Account:
         self._changed = asyncio.Event()
         self._commands = CommandQueue(metrics.COMMANDS_DROPPED.labels(self.name).inc)
         self._readers: dict[str, asyncio.Task[None]] = {}
-        venue = connect(self.manifest, tuple(map(ContractId, tape.contracts)), context.channel)
+        self._live = LiveTime(context, tape) if tape.live else None
+        venue = connect(self.manifest, tuple(map(ContractId, tape.contracts)), context.channel, self._live)
+        self._hear = venue.hear
         self.loop = AccountLoop(
             Deps(
                 store=self.store,
@@ -110,6 +119,7 @@ class Account:
                 committed=self._note_committed,
                 capabilities=venue_named(self.manifest.spec.venue).capabilities,
                 marks=self.marks,
+                doubt=self._doubt,
             ),
             self._new_book,
         )
@@ -135,12 +145,17 @@ class Account:
         )
         self._count_halts(self.kill_switch.halts)  # those that the last process has left on the disk
         metrics.show_restored(self.name, self.journal.restored)
+        if self._live is not None:
+            context.need("lease", self._lease_is_fresh)
+            context.need("prints", self._prints_come)
         await context.serve()
         while not await self._acquired():  # noqa: ASYNC110 - the database is the one that knows when
             await asyncio.sleep(self._pause_seconds)
         lease = context.spawn(self._keep_lease(), "lease")
         context.spawn(self._publish(), "outbox")
         context.spawn(self.tail.run(), "events")
+        if self._hear is not None:
+            context.spawn(self._hear(), "venue events")
         trading = context.spawn(self._trade(), "loop")
         await context.stopping.wait()
         self.marks.stopped()
@@ -228,7 +243,7 @@ class Account:
 
         self._commands.put(Command(action, lambda: future.done() or monotonic_s() >= until_s, answer, fail))
         metrics.COMMANDS_WAITING.labels(self.name).set(len(self._commands))
-        self._changed.set()
+        self._wake()
         return await future
 
     async def _run_commands(self) -> None:
@@ -271,27 +286,58 @@ class Account:
     async def _read_signals(self, queue: SignalQueue, manifest: TradingStrategy) -> None:
         """Fill a queue, to the first message of the strategy that is refused and that nobody has looked at yet."""
         subject, intake = signal_subject(self.tape.tape, self.name, queue.strategy), Intake(SIGNALS)
-        async for message in self.context.bus.ordered(SIGNALS, subject):
+        async for message in self.context.bus.ordered(SIGNALS, subject, start=self._heard_from(queue)):
             try:
                 with self.context.handling.of(SIGNALS, message):
                     said = read_signal(message.subject, message.payload)
                     if said.analysis_hash == queue.analysis_hash:
                         check_message(self._source(manifest), said)
-                        if queue.push(said):
-                            self._changed.set()
+                        if queue.push(said) and (self._live is None or queue.waits):
+                            self._wake()
             except RefusedMessage as why:
                 intake.refuse(message, why)
                 received = RefusedSignal(message.subject, message.sequence, message.message_id, message.payload, why)
                 if not queue.refuse(received):
                     continue
-                self._changed.set()
+                self._wake()
                 return
             if said.analysis_hash != queue.analysis_hash:
                 metrics.OTHER_ANALYSIS.labels(self.name).inc()
             while queue.full:  # noqa: ASYNC110 - full is rare, and the loop's own pace empties it
                 await asyncio.sleep(self._pause_seconds)
 
+    def _heard_from(self, queue: SignalQueue) -> Start:
+        """From where on a strategy's messages matter: live, from a while before what the account has come to.
+
+        Its bars are told again as long as it knows their decisions.
+        """
+        if self._live is None:
+            return "all"
+        since_ns = self.tape.wall_ns(max(queue.joined_ns, self.loop.book.instant_ns) - DECIDED_NS // 2)
+        return datetime.fromtimestamp(max(0, since_ns // NS_PER_SECOND), UTC)
+
     # --- what the loop asks of its world ---
+
+    def _wake(self) -> None:
+        self._changed.set()
+        if self._live is not None:
+            self._live.wake()
+
+    def _doubt(self) -> tuple[Reason, str] | None:
+        """Why nothing can be entered now for the sake of this machine."""
+        if self._live is None:
+            return None
+        self._live.clock.offset_ns = self.store.clock_offset_ns
+        if words := self._live.clock.doubt:
+            return Reason.CLOCK, words
+        age_s = monotonic_s() - self.store.renewed_s
+        return None if age_s <= LEASE_AGE_SECONDS else (Reason.LEASE, f"the lease was renewed {age_s:.1f} s ago")
+
+    async def _lease_is_fresh(self) -> bool:
+        return monotonic_s() - self.store.renewed_s < LEASE_SECONDS
+
+    async def _prints_come(self) -> bool:
+        return self._live is None or not self._live.silent()
 
     async def _pause(self, phase: LoopPhase) -> None:
         self.loop.phase = phase
@@ -364,4 +410,4 @@ class Account:
     def _note_halts(self, halts: Halts) -> None:
         self._count_halts(halts)
         self.context.log.warning("halts in force", halts=[asdict(halt) for halt in halts.in_force])
-        self._changed.set()
+        self._wake()

@@ -53,6 +53,8 @@ class Reason(StrEnum):
     STOP_TRAILS = "stop_trails"
     ENTRY_PRICE_UNKNOWN = "entry_price_unknown"
     LATE = "late"
+    CLOCK = "clock"
+    LEASE = "lease"
     RISK_UNAVAILABLE = "risk_unavailable"
     RISK_ERROR = "risk_error"
     POISON = "poison"

@@ -53,6 +53,8 @@ REFUSAL_WORDS: Final[Mapping[str, str]] = {
     Reason.STOP_TRAILS: "the stop follows the price, and it would be moved back",
     Reason.ENTRY_PRICE_UNKNOWN: "the account does not know the fill from which the stop is to follow the price",
     Reason.LATE: "the bar came too late",
+    Reason.CLOCK: "the machine's clock cannot be believed",
+    Reason.LEASE: "the account was not held for sure",
     Reason.RISK_UNAVAILABLE: "risk did not answer in time",
     Reason.RISK_ERROR: "risk could not decide on this question",
     Reason.POISON: "processes of execution ended at this proposal again and again, so it is passed over",

@@ -33,7 +33,7 @@ from leadline.model.orders import OrderState
 from leadline.model.proposals import Action
 from leadline.model.ticks import NS_PER_SECOND
 from leadline.runtime.bus.dead_letters import INSERT_DEAD_LETTER, dead_letter_row
-from leadline.runtime.clock import monotonic_s
+from leadline.runtime.clock import monotonic_s, wall_ns
 from leadline.runtime.database import DATABASE_LOST, Pool
 
 FRESH_SECONDS: Final = 1.0
@@ -65,7 +65,11 @@ Connection = Any
 
 
 class PostgresStore:
-    """One account on one tape. `acquire` first; then `load` and `commit`."""
+    """One account on one tape. `acquire` first; then `load` and `commit`.
+
+    `renewed_s`: when the lease was last renewed, on the monotonic clock. `clock_offset_ns`: this machine's clock less
+    the database's then.
+    """
 
     def __init__(
         self,
@@ -89,6 +93,8 @@ class PostgresStore:
         # The transaction that has written the account's row, as this store last saw it; None where there is no row.
         self._writer: str | None = None
         self._loaded = False
+        self.renewed_s = monotonic_s()
+        self.clock_offset_ns = 0
 
     async def acquire(self) -> bool:
         """Take the account over when nobody holds it or the holder went silent; says whether it is ours.
@@ -126,18 +132,24 @@ class PostgresStore:
         while True:
             asked_s = monotonic_s()
             async with self._connection() as connection:
+                sent_ns = wall_ns()
                 renewed = await connection.fetchval(
                     """
                     UPDATE lease SET expires_at = clock_timestamp() + make_interval(secs => $3)
-                    WHERE account = $1 AND epoch = $2 RETURNING epoch
+                    WHERE account = $1 AND epoch = $2
+                    RETURNING (extract(epoch FROM clock_timestamp()) * 1000000000)::bigint
                     """,
                     self._account,
                     self.epoch,
                     LEASE_SECONDS,
                 )
+                answered_ns = wall_ns()
             if renewed is None:
                 raise Fenced(f"another writer holds {self._account}")
+            # By as much as the two clocks differ in any case, whenever between the two words the database looked.
+            self.clock_offset_ns = max(0, sent_ns - renewed) + min(0, answered_ns - renewed)
             if monotonic_s() - asked_s < FRESH_SECONDS:
+                self.renewed_s = asked_s
                 return
 
     async def release(self) -> None:
@@ -262,8 +274,8 @@ class PostgresStore:
             since,
             [action.value for action in Action if action.enters],
         ):
-            if row["instant_ns"] == book.instant_ns:
-                book.decided.add(row["decision_id"])
+            if row["instant_ns"] >= book.decided_since_ns:
+                book.decided[row["decision_id"]] = row["instant_ns"]
             if row["entered"]:
                 book.entry_instants.append(row["instant_ns"])
         return book, account["writer"]

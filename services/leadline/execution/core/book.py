@@ -15,10 +15,10 @@ from leadline.execution.core.halts import Clearing
 from leadline.execution.core.orders import UNRESOLVED
 from leadline.model.blocks import Block
 from leadline.model.drains import DrainOrders, DrainPositions
-from leadline.model.durations import NS_PER_HOUR
+from leadline.model.durations import NS_PER_HOUR, NS_PER_MINUTE
 from leadline.model.errors import RefusedMessage
 from leadline.model.halts import Halt
-from leadline.model.ids import ENTRY, AccountId, ClientOrderId, ContractId, DecisionId, LegKind, RunId, StrategyId
+from leadline.model.ids import ENTRY, LIVE, AccountId, ClientOrderId, ContractId, DecisionId, LegKind, RunId, StrategyId
 from leadline.model.manifest.specs import TradingAccount, TradingStrategy
 from leadline.model.market.contracts import sheet_of
 from leadline.model.orders import (
@@ -36,6 +36,9 @@ KEPT_NS: Final = NS_PER_HOUR
 """Ended orders are looked at by the rate limits for this long, and then forgotten.
 
 Those stay from which something that is held has come, and all of the decision that has opened its position."""
+
+DECIDED_NS: Final = 10 * NS_PER_MINUTE
+"""On a tape that is live, for how long after a decision its bar may be said again to an account that has started."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +162,9 @@ class Book:
     `margin_limits`; `tiers` is the table that is still in force, None when it is the manifest's. `calendar` is the name
     of the calendar that rolls the trading day, from the first strategy on.
 
+    `decided` has the decisions by which a bar that is said again is known, each with its instant, oldest first: those
+    of the book's instant, and on a tape that is live those of the last minutes.
+
     `orders` and `positions` are never changed: `put` and `hold` set others in their place, so that what follows from
     them is worked out once.
     """
@@ -186,13 +192,23 @@ class Book:
     orders: Mapping[ClientOrderId, Order] = field(default_factory=dict)
     positions: Mapping[tuple[StrategyId, str], Position] = field(default_factory=dict)
     entry_instants: list[int] = field(default_factory=list)
-    decided: set[DecisionId] = field(default_factory=set)
+    decided: dict[DecisionId, int] = field(default_factory=dict)
     settings: dict[str, Any] | None = None
     tiers: tuple[Tier, ...] | None = None
     margin_limits: dict[str, Decimal] = field(default_factory=dict)
     calendar: str = ""
     _live: "_Owned[Order] | None" = field(default=None, init=False, repr=False, compare=False)
     _held: "_Owned[Position] | None" = field(default=None, init=False, repr=False, compare=False)
+
+    @property
+    def live(self) -> bool:
+        """Whether the account's time is that of a clock, which waits for nobody."""
+        return self.tape == LIVE
+
+    @property
+    def decided_since_ns(self) -> int:
+        """The instant of the oldest decisions in `decided`."""
+        return self.instant_ns - DECIDED_NS if self.live else self.instant_ns
 
     @property
     def tiers_in_force(self) -> tuple[Tier, ...]:
@@ -396,6 +412,16 @@ def forget(book: Book) -> None:
     gone = {order.client_id for order in old if order.decision not in open_decisions} - entries
     if gone:
         book.orders = {client_id: order for client_id, order in book.orders.items() if client_id not in gone}
+
+
+def forget_decided(book: Book) -> None:
+    """Drop the decisions by which no bar has to be known at the book's instant."""
+    if not book.live:
+        book.decided.clear()
+        return
+    old = [decision for decision, at_ns in book.decided.items() if at_ns < book.decided_since_ns]
+    for decision in old:
+        del book.decided[decision]
 
 
 def fence_off(book: Book, changes: Changes, strategy: StrategyBook, refused: RefusedSignal, progress_ns: int) -> None:

@@ -118,7 +118,7 @@ class AccountRecords:
             positions=dict(self.positions),
             orders={client_id: self.orders[client_id].order for client_id in self._looked_at(since)},
             entry_instants=[at for at, _, decision in decided if self.decisions[decision].entered],
-            decided={decision for at, _, decision in decided if at == self.account.instant_ns},
+            decided={decision: at for at, _, decision in decided if at >= self.account.decided_since_ns},
         )
 
     def recall(self, client_ids: Iterable[ClientOrderId], fill_ids: Iterable[FillId]) -> Stored:
@@ -160,7 +160,7 @@ class AccountRecords:
         self.account = account = Book(*_BOOK(book))
         account.settings, account.last_prints = settings, dict(book.last_prints)
         account.margin_limits, account.strategies = dict(book.margin_limits), {}
-        account.orders, account.positions, account.entry_instants, account.decided = {}, {}, [], set()
+        account.orders, account.positions, account.entry_instants, account.decided = {}, {}, [], {}
         for name, strategy in book.strategies.items():
             self.strategies[name] = StrategyBook(*_STRATEGY(strategy))
         for decision in changes.decisions:

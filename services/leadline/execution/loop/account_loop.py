@@ -35,7 +35,7 @@ from leadline.execution.loop.account_halts import AccountHalts
 from leadline.execution.loop.bookkeeper import Bookkeeper
 from leadline.execution.loop.deps import HALTED_BY, Deps
 from leadline.execution.loop.order_sender import OrderSender
-from leadline.execution.loop.ports import LimitRefused, NotAdmitted, Refused
+from leadline.execution.loop.ports import LimitRefused, NotAdmitted, Refused, Unavailable
 from leadline.execution.loop.reconciliation import Reconciliation
 from leadline.execution.loop.signal_queue import SignalQueue
 from leadline.model.errors import InvalidInput, RefusedMessage
@@ -44,6 +44,7 @@ from leadline.model.ids import ENTRY, StrategyId, client_order_id, decision_id
 from leadline.model.loop_phase import LoopPhase
 from leadline.model.orders import Order
 from leadline.model.proposals import Action, Decision
+from leadline.model.ticks import NS_PER_SECOND
 from leadline.risk.decide import execution_instrument, withdrawal
 from leadline.risk.entry_terms import at_distances, worst_price
 from leadline.risk.limits import order_refusal
@@ -51,6 +52,9 @@ from leadline.risk.reasons import Reason
 from leadline.risk.view import DecisionInputs, Entry, RiskDecision
 
 END_OF_TIME: Final = 2**63 - 1
+LATE_NS: Final = 3 * NS_PER_SECOND
+"""On a tape that is live nothing is entered on a bar that was known longer ago."""
+
 LONGEST_ERROR: Final = 500
 """Characters of a part's refusal that are stored."""
 
@@ -148,6 +152,8 @@ class AccountLoop:
         if self._complete_through() >= book.instant_ns:
             for queue, asked in self._undecided():
                 await self._decide_once(queue, asked)
+                if book.live:  # time has gone on meanwhile
+                    break
         if advanced.final and not self._anything_follows():
             await self._finish()
         elif advanced.final and advanced.instant_ns == began_ns:
@@ -176,7 +182,9 @@ class AccountLoop:
         """The next instant to go to; None when there is nothing to do before more is heard."""
         book = self.book
         waited = [name for name, strategy in book.strategies.items() if strategy.waited_for]
-        if not book.strategies or any(name not in self._deps.queues for name in waited):
+        if book.live:
+            waited = [name for name in waited if name in self._deps.queues]
+        elif not book.strategies or any(name not in self._deps.queues for name in waited):
             return None
         complete = self._complete_through()
         if complete >= book.instant_ns and self._undecided():
@@ -191,8 +199,10 @@ class AccountLoop:
         return target if target > book.instant_ns else None
 
     def _complete_through(self) -> int:
-        """The last instant at which no strategy that is waited for can still speak."""
+        """The last instant at which no strategy that is waited for can still speak; live, nobody is waited for."""
         queues, complete = self._deps.queues, END_OF_TIME
+        if self.book.live:
+            return complete
         for name, strategy in self.book.strategies.items():
             if strategy.waited_for and (through := queues[name].complete_through_ns) is not None:
                 complete = min(complete, through)
@@ -201,9 +211,12 @@ class AccountLoop:
     def _undecided(self) -> list[tuple[SignalQueue, Asked]]:
         """Proposals known at this instant without a decision: strategies by name, bars by ordinal, then in their order.
 
-        A strategy that is not waited for has none: whether its bar came in time would be chance.
+        A strategy that is not waited for has none: whether its bar came in time would be chance. On a tape that is live
+        these are the bars known by now, whenever they came.
         """
         book = self.book
+        if book.live:
+            return list(self._undecided_live())
         return [
             (queue, asked)
             for name, queue in sorted(self._deps.queues.items())
@@ -211,6 +224,17 @@ class AccountLoop:
             for bar in queue.known_at(book.instant_ns)
             for asked in undecided(book, name, bar)
         ]
+
+    def _undecided_live(self) -> Iterator[tuple[SignalQueue, Asked]]:
+        book = self.book
+        for name, queue in sorted(self._deps.queues.items()):
+            if name not in book.strategies or not book.strategies[name].waited_for:
+                continue
+            for bar in queue.known_by(book.instant_ns):
+                found = list(undecided(book, name, bar))
+                if not found:
+                    queue.done(bar)
+                yield from ((queue, asked) for asked in found)
 
     def _anything_follows(self) -> bool:
         waited = [name for name, strategy in self.book.strategies.items() if strategy.waited_for]
@@ -289,6 +313,7 @@ class AccountLoop:
             return
         book, proposal = self.book, asked.proposal
         answer = self._sent_before(strategy, asked) or unit_refusal(strategy, proposal) or withdrawal(proposal)
+        answer = answer or self._refused_live(asked)
         if answer is None:
             answer = await self._ask_risk(
                 decision_inputs(book, strategy, asked.bar, proposal, halt=self._deps.halted())
@@ -318,13 +343,32 @@ class AccountLoop:
             return RiskDecision(False, Reason.SENT_BEFORE.value)
         return None
 
+    def _refused_live(self, asked: Asked) -> RiskDecision | None:
+        """The refusal of an entry for the machine's sake: live the market goes on, whatever stands still here."""
+        if not self.book.live:
+            return None
+        behind_ns = self.book.instant_ns - asked.bar.known_at_ns
+        if behind_ns > LATE_NS:
+            return RiskDecision(False, Reason.LATE.value, arithmetic=(("behind_ns", str(behind_ns)),))
+        doubt = self._deps.doubt()
+        return None if doubt is None else RiskDecision(False, doubt[0].value, arithmetic=(("doubt", doubt[1]),))
+
     async def _ask_risk(self, what: DecisionInputs) -> RiskDecision:
-        """Risk's word; a question that it cannot answer is refused, so that no bar can hold the account up."""
+        """Risk's word; a question that it cannot answer is refused, so that no bar can hold the account up.
+
+        So is one that it does not answer, on a tape that is live.
+        """
         try:
             with self._deps.marks.waiting():
                 return await self._deps.risk.decide(what)
         except NotAdmitted:
             raise
+        except Unavailable as away:
+            if not self.book.live:
+                raise
+            return RiskDecision(
+                False, Reason.RISK_UNAVAILABLE.value, arithmetic=(("error", str(away)[:LONGEST_ERROR]),)
+            )
         except (Refused, InvalidInput) as refused:
             return RiskDecision(False, Reason.RISK_ERROR.value, arithmetic=(("error", str(refused)[:LONGEST_ERROR]),))
 
@@ -346,7 +390,7 @@ class AccountLoop:
         await self._keeper.commit(changes, lambda locked: self._refusal(locked, order, close, adds=adds))
 
     def _note_decision(self, changes: Changes, decision: Decision) -> None:
-        self.book.decided.add(decision.decision_id)
+        self.book.decided[decision.decision_id] = decision.instant_ns
         changes.decisions.append(decision)
         note(self.book, changes, "decision", decision.decision_id, 1, decision_facts(decision))
 

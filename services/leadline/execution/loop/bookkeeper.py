@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 
 from leadline.execution.core.adoption import adopt_positions
-from leadline.execution.core.book import Book, Changes, forget, put_order
+from leadline.execution.core.book import Book, Changes, forget, forget_decided, put_order
 from leadline.execution.core.booking import (
     Stored,
     asked_of_rows,
@@ -103,6 +103,8 @@ class Bookkeeper:
         watched = watches(book) if deps.trails else (*watches(book), *trail_watches(book))
         passed = await deps.time.advance(book.instant_ns, target, book.venue_event, self._tapes(), watched)
         told = await deps.venue.events_since(book.venue_event, passed.instant_ns)
+        if told.lost:
+            self.differs(told.lost)
         return Advanced(passed.instant_ns, told.events, passed.last_prints, passed.final, told.positions)
 
     def _tapes(self) -> tuple[ContractId, ...]:
@@ -144,7 +146,7 @@ class Bookkeeper:
             stored = await self.deps.store.recall(*asked)
         if advanced.instant_ns > book.instant_ns:
             book.instant_ns = advanced.instant_ns
-            book.decided.clear()
+            forget_decided(book)
         before, after = around_the_roll(book, advanced.events)
         if before:
             surprises += book_venue_events(book, changes, before, stored, marks, batch)

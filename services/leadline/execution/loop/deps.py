@@ -13,6 +13,7 @@ from leadline.model.halts import HaltSource
 from leadline.model.ids import StrategyId
 from leadline.model.loop_phase import LoopPhase
 from leadline.model.manifest.venues import Capability
+from leadline.risk.reasons import Reason
 
 HALTED_BY: Final = "execution"
 """The name at a halt that no person asked for."""
@@ -26,7 +27,8 @@ class Deps:
     that venue does by itself: of what it does not, the loop does what it can. `pause(phase)` waits a
     little before the venue is asked again what it may not know yet; `idle()` waits until there is a signal, progress or
     command; `switch` holds the halts; `committed(events)` is told what became durable; `marks` knows what processes
-    have ended at.
+    have ended at. `doubt()` is why nothing can be entered now for the sake of this machine, with words on it, where
+    time waits for nobody; None while it can.
     """
 
     store: Store
@@ -41,6 +43,7 @@ class Deps:
     committed: Callable[[list[BookEvent]], None]
     capabilities: AbstractSet[Capability]
     marks: Marks = UNMARKED
+    doubt: Callable[[], tuple[Reason, str] | None] = lambda: None
 
     @property
     def trails(self) -> bool:

@@ -109,6 +109,19 @@ class SignalQueue:
             return self._bars[0]
         return next((bar for bar in self._bars if bar.known_at_ns > instant_ns), None)
 
+    @property
+    def waits(self) -> bool:
+        """Whether a bar waits for its decision."""
+        return bool(self._bars)
+
+    def known_by(self, instant_ns: int) -> list[BarSignals]:
+        """Bars known by an instant, in the order of that, for a time that waits for nobody. They stay until `done`."""
+        return list(takewhile(lambda bar: bar.known_at_ns <= instant_ns, self._bars))
+
+    def done(self, bar: BarSignals) -> None:
+        """Forget a bar of which everything is decided."""
+        self._bars.remove(bar)
+
     def known_at(self, instant_ns: int) -> list[BarSignals]:
         """Bars known exactly at an instant, by ordinal; earlier ones are decided, and forgotten here."""
         while self._bars and self._bars[0].known_at_ns < instant_ns:

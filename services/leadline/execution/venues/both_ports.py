@@ -7,13 +7,8 @@ from leadline.model.ids import ClientOrderId, ContractId
 from leadline.model.orders import Advanced, OrderEvents, Passed, Replacement, VenueOrder, Watch
 
 
-class MatchingVenue(Protocol):
-    """A venue whose clock is the tape that it matches. Raises as `leadline.execution.loop.ports` says."""
-
-    async def advance(
-        self, from_ns: int, to_ns: int, after_event: int, contracts: Sequence[ContractId], watches: Sequence[Watch]
-    ) -> Advanced:
-        """Match the tape up to an instant, and tell of it; as `MarketTime.advance` and `Orders.events_since`."""
+class OrderCalls(Protocol):
+    """The calls of every venue on orders. Raises as `leadline.execution.loop.ports` says."""
 
     async def working(self) -> Sequence[VenueOrder]:
         """As `Orders.working`."""
@@ -32,6 +27,15 @@ class MatchingVenue(Protocol):
 
     async def positions(self) -> dict[ContractId, int]:
         """As `Orders.positions`."""
+
+
+class MatchingVenue(OrderCalls, Protocol):
+    """A venue whose clock is the tape that it matches."""
+
+    async def advance(
+        self, from_ns: int, to_ns: int, after_event: int, contracts: Sequence[ContractId], watches: Sequence[Watch]
+    ) -> Advanced:
+        """Match the tape up to an instant, and tell of it; as `MarketTime.advance` and `Orders.events_since`."""
 
 
 class BothPorts:

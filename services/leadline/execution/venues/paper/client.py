@@ -7,12 +7,14 @@ import grpc
 
 from leadline.execution.venues.both_ports import BothPorts
 from leadline.execution.venues.connect import Connection, Reach
+from leadline.execution.venues.paper.live import LiveOrders
 from leadline.execution.venues.paper.venue import VENUE_SERVICE
 from leadline.model.ids import ClientOrderId, ContractId
-from leadline.model.orders import Advanced, Replacement, VenueOrder, Watch
+from leadline.model.orders import Advanced, OrderEvents, Replacement, VenueOrder, Watch
 from leadline.runtime.rpc.failures import answered
 from leadline.venue.convert import (
     advanced_from_proto,
+    events_from_proto,
     order_as_reported,
     order_to_proto,
     positions_from_proto,
@@ -23,12 +25,17 @@ from leadline.venue.v1 import venue_pb2 as pb
 from leadline.venue.v1 import venue_pb2_grpc as rpc
 
 CALL_DEADLINE_SECONDS: Final = 5.0
+MS_PER_SECOND: Final = 1000
 _PART: Final = "venue"
 
 
 def connect(reach: Reach) -> Connection:
-    """The paper venue of an account: one connection is both ports."""
-    both = BothPorts(PaperVenueClient(reach.channel(VENUE_SERVICE)), reach.contracts)
+    """The paper venue of an account: one connection is both ports, where the tape is not live."""
+    client = PaperVenueClient(reach.channel(VENUE_SERVICE))
+    if reach.live is not None:
+        orders = LiveOrders(client, reach.live)
+        return Connection(reach.live, orders, orders.hear)
+    both = BothPorts(client, reach.contracts)
     return Connection(both, both)
 
 
@@ -56,6 +63,14 @@ class PaperVenueClient:
         return advanced_from_proto(
             await answered(_PART, lambda: self._stub.AdvanceTo(request, timeout=CALL_DEADLINE_SECONDS))
         )
+
+    async def events(self, after_event: int, wait_s: float, contracts: Sequence[ContractId]) -> tuple[OrderEvents, int]:
+        """Events after one, on a live tape, and the number of the last; waits so long for the first, seconds."""
+        request = pb.ListEventsRequest(
+            after_event=after_event, wait_ms=round(wait_s * MS_PER_SECOND), contracts=contracts
+        )
+        reply = await answered(_PART, lambda: self._stub.ListEvents(request, timeout=CALL_DEADLINE_SECONDS))
+        return events_from_proto(reply, after_event), reply.last_event
 
     async def working(self) -> list[VenueOrder]:
         """Every order of the account that works."""
