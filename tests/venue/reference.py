@@ -15,6 +15,11 @@ FillLine = tuple[str, int, int, int, int]
 """(client id, quantity, price, time, source index)"""
 
 
+def at_the_market(wanted: Replacement) -> Replacement:
+    """The new terms that an exit can have which went out at the market: it has no price to move, and does not trail."""
+    return replace(wanted, limit_price=None, stop_price=None, trail=None)
+
+
 @dataclass
 class Resting:
     """An order of the reference: its terms as they are now."""
@@ -117,6 +122,8 @@ class Reference:
         for rest in self.resting:
             if rest.order.client_id != wanted.client_id or (rest.until_ns is not None and rest.until_ns <= now_ns):
                 continue
+            if rest.order.parent and rest.limit is None and rest.stop is None:
+                wanted = at_the_market(wanted)
             quantity = rest.filled + rest.quantity if wanted.quantity is None else wanted.quantity
             if rest.order.parent:
                 quantity = min(quantity, rest.filled + rest.quantity)

@@ -24,7 +24,7 @@ from leadline.model.ticks import TickColumns
 from leadline.venue import matching
 from leadline.venue.fill_rules import FillRule, FillRules
 from leadline.venue.matching import PaperMarket
-from tests.venue.reference import FillLine, Printed, Reference, merged
+from tests.venue.reference import FillLine, Printed, Reference, at_the_market, merged
 
 TAPES = (ContractId("A"), ContractId("B"))
 END = 40
@@ -174,10 +174,9 @@ def carry_out(paper: PaperMarket, instruction: Instruction) -> None:
     elif instruction.replaces is not None:
         wanted = instruction.replaces
         order = known.get(wanted.client_id)
-        priced = wanted.stop_price is not None or wanted.limit_price is not None
-        # An exit that went out at the market has no price to move.
-        if order is not None and not (order.parent and priced and order.type is OrderType.MARKET):
-            paper.replace(wanted)
+        if order is not None:
+            at_market = order.parent and order.type is OrderType.MARKET
+            paper.replace(at_the_market(wanted) if at_market else wanted)
     elif instruction.cancels in known:
         paper.cancel(ClientOrderId(instruction.cancels), "asked")
 
