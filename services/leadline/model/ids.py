@@ -72,10 +72,11 @@ class Leg(str):
         leg.is_exit = leg.kind in {LegKind.STOP, LegKind.TARGET}
         return leg
 
-    @classmethod
-    def of(cls, kind: LegKind, number: int = 0) -> Self:
+    @staticmethod
+    @lru_cache(maxsize=1024)
+    def of(kind: LegKind, number: int = 0) -> "Leg":
         """The leg of a kind; `number` for a stop, a target and a flatten."""
-        return cls(f"{kind}{number}" if number else kind)
+        return Leg(f"{kind}{number}" if number else kind)
 
 
 ENTRY: Final = Leg.of(LegKind.ENTRY)

@@ -1,7 +1,6 @@
 """One decision on one proposal: pass the gates and limits, then size."""
 
-from dataclasses import replace
-
+from leadline.model.frozen import replace
 from leadline.model.proposals import Action, Proposal, group_of
 from leadline.model.signals import BarSignals
 from leadline.risk.bounds import check_inputs

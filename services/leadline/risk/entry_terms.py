@@ -80,4 +80,4 @@ def at_distances(strategy: StrategySettings, bracket: Bracket, side: Side, price
         None if target is None else max((target - price) * side.sign, 0),
         trail=bracket.trail,
     )
-    return replace(strategy, bracket=distances)
+    return strategy if distances == strategy.bracket else replace(strategy, bracket=distances)

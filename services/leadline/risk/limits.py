@@ -7,7 +7,15 @@ from leadline.model.blocks import Block
 from leadline.model.orders import Side
 from leadline.model.worth import loss, notional
 from leadline.risk.reasons import Reason
-from leadline.risk.view import AccountLimits, AccountView, Entry, ExecutionInstrument, StrategySettings, Tier
+from leadline.risk.view import (
+    AccountLimits,
+    AccountView,
+    Entry,
+    ExecutionInstrument,
+    StrategyLimits,
+    StrategySettings,
+    Tier,
+)
 
 DEFAULT_DAY_LOSS: Final = Decimal(300)
 DEFAULT_DAY_TARGET: Final = Decimal(500)
@@ -169,38 +177,37 @@ def standing_refusal(
 
     `adds`: the entry is to add to what the strategy holds or is entering. `group` as in `Entry`.
     """
-    limits = account.limits
-    own = strategy.limits
-    account_rate = (
-        DEFAULT_MAX_ORDERS_PER_SECOND if limits.max_orders_per_second is None else limits.max_orders_per_second
-    )
-    strategy_rate = DEFAULT_MAX_ORDERS_PER_SECOND if own.max_orders_per_second is None else own.max_orders_per_second
-    trades = trades_refusal(account, strategy, adds=adds, group=group)
-    alternatives = alternatives_refusal(account, strategy, adds=adds)
+    limits, own, day = account.limits, strategy.limits, strategy.day
+    if strategy.state != "Running":
+        return Reason.STRATEGY_NOT_RUNNING
+    if account.halt:
+        return Reason.HALTED
+    if account.unresolved:
+        return Reason.UNRESOLVED
     result = account.realised + account.open
-    strategy_result = strategy.day.realised + strategy.day.open
-    checks = (
-        (strategy.state != "Running", Reason.STRATEGY_NOT_RUNNING),
-        (bool(account.halt), Reason.HALTED),
-        (account.unresolved, Reason.UNRESOLVED),
-        (account.block == Block.DAY_LOSS or result <= -day_loss_limit(account), Reason.DAY_LOSS),
-        (account.block == Block.DAY_TARGET or result >= day_target(account), Reason.DAY_TARGET),
-        (strategy.day.block == Block.DAY_LOSS, Reason.DAY_LOSS),
-        (own.day_loss is not None and strategy_result <= -own.day_loss, Reason.DAY_LOSS),
-        (adds and not strategy.day.position, Reason.NOTHING_HELD),
-        (alternatives is not None, alternatives),
-        (trades is not None, trades),
-        (
-            limits.max_entries_per_hour is not None and account.entries_last_hour >= limits.max_entries_per_hour,
-            Reason.MAX_ENTRIES_PER_HOUR,
-        ),
-        (
-            account.orders_last_second >= account_rate or strategy.day.orders_last_second >= strategy_rate,
-            Reason.MAX_ORDERS_PER_SECOND,
-        ),
-        (free_position(account, strategy) < 1, Reason.MAX_POSITION),
-    )
-    return next((reason for refused, reason in checks if refused), None)
+    if account.block == Block.DAY_LOSS or result <= -day_loss_limit(account):
+        return Reason.DAY_LOSS
+    if account.block == Block.DAY_TARGET or result >= day_target(account):
+        return Reason.DAY_TARGET
+    if day.block == Block.DAY_LOSS or (own.day_loss is not None and day.realised + day.open <= -own.day_loss):
+        return Reason.DAY_LOSS
+    if adds and not day.position:
+        return Reason.NOTHING_HELD
+    refusal = alternatives_refusal(account, strategy, adds=adds)
+    refusal = refusal or trades_refusal(account, strategy, adds=adds, group=group)
+    if refusal is not None:
+        return refusal
+    if limits.max_entries_per_hour is not None and account.entries_last_hour >= limits.max_entries_per_hour:
+        return Reason.MAX_ENTRIES_PER_HOUR
+    if account.orders_last_second >= _rate(limits) or day.orders_last_second >= _rate(own):
+        return Reason.MAX_ORDERS_PER_SECOND
+    return Reason.MAX_POSITION if free_position(account, strategy) < 1 else None
+
+
+def _rate(limits: AccountLimits | StrategyLimits) -> int:
+    """Orders a second that limits allow."""
+    most = limits.max_orders_per_second
+    return DEFAULT_MAX_ORDERS_PER_SECOND if most is None else most
 
 
 def contract_refusal(

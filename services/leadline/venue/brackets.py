@@ -3,7 +3,6 @@
 from collections.abc import Collection, Iterator
 from itertools import count
 
-from leadline.model.frozen import replace
 from leadline.model.ids import NO_ORDER, ClientOrderId, Leg, LegKind, client_order_id
 from leadline.model.orders import Bracket, Fill, OrderType, Side, Trailing, VenueOrder
 
@@ -25,25 +24,26 @@ def exits(entry: VenueOrder, fill: Fill, bracket: Bracket, taken: Collection[Cli
         price = prices[kind]
         if price is None:
             continue
-        order = VenueOrder(
+        target = kind is LegKind.TARGET
+        beyond = side.sign * (price - fill.price) * (1 if target else -1) <= 0
+        stop = not (beyond or target)
+        yield VenueOrder(
             client_id=ids[kind],
             decision=entry.decision,
             leg=leg,
             contract=entry.contract,
             tape_contract=entry.tape_contract,
             side=side.opposite,
-            type=OrderType.MARKET,
+            type=OrderType.MARKET if beyond else OrderType.LIMIT if target else OrderType.STOP,
             quantity=fill.quantity,
             decided_at_ns=fill.time_ns,
+            limit_price=price if target and not beyond else None,
+            stop_price=price if stop else None,
+            trail=_trailing(bracket, fill, side) if stop else None,
             parent=entry.client_id,
             oco=next((twin for other, twin in ids.items() if other is not kind), NO_ORDER),
+            reason=f"beyond_{kind.name.lower()}" if beyond else "",
         )
-        if side.sign * (price - fill.price) * (1 if kind is LegKind.TARGET else -1) <= 0:
-            yield replace(order, reason=f"beyond_{kind.name.lower()}")
-        elif kind is LegKind.TARGET:
-            yield replace(order, type=OrderType.LIMIT, limit_price=price)
-        else:
-            yield replace(order, type=OrderType.STOP, stop_price=price, trail=_trailing(bracket, fill, side))
 
 
 def _trailing(bracket: Bracket, fill: Fill, side: Side) -> Trailing | None:

@@ -47,9 +47,9 @@ def venue_calendar(book: Book) -> Calendar:
 
 def day_at(book: Book, instant_ns: int) -> date:
     """The trading day of an instant. Raises Unknown past the calendar's validity."""
-    today, rolls = book.trading_day, _next_roll(book)
-    if today is not None and rolls is not None and book.instant_ns <= instant_ns < rolls:
-        return today  # it has begun by the book's instant
+    today, bounds = book.trading_day, _bounds(book)
+    if today is not None and bounds is not None and bounds[0] <= instant_ns < bounds[1]:
+        return today
     return venue_calendar(book).trading_day(instant_ns)
 
 
@@ -200,24 +200,36 @@ def _flat_by(book: Book, strategy: StrategyBook, session: Session) -> int | None
 
 def _next_roll(book: Book) -> int | None:
     """The first instant of the next trading day; None where the calendar ends too soon to know."""
+    bounds = _bounds(book)
+    return None if bounds is None else bounds[1]
+
+
+def _bounds(book: Book) -> tuple[int, int] | None:
+    """The book's trading day, from an instant of it to the first of the next; None where no calendar knows that."""
     if book.trading_day is None:
         return None
-    return _end_of_day((book.calendar or venue_calendar(book).name, book.trading_day))
+    return _bounds_of_day((book.calendar or venue_calendar(book).name, book.trading_day))
 
 
 @once_for_value
-def _end_of_day(day_of: tuple[str, date]) -> int | None:
-    """The first instant that belongs to a later trading day of a calendar, found by halving: trading days only grow.
+def _bounds_of_day(day_of: tuple[str, date]) -> tuple[int, int] | None:
+    """The first instant of a trading day of a calendar, and the first that belongs to a later one.
 
-    None where the calendar ends too soon to know.
+    At the beginning of the calendar, noon stands for the first. None where the calendar ends too soon to know.
     """
     name, day = day_of
     days = calendar(name)
-    if not days.knows(date.fromordinal(day.toordinal() + 8)):
+    before, after = (days.knows(date.fromordinal(day.toordinal() + away)) for away in (-8, 8))
+    if not after:
         return None
-    low = instant_ns(day, "12:00", days.hours.zone)
-    high = low + _LONGEST_DAY_NS
+    noon = instant_ns(day, "12:00", days.hours.zone)
+    begins = _turn(days, day, noon - _LONGEST_DAY_NS, noon) if before else noon
+    return begins, _turn(days, date.fromordinal(day.toordinal() + 1), noon, noon + _LONGEST_DAY_NS)
+
+
+def _turn(days: Calendar, day: date, low: int, high: int) -> int:
+    """The first instant in (low, high] of a trading day or a later one, found by halving: trading days only grow."""
     while high - low > 1:
         middle = (low + high) // 2
-        low, high = (middle, high) if days.trading_day(middle) == day else (low, middle)
+        low, high = (low, middle) if days.trading_day(middle) >= day else (middle, high)
     return high

@@ -114,7 +114,7 @@ class AccountRecords:
             last_prints=dict(sorted(self.account.last_prints.items())),
             settings=settings,
             margin_limits=dict(sorted(self.account.margin_limits.items())),
-            strategies={name: replace(strategy) for name, strategy in sorted(self.strategies.items())},
+            strategies={name: StrategyBook(*_STRATEGY(each)) for name, each in sorted(self.strategies.items())},
             positions=dict(self.positions),
             orders={client_id: self.orders[client_id].order for client_id in self._looked_at(since)},
             entry_instants=[at for at, _, decision in decided if self.decisions[decision].entered],

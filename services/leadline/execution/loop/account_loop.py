@@ -6,9 +6,7 @@ the one before reserved. Everything it needs comes in by `leadline.execution.loo
 same loop.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import replace
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Final
 
 from leadline.execution.core.account import account_view, decision_inputs, limits_in_force, settings
@@ -39,6 +37,7 @@ from leadline.execution.loop.ports import LimitRefused, NotAdmitted, Refused, Un
 from leadline.execution.loop.reconciliation import Reconciliation
 from leadline.execution.loop.signal_queue import SignalQueue
 from leadline.model.errors import InvalidInput, RefusedMessage
+from leadline.model.frozen import replace
 from leadline.model.halts import FIELD_REASON, HaltSource
 from leadline.model.ids import ENTRY, StrategyId, client_order_id, decision_id
 from leadline.model.loop_phase import LoopPhase
@@ -94,8 +93,7 @@ class AccountLoop:
     async def recover(self) -> None:
         """Read the book, and reconcile it with the venue."""
         await self.load()
-        with self._looked_at():
-            await self._reconcile()
+        await self._looked_at(self._reconcile)
 
     async def load_again(self) -> None:
         """Read the book as it was committed, after a command that changed it and failed."""
@@ -106,11 +104,10 @@ class AccountLoop:
         await self._reconciliation.run()
         self._reconciled = True
 
-    @contextmanager
-    def _looked_at(self) -> Iterator[None]:
+    async def _looked_at(self, work: Callable[[], Awaitable[None]]) -> None:
         """Stop entries when venue or database answer what contradicts this account, or means nothing to it."""
         try:
-            yield
+            await work()
         except NotAdmitted:
             raise
         except Refused as error:
@@ -124,11 +121,8 @@ class AccountLoop:
 
         Before that, whatever is not done yet of what a start or a command calls for.
         """
-        with self._looked_at():
-            if not self._reconciled or self._keeper.doubted:
-                await self._reconcile()
-            else:
-                await self._step()
+        stands = self._reconciled and not self._keeper.doubted
+        await self._looked_at(self._step if stands else self._reconcile)
 
     async def _step(self) -> None:
         await self.halts.tell()
@@ -217,13 +211,12 @@ class AccountLoop:
         book = self.book
         if book.live:
             return list(self._undecided_live())
-        return [
-            (queue, asked)
-            for name, queue in sorted(self._deps.queues.items())
-            if name in book.strategies and book.strategies[name].waited_for
-            for bar in queue.known_at(book.instant_ns)
-            for asked in undecided(book, name, bar)
-        ]
+        found: list[tuple[SignalQueue, Asked]] = []
+        for name, queue in sorted(self._deps.queues.items()):
+            bars, strategy = queue.known_at(book.instant_ns), book.strategies.get(name)
+            if bars and strategy is not None and strategy.waited_for:
+                found += [(queue, asked) for bar in bars for asked in undecided(book, name, bar)]
+        return found
 
     def _undecided_live(self) -> Iterator[tuple[SignalQueue, Asked]]:
         book = self.book
