@@ -129,6 +129,7 @@ _LISTS: Final[Mapping[str, Mapping[str, tuple[str, ...] | Literal["set", "atomic
     },
     "TradingAccount": {
         "spec.allowedNamespaces": "set",
+        "spec.limits.allowedContracts": "set",
         "spec.tiers": "atomic",
         "status.conditions": ("type",),
     },

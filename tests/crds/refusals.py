@@ -414,6 +414,14 @@ RULES: Final[tuple[Refusal, ...]] = (
         ),
     ),
     _account(
+        "a contract allowed twice",
+        {"limits": {"allowedContracts": ["MESZ2025", "MESZ2025"]}},
+        (
+            'spec.limits.allowedContracts[1]: Duplicate value: "MESZ2025"',
+            "spec.limits.allowedContracts: got ['MESZ2025', 'MESZ2025'], expected each contract once",
+        ),
+    ),
+    _account(
         "a namespace allowed twice",
         {"allowedNamespaces": ["desk", "desk"]},
         (
@@ -753,7 +761,14 @@ ACCEPTED: Final[tuple[tuple[str, KindName, JsonObject], ...]] = (
                 "flattenBeforeClose": "90s",
                 "sizing": {"mode": "Fixed", "size": 2, "maxSize": 2, "modifiers": [], "respectDayBudget": False},
                 "bracket": {"stopTicks": 16, "targetTicks": 24},
-                "risk": {"maxPosition": 2, "maxTradesPerDay": 10, "dayLoss": "200", "maxOrdersPerSecond": 1000},
+                "risk": {
+                    "maxPosition": 2,
+                    "maxTradesPerDay": 10,
+                    "dayLoss": "200",
+                    "maxOrdersPerSecond": 1000,
+                    "maxEntriesPerHour": 20,
+                    "maxEntriesPerSession": 50,
+                },
                 "updatePolicy": "Manual",
                 "suspendPolicy": {"workingOrders": "Keep", "positions": "Flatten"},
                 "deletionPolicy": {
@@ -792,6 +807,10 @@ ACCEPTED: Final[tuple[tuple[str, KindName, JsonObject], ...]] = (
                     "maxOpenTrades": 1,
                     "maxOrdersPerSecond": 5,
                     "maxEntriesPerHour": 20,
+                    "maxOrderValue": "500000",
+                    "duplicateWithin": "2s",
+                    "daysBeforeExpiry": 3,
+                    "allowedContracts": ["MESZ2025", "ESZ2025"],
                 },
                 "marginLimits": {"MES": "50", "ES": "500"},
                 "pendingEntries": "FirstFillWins",

@@ -165,7 +165,7 @@ def test_a_status_has_its_fields_and_makes_nothing_up(kind: str):
 
 def test_a_list_that_nobody_gave_a_kind_is_refused(monkeypatch):
     monkeypatch.setitem(LISTS, "TradingAccount", {"spec.tiers": "atomic", "status.conditions": ("type",)})
-    with pytest.raises(SystemExit, match=r"the list spec\.allowedNamespaces has no kind"):
+    with pytest.raises(SystemExit, match=r"the list spec\.limits\.allowedContracts has no kind"):
         crds.definition("TradingAccount")
 
 

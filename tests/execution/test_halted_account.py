@@ -188,3 +188,83 @@ async def test_one_entry_too_many_within_an_hour_halts_until_a_person_resumes(bo
         (5400, "halted"),
         (7200, ""),
     ]
+
+
+@pytest.mark.parametrize(
+    ("limit", "cause", "reasons"),
+    [
+        (
+            {"maxEntriesPerHour": 2},
+            "one more entry of default/mes than the 2 that are allowed within an hour",
+            ["", "", "strategy_entries_per_hour", "halted", ""],
+        ),
+        (
+            {"maxEntriesPerSession": 2},
+            "one more entry of default/mes than the 2 that are allowed in a session",
+            ["", "", "strategy_entries_per_session", "halted", "strategy_entries_per_session"],
+        ),
+    ],
+    ids=["hour", "session"],
+)
+async def test_a_strategy_that_repeats_itself_halts_the_account_until_a_person_resumes(
+    books: Books, folder: Path, limit: dict[str, int], cause: str, reasons: list[str]
+):
+    prints = {MES: tape(*((600 + n, 20_000 + 30 * (n % 2)) for n in range(9_000)))}
+    signals = {"default/mes": says([bar(600 * n) for n in (1, 2, 3, 9, 12)], end=9_500)}
+    manifest = account(limits={"dayLoss": "5000", "dayTarget": "5000"})
+    desk = Desk(books, folder, prints, signals, [strategy(risk=limit)], manifest=manifest, ends=9_500)
+    session = desk.open(read_back=True)
+    await session.until(5_500)
+    [halt] = session.switch.halts.in_force
+    assert (halt.source, halt.reason) == (HaltSource.LIMIT, cause)
+    session.close()
+    session = desk.open(read_back=True)
+    await session.until(5_500)
+    assert session.switch.halts.in_force == (halt,)  # whatever restarts
+    assert await resume(session, halt.number) == [halt.number]
+    await session.run()
+    session.close()
+    assert [reason for _, _, _, reason in await desk.decisions()] == reasons
+
+
+@pytest.mark.parametrize(
+    ("limits", "refused"),
+    [
+        ({}, ""),
+        ({"allowedContracts": [MES]}, ""),
+        ({"allowedContracts": ["ESM2025", "MESU2025"]}, "contract_not_allowed"),
+        ({"daysBeforeExpiry": 1}, ""),
+        ({"daysBeforeExpiry": 30}, "contract_expired"),
+        ({"maxOrderValue": "26000"}, ""),
+        ({"maxOrderValue": "24000"}, "max_order_value"),
+    ],
+)
+async def test_an_account_enters_what_its_limits_allow(
+    books: Books, folder: Path, limits: dict[str, object], refused: str
+):
+    """One MES at 20,000 ticks of 1.25."""
+    prints = {MES: tape(*((600 + n, 20_000) for n in range(300)))}
+    manifest = account(limits=limits)
+    desk = Desk(
+        books, folder, prints, {"default/mes": says([bar(600)], end=900)}, [strategy()], manifest=manifest, ends=900
+    )
+    session = desk.open()
+    await session.run()
+    session.close()
+    assert [reason for _, _, _, reason in await desk.decisions()] == [refused]
+
+
+@pytest.mark.parametrize(("within", "refused"), [(None, ""), ("2s", ""), ("3s", "duplicate_entry")])
+async def test_an_entry_like_the_one_before_it_is_a_duplicate_for_a_while(
+    books: Books, folder: Path, within: str | None, refused: str
+):
+    """Two signals two seconds apart ask for the same contract, side and size."""
+    prints = {MES: tape(*((600 + n, 20_000) for n in range(300)))}
+    limits: dict[str, object] = {"maxPosition": 9, "maxOpenTrades": 9, "dayLoss": "5000"}
+    manifest = account(limits=limits if within is None else {**limits, "duplicateWithin": within})
+    signals = {"default/mes": says([bar(600), bar(602)], end=900)}
+    desk = Desk(books, folder, prints, signals, [strategy()], manifest=manifest, ends=900)
+    session = desk.open()
+    await session.run()
+    session.close()
+    assert [reason for _, _, _, reason in await desk.decisions()] == ["", refused]

@@ -38,6 +38,7 @@ ALL_LIMITS = {
     "maxOpenTrades": 10,
     "maxOrdersPerSecond": 11,
     "maxEntriesPerHour": 12,
+    "maxOrderValue": "13",
 }
 D = Decimal
 
@@ -189,6 +190,7 @@ def test_every_bound_of_an_account_that_says_nothing_and_of_one_that_says_all():
         "max_open_trades": 1,
         "max_orders_per_second": 5,
         "max_entries_per_hour": None,
+        "max_order_value": None,
     }
     assert bounds_in_force(says_all, account_view(says_all, halt="")) == {
         "day_loss": 7,
@@ -197,6 +199,7 @@ def test_every_bound_of_an_account_that_says_nothing_and_of_one_that_says_all():
         "max_open_trades": 10,
         "max_orders_per_second": 11,
         "max_entries_per_hour": 12,
+        "max_order_value": 13,
     }
 
 

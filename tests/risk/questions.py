@@ -8,7 +8,7 @@ from typing import Any
 
 from google.protobuf.descriptor import FieldDescriptor
 
-from leadline.model.orders import Bracket, OrderType, Trail
+from leadline.model.orders import Bracket, OrderType, Side, Trail
 from leadline.risk.convert import inputs_to_proto
 from leadline.risk.v1 import risk_pb2 as pb
 from leadline.risk.view import AccountLimits, StrategyDay, StrategyLimits
@@ -41,20 +41,20 @@ def whole_inputs() -> pb.DecisionInputs:
     money = Decimal(1_000)
     view = replace(
         account("2500", streak=3, trades=1, exposure=0),
-        limits=AccountLimits(money, money, 10, 5, 50, 100, {"MES": money, "ES": money}),
+        limits=AccountLimits(money, money, 10, 5, 50, 100, {"MES": money, "ES": money}, 1_000_000 * money),
     )
     settings = strategy(
         blocks=(("12:00", "13:00"),),
         news=((1, 2),),
-        limits=StrategyLimits(5, 50, money, 50),
+        limits=StrategyLimits(5, 50, money, 50, 50, 50),
         fixed_size=1,
         risk_percent=Decimal("0.5"),
         bracket=Bracket(16, 24, trail=Trail(5, 2)),
         entry_type=OrderType.LIMIT,
         entry_offset=1,
         valid_for_ns=60 * 10**9,
-        day=StrategyDay(position=1, groups=(("one", 1, 0),)),
-        execute=(replace(MES, gap_ticks=1, no_stop_ticks=1), ES),
+        day=StrategyDay(position=1, groups=(("one", 1, 0),), entries_last_hour=1),
+        execute=(replace(MES, gap_ticks=1, no_stop_ticks=1, recent=((Side.SELL, 1),)), ES),
     )
     return inputs_to_proto(ask(view, settings))
 

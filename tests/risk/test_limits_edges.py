@@ -121,3 +121,75 @@ def test_an_entry_without_a_stop_is_refused_before_it_is_sized():
     bare = Proposal(Action.ENTER, Direction.LONG, bracket=Bracket(target_ticks=8))
     refused = decide(ask(account("5200"), strategy(), proposal=bare))
     assert (refused.reason, refused.arithmetic) == ("no_stop", ())
+
+
+VALUE = 20_010 * D("1.25")
+"""One MES at the close of the bar."""
+
+
+@pytest.mark.parametrize(
+    ("most", "quantity", "refused"),
+    [
+        (2 * VALUE, 1, None),
+        (2 * VALUE, 2, None),
+        (2 * VALUE - D("0.01"), 2, Reason.MAX_ORDER_VALUE),
+        (2 * VALUE + D("0.01"), 2, None),
+        (None, 2, None),
+    ],
+)
+def test_an_entry_is_worth_no_more_than_allowed(most: Decimal | None, quantity: int, refused: Reason | None):
+    view = account("500000", limits=AccountLimits(max_position=9, max_order_value=most), tiers=(), tier_index=-1)
+    for asked in (entry(quantity), entry(quantity, Side.SELL), replace(entry(quantity), price=20_010)):
+        assert order_refusal(view, strategy(respect_day_budget=False), MES, asked) is refused
+
+
+def test_an_entry_that_waits_is_worth_what_its_price_says():
+    view = account("500000", limits=AccountLimits(max_order_value=VALUE), tiers=(), tier_index=-1)
+    own = strategy(respect_day_budget=False)
+    assert order_refusal(view, own, MES, replace(entry(), price=20_010)) is None
+    assert order_refusal(view, own, MES, replace(entry(), price=20_011)) is Reason.MAX_ORDER_VALUE
+    assert order_refusal(view, own, MES, replace(entry(), priced_at=20_011)) is Reason.MAX_ORDER_VALUE
+
+
+@pytest.mark.parametrize("count", [4, 5, 6])
+def test_a_strategy_has_as_many_entries_an_hour_and_a_session_as_it_says(count: int):
+    hour = strategy(limits=StrategyLimits(max_entries_per_hour=5), day=StrategyDay(entries_last_hour=count))
+    session = strategy(limits=StrategyLimits(max_entries_per_session=5), day=StrategyDay(trades=count))
+    for own, reason in ((hour, Reason.STRATEGY_ENTRIES_PER_HOUR), (session, Reason.STRATEGY_ENTRIES_PER_SESSION)):
+        expected = reason if count >= 5 else None
+        assert order_refusal(account(), own, MES, entry()) is expected
+        assert decide(ask(account(), own)).reason == (expected or "")
+    assert order_refusal(account(), strategy(day=hour.day), MES, entry()) is None  # no limit, no count
+
+
+@pytest.mark.parametrize(
+    ("recent", "refused"),
+    [
+        ((), None),
+        (((Side.BUY, 1),), Reason.DUPLICATE_ENTRY),
+        (((Side.SELL, 1),), None),
+        (((Side.BUY, 2),), None),
+        (((Side.SELL, 2), (Side.BUY, 1)), Reason.DUPLICATE_ENTRY),
+    ],
+)
+def test_an_entry_like_a_recent_one_is_a_duplicate(recent: tuple[tuple[Side, int], ...], refused: Reason | None):
+    assert order_refusal(account(), strategy(), replace(MES, recent=recent), entry()) is refused
+
+
+def test_a_contract_that_the_account_does_not_allow_is_refused_before_anything_else_is_asked_of_it():
+    forbidden = replace(MES, forbidden=True, quote=None)
+    assert order_refusal(account(), strategy(), forbidden, entry()) is Reason.CONTRACT_NOT_ALLOWED
+    asked = ask(account(), strategy(execute=(replace(MES, forbidden=True), ES)))
+    assert decide(asked).reason == "contract_not_allowed"
+
+
+@pytest.mark.parametrize("away", [-1, 0, 1])
+@pytest.mark.parametrize("side", [Side.BUY, Side.SELL])
+def test_the_collar_holds_for_the_bar_the_last_print_and_the_price_of_an_entry_that_waits(away: int, side: Side):
+    far = MES.collar_ticks + away
+    expected = Reason.PRICE_COLLAR if away > 0 else None
+    for sign in (-1, 1):
+        at_market = entry(side=side, close=20_010 + sign * far)
+        waiting = replace(entry(side=side), price=20_010 + sign * far)
+        assert order_refusal(account(), strategy(), MES, at_market) is expected
+        assert order_refusal(account(), strategy(respect_day_budget=False), MES, waiting) is expected

@@ -88,9 +88,20 @@ _OF_AN_ACCOUNT: Final = _Bounds(
 _OF_LIMITS: Final = _Bounds(
     max_position=_COUNT, max_open_trades=_COUNT, max_orders_per_second=_COUNT, max_entries_per_hour=_COUNT
 )
-_OF_OWN_LIMITS: Final = _Bounds(max_position=_COUNT, max_trades_per_day=_COUNT, max_orders_per_second=_COUNT)
+_OF_OWN_LIMITS: Final = _Bounds(
+    max_position=_COUNT,
+    max_trades_per_day=_COUNT,
+    max_orders_per_second=_COUNT,
+    max_entries_per_hour=_COUNT,
+    max_entries_per_session=_COUNT,
+)
 _OF_A_DAY: Final = _Bounds(
-    trades=_COUNT, exposure=_COUNT, orders_last_second=_COUNT, pending=_COUNT, position=_SIGNED_COUNT
+    trades=_COUNT,
+    exposure=_COUNT,
+    orders_last_second=_COUNT,
+    pending=_COUNT,
+    position=_SIGNED_COUNT,
+    entries_last_hour=_COUNT,
 )
 _OF_A_STRATEGY: Final = _Bounds(
     after_open_ns=_SESSION,
@@ -166,7 +177,8 @@ def _check_account(account: AccountView) -> None:
 
 @once_for_each
 def _check_limits(limits: AccountLimits) -> None:
-    for name, money in (("day_loss", limits.day_loss), ("day_target", limits.day_target)):
+    for name in ("day_loss", "day_target", "max_order_value"):
+        money = getattr(limits, name)
         if money is not None:
             check_decimal(f"account.limits.{name}", money, 0, MOST_MONEY)
     _within("account.limits.", limits, _OF_LIMITS)
@@ -291,6 +303,9 @@ def _check_contract(name: str, instrument: ExecutionInstrument) -> None:
     if not instrument.tick_value:
         raise InvalidInput(f"{name}.tick_value", _cut(instrument.tick_value), "more than 0")
     _within(f"{name}.", instrument, _OF_AN_INSTRUMENT)
+    few(f"{name}.recent", instrument.recent, MOST_SIGNALS)
+    for number, (_, quantity) in enumerate(instrument.recent):
+        _whole(f"{name}.recent[{number}].quantity", quantity, 0, MOST_COUNT)
 
 
 def _check_bar(bar: BarSignals) -> None:

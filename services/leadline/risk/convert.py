@@ -224,6 +224,7 @@ def _account_to_proto(view: AccountView) -> pb.AccountView:
             max_orders_per_second=limits.max_orders_per_second,
             max_entries_per_hour=limits.max_entries_per_hour,
             margin_limits={root: str(value) for root, value in limits.margin_limits.items()},
+            max_order_value=_money(limits.max_order_value),
         ),
     )
 
@@ -273,6 +274,9 @@ def _account_from_proto(message: pb.AccountView) -> AccountView:
                 root: _decimal("account.limits.margin_limits", value)
                 for root, value in sorted(limits.margin_limits.items())
             },
+            max_order_value=_decimal("account.limits.max_order_value", limits.max_order_value)
+            if limits.HasField("max_order_value")
+            else None,
         ),
     )
 
@@ -306,6 +310,8 @@ def _strategy_to_proto(settings: StrategySettings) -> pb.StrategySettings:
             max_trades_per_day=limits.max_trades_per_day,
             day_loss=_money(limits.day_loss),
             max_orders_per_second=limits.max_orders_per_second,
+            max_entries_per_hour=limits.max_entries_per_hour,
+            max_entries_per_session=limits.max_entries_per_session,
         ),
         day=pb.StrategyDay(
             realised=str(day.realised),
@@ -318,6 +324,7 @@ def _strategy_to_proto(settings: StrategySettings) -> pb.StrategySettings:
             block=day.block,
             in_the_market=day.in_the_market,
             pending=day.pending,
+            entries_last_hour=day.entries_last_hour,
             groups=[pb.WaitingGroup(name=name, buys=buys, sells=sells) for name, buys, sells in day.groups],
         ),
         execute=[_instrument_to_proto(item) for item in settings.execute],
@@ -346,6 +353,8 @@ def _instrument_to_proto(item: ExecutionInstrument) -> pb.ExecutionInstrument:
         fee_rate=str(item.fee_rate),
         gap_ticks=item.gap_ticks,
         no_stop_ticks=item.no_stop_ticks,
+        forbidden=item.forbidden,
+        recent=[pb.RecentEntry(side=side.value, quantity=quantity) for side, quantity in item.recent],
     )
 
 
@@ -378,6 +387,10 @@ def _strategy_from_proto(message: pb.StrategySettings) -> StrategySettings:
             max_trades_per_day=limits.max_trades_per_day if limits.HasField("max_trades_per_day") else None,
             day_loss=_decimal("strategy.limits.day_loss", limits.day_loss) if limits.HasField("day_loss") else None,
             max_orders_per_second=(limits.max_orders_per_second if limits.HasField("max_orders_per_second") else None),
+            max_entries_per_hour=limits.max_entries_per_hour if limits.HasField("max_entries_per_hour") else None,
+            max_entries_per_session=(
+                limits.max_entries_per_session if limits.HasField("max_entries_per_session") else None
+            ),
         ),
         day=StrategyDay(
             _decimal("strategy.day.realised", day.realised),
@@ -391,6 +404,7 @@ def _strategy_from_proto(message: pb.StrategySettings) -> StrategySettings:
             tuple((group.name, group.buys, group.sells) for group in day.groups),
             day.in_the_market,
             day.pending,
+            day.entries_last_hour,
         ),
         execute=tuple(_instrument_from_proto(item) for item in message.execute),
     )
@@ -411,4 +425,12 @@ def _instrument_from_proto(item: pb.ExecutionInstrument) -> ExecutionInstrument:
         fee_rate=_decimal("strategy.execute.fee_rate", item.fee_rate),
         gap_ticks=item.gap_ticks,
         no_stop_ticks=item.no_stop_ticks if item.HasField("no_stop_ticks") else None,
+        forbidden=item.forbidden,
+        recent=tuple((_side("strategy.execute.recent.side", each.side), each.quantity) for each in item.recent),
     )
+
+
+def _side(field: str, text: str) -> Side:
+    if text not in {side.value for side in Side}:
+        raise InvalidInput(field, text[:LONGEST_DECIMAL], "BUY or SELL")
+    return Side(text)

@@ -195,13 +195,24 @@ def standing_refusal(
         return Reason.NOTHING_HELD
     refusal = alternatives_refusal(account, strategy, adds=adds)
     refusal = refusal or trades_refusal(account, strategy, adds=adds, group=group)
+    refusal = refusal or repetition_refusal(account, strategy)
     if refusal is not None:
         return refusal
-    if limits.max_entries_per_hour is not None and account.entries_last_hour >= limits.max_entries_per_hour:
-        return Reason.MAX_ENTRIES_PER_HOUR
     if account.orders_last_second >= _rate(limits) or day.orders_last_second >= _rate(own):
         return Reason.MAX_ORDERS_PER_SECOND
     return Reason.MAX_POSITION if free_position(account, strategy) < 1 else None
+
+
+def repetition_refusal(account: AccountView, strategy: StrategySettings) -> Reason | None:
+    """The limit of repeated entries that another one would break; it halts the account until a person resumes."""
+    own, day, most = strategy.limits, strategy.day, account.limits.max_entries_per_hour
+    if most is not None and account.entries_last_hour >= most:
+        return Reason.MAX_ENTRIES_PER_HOUR
+    if own.max_entries_per_hour is not None and day.entries_last_hour >= own.max_entries_per_hour:
+        return Reason.STRATEGY_ENTRIES_PER_HOUR
+    if own.max_entries_per_session is not None and day.trades >= own.max_entries_per_session:
+        return Reason.STRATEGY_ENTRIES_PER_SESSION
+    return None
 
 
 def _rate(limits: AccountLimits | StrategyLimits) -> int:
@@ -215,9 +226,11 @@ def contract_refusal(
 ) -> Reason | None:
     """The first reason not to enter this contract now, whatever the size; None when there is none.
 
-    The venue's margin above the account's pause, an expired contract, a price that is no quote any more, or one that
-    lies further from `close` (ticks), by which the decision was made, than the collar.
+    One that the account does not allow, the venue's margin above the account's pause, an expired contract, a price that
+    is no quote any more, or one further from `close` (ticks), by which the decision was made, than the collar.
     """
+    if instrument.forbidden:
+        return Reason.CONTRACT_NOT_ALLOWED
     pause = account.limits.margin_limits.get(instrument.root)
     if pause is not None:
         if instrument.margin is None:
@@ -258,6 +271,13 @@ def loosening_refusal(account: AccountView, strategy: StrategySettings, more: De
     return next((reason for refused, reason in checks if refused), None)
 
 
+def order_value(instrument: ExecutionInstrument, entry: Entry) -> Decimal:
+    """The money that an entry is worth: its size at its price, at the last print where it has none."""
+    quote = 0 if instrument.quote is None else instrument.quote.price
+    price = entry.priced_at if entry.priced_at is not None else quote if entry.price is None else entry.price
+    return entry.quantity * abs(notional(price, instrument.tick_value, inverse=instrument.inverse))
+
+
 def order_refusal(
     account: AccountView, strategy: StrategySettings, instrument: ExecutionInstrument, entry: Entry
 ) -> Reason | None:
@@ -280,6 +300,11 @@ def order_refusal(
         return Reason.MAX_POSITION
     if entry.quantity > largest_size(account, strategy):
         return Reason.MAX_SIZE
+    most = account.limits.max_order_value
+    if most is not None and order_value(instrument, entry) > most:
+        return Reason.MAX_ORDER_VALUE
+    if (entry.side, entry.quantity) in instrument.recent:
+        return Reason.DUPLICATE_ENTRY
     worst = entry.quantity * risk_per_contract(strategy, instrument, entry.priced_at)
     if strategy.sizing_mode == "RiskPercent" and worst > risk_budget(account.equity, strategy.risk_percent):
         return Reason.RISK_BUDGET

@@ -42,6 +42,7 @@ class AccountLimits:
     max_orders_per_second: int | None = None
     max_entries_per_hour: int | None = None
     margin_limits: dict[str, Decimal] = field(default_factory=dict)
+    max_order_value: Decimal | None = None
 
 
 @quickly_made
@@ -102,6 +103,8 @@ class StrategyLimits:
     max_trades_per_day: int | None = None
     day_loss: Decimal | None = None
     max_orders_per_second: int | None = None
+    max_entries_per_hour: int | None = None
+    max_entries_per_session: int | None = None
 
 
 @quickly_made
@@ -126,6 +129,7 @@ class StrategyDay:
     groups: tuple[tuple[str, int, int], ...] = ()
     in_the_market: bool = False
     pending: int = 0
+    entries_last_hour: int = 0
 
 
 @quickly_made
@@ -149,7 +153,9 @@ class ExecutionInstrument:
     `staleness_ns`. An entry is refused further than `collar_ticks` from the price that
     made the decision. `expires` is the first trading day on which nothing is entered any more; None when it never
     expires or nobody knows. A stop may be filled `gap_ticks` beyond its price, where a position is held over a close. A
-    position without a stop counts as one whose stop is `no_stop_ticks` away; where that is None there is none.
+    position without a stop counts as one whose stop is `no_stop_ticks` away; where that is None there is none. One that
+    the account does not allow is `forbidden`. `recent` are the sides and sizes of the account's entries in the contract
+    that were decided so shortly before that another one like them is taken for the same.
     """
 
     root: str
@@ -165,6 +171,8 @@ class ExecutionInstrument:
     fee_rate: Decimal = Decimal(0)
     gap_ticks: int = 0
     no_stop_ticks: int | None = None
+    forbidden: bool = False
+    recent: tuple[tuple[Side, int], ...] = ()
 
 
 @quickly_made

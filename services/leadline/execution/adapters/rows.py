@@ -92,8 +92,9 @@ _LIMIT_FIELDS: Final = (
     "max_open_trades",
     "max_orders_per_second",
     "max_entries_per_hour",
+    "max_order_value",
 )
-_MONEY_LIMITS: Final = frozenset({"day_loss", "day_target"})
+_MONEY_LIMITS: Final = frozenset({"day_loss", "day_target", "max_order_value"})
 
 
 def account_row(book: Book) -> Values:

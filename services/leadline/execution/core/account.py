@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Final, TypeVar
 
@@ -24,6 +24,7 @@ from leadline.model.signals import BarSignals
 from leadline.model.ticks import NS_PER_SECOND
 from leadline.model.worth import loss
 from leadline.risk.entry_terms import worst_price
+from leadline.risk.reasons import Reason
 from leadline.risk.view import (
     AccountLimits,
     AccountView,
@@ -138,6 +139,7 @@ def settings(book: Book, strategy: StrategyBook, view: AccountView | None = None
             groups=waiting_groups(book, strategy.strategy) if entries else (),
             in_the_market=entered,
             pending=len([order for order in entries if is_waiting(order)]),
+            entries_last_hour=_entries_last_hour(book, strategy),
         ),
         execute=tuple(_instrument(book, strategy, root) for root in book.roots(signal)),
         slippage_ticks=market_slippage(book.manifest),
@@ -176,6 +178,8 @@ def risk_limits(manifest: TradingStrategy) -> StrategyLimits:
         max_trades_per_day=risk.max_trades_per_day,
         day_loss=risk.day_loss,
         max_orders_per_second=risk.max_orders_per_second,
+        max_entries_per_hour=risk.max_entries_per_hour,
+        max_entries_per_session=risk.max_entries_per_session,
     )
 
 
@@ -186,6 +190,8 @@ def stricter_limits(one: StrategyLimits, other: StrategyLimits) -> StrategyLimit
         max_trades_per_day=stricter(one.max_trades_per_day, other.max_trades_per_day),
         day_loss=stricter(one.day_loss, other.day_loss),
         max_orders_per_second=stricter(one.max_orders_per_second, other.max_orders_per_second),
+        max_entries_per_hour=stricter(one.max_entries_per_hour, other.max_entries_per_hour),
+        max_entries_per_session=stricter(one.max_entries_per_session, other.max_entries_per_session),
     )
 
 
@@ -332,6 +338,7 @@ def limits_in_force(book: Book) -> AccountLimits:
         max_orders_per_second=stricter(manifest.max_orders_per_second, day.max_orders_per_second),
         max_entries_per_hour=stricter(manifest.max_entries_per_hour, day.max_entries_per_hour),
         margin_limits=stricter_margins(manifest.margin_limits, book.margin_limits),
+        max_order_value=stricter(manifest.max_order_value, day.max_order_value),
     )
 
 
@@ -347,6 +354,7 @@ def manifest_limits(manifest: TradingAccount) -> AccountLimits:
         limits.max_orders_per_second,
         limits.max_entries_per_hour,
         dict(sorted(manifest.spec.margin_limits.items())),
+        limits.max_order_value,
     )
 
 
@@ -395,6 +403,52 @@ def _orders_last_second(book: Book, strategy: StrategyId | None) -> int:
     return len(newest) if strategy is None else sum(order.strategy == strategy for order in newest)
 
 
+def _entries_last_hour(book: Book, strategy: StrategyBook) -> int:
+    """Entries that a strategy decided within the last hour; 0, and nothing is counted, where no limit asks."""
+    if own_limits(strategy).max_entries_per_hour is None:
+        return 0
+    since_ns = book.instant_ns - NS_PER_HOUR
+    entries = (order for order in book.orders.values() if is_entry(order) and order.strategy == strategy.strategy)
+    return sum(order.decided_at_ns > since_ns for order in entries)
+
+
+def too_often(book: Book, strategy: StrategyBook, reason: str) -> str:
+    """The limit of repeated entries that a refusal names, in words for the halt that follows it; empty for others."""
+    own = own_limits(strategy)
+    match reason:
+        case Reason.MAX_ENTRIES_PER_HOUR:
+            most = limits_in_force(book).max_entries_per_hour
+            return f"one more entry than the {most} that are allowed within an hour"
+        case Reason.STRATEGY_ENTRIES_PER_HOUR:
+            most = own.max_entries_per_hour
+            return f"one more entry of {strategy.strategy} than the {most} that are allowed within an hour"
+        case Reason.STRATEGY_ENTRIES_PER_SESSION:
+            most = own.max_entries_per_session
+            return f"one more entry of {strategy.strategy} than the {most} that are allowed in a session"
+    return ""
+
+
+def _recent(book: Book, contract: ContractId) -> tuple[tuple[Side, int], ...]:
+    """Sides and sizes of the entries in a contract of which another one like it would be a duplicate now."""
+    within = book.manifest.spec.limits.duplicate_within
+    if within is None:
+        return ()
+    since_ns = book.instant_ns - parse_duration(within, "spec.limits.duplicateWithin")
+    entries = (order for order in book.orders.values() if is_entry(order) and order.contract == contract)
+    return tuple(sorted({(order.side, order.quantity) for order in entries if order.decided_at_ns > since_ns}))
+
+
+def _no_entry_from(contract: ContractId, account: TradingAccount) -> date | None:
+    """The first trading day on which nothing is entered in a contract: of the sheet, and so many days before."""
+    first, days = no_entry_from(contract), account.spec.limits.days_before_expiry
+    return first if first is None or days is None else first - timedelta(days=days)
+
+
+def _is_forbidden(contract: ContractId, account: TradingAccount) -> bool:
+    allowed = account.spec.limits.allowed_contracts
+    return bool(allowed) and contract not in allowed
+
+
 def _news_window(at: str, before: str, after: str) -> tuple[int, int]:
     moment = int(datetime.strptime(at, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC).timestamp()) * NS_PER_SECOND
     return moment - parse_duration(before, "before"), moment + parse_duration(after, "after")
@@ -416,9 +470,11 @@ def _instrument(book: Book, strategy: StrategyBook, root: str) -> ExecutionInstr
         quote=None if last is None else Quote(last.price, last.time_ns),
         staleness_ns=instrument_of(tape).staleness_ns,
         collar_ticks=sheet.collar_ticks,
-        expires=no_entry_from(contract),
+        expires=_no_entry_from(contract, book.manifest),
         inverse=sheet.inverse,
         fee_rate=sheet.fee_rate if own is None else _ZERO,
         gap_ticks=account.overnight_gap_ticks.get(sheet.root, 0) if held_over else 0,
         no_stop_ticks=account.no_stop_risk_ticks.get(sheet.root),
+        forbidden=_is_forbidden(contract, book.manifest),
+        recent=_recent(book, contract),
     )

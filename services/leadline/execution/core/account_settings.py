@@ -123,6 +123,7 @@ def loosening_waits(book: Book) -> bool:
         day.max_open_trades,
         day.max_orders_per_second,
         day.max_entries_per_hour,
+        day.max_order_value,
     )
     return book.tiers is not None or bool(book.margin_limits) or any(limit is not None for limit in limits)
 
@@ -174,6 +175,7 @@ def bounds_in_force(book: Book, view: AccountView) -> dict[str, Any]:
         "max_open_trades": DEFAULT_MAX_OPEN_TRADES if present.max_open_trades is None else present.max_open_trades,
         "max_orders_per_second": present.max_orders_per_second,
         "max_entries_per_hour": present.max_entries_per_hour,
+        "max_order_value": present.max_order_value,
     }
 
 

@@ -9,7 +9,7 @@ same loop.
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Final
 
-from leadline.execution.core.account import account_view, decision_inputs, limits_in_force, settings
+from leadline.execution.core.account import account_view, decision_inputs, settings, too_often
 from leadline.execution.core.adjustments import adjustment, unit_refusal
 from leadline.execution.core.book import (
     Book,
@@ -375,7 +375,7 @@ class AccountLoop:
         book, changes = self.book, Changes()
         self._note_decision(changes, decision)
         if order is None:
-            await self._commit_refusal(changes, decision.reason)
+            await self._commit_refusal(changes, decision.reason, strategy)
             return
         count_entry(book, strategy)
         put_order(book, changes, order)
@@ -387,16 +387,15 @@ class AccountLoop:
         changes.decisions.append(decision)
         note(self.book, changes, "decision", decision.decision_id, 1, decision_facts(decision))
 
-    async def _commit_refusal(self, changes: Changes, reason: str) -> None:
+    async def _commit_refusal(self, changes: Changes, reason: str, strategy: StrategyBook) -> None:
         """Entries that come too often halt the account: something repeats itself, and a person has to see why.
 
         The halt is written with the refusal, so that a crash leaves both or none.
         """
-        if reason != Reason.MAX_ENTRIES_PER_HOUR:
+        cause = too_often(self.book, strategy, reason)
+        if not cause:
             await self._keeper.commit(changes)
             return
-        most = limits_in_force(self.book).max_entries_per_hour
-        cause = f"one more entry than the {most} that are allowed within an hour"
         halt = self._deps.switch.draft(HaltSource.LIMIT, cause, HALTED_BY)
         note_halt(self.book, changes, halt)
         await self._keeper.commit(changes)

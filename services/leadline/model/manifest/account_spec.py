@@ -14,6 +14,7 @@ from leadline.model.manifest.spec_base import (
     DNS_NAME_PATTERN,
     Change,
     DecimalText,
+    DurationText,
     NamespaceText,
     SpecModel,
     Text,
@@ -24,6 +25,7 @@ from leadline.model.manifest.venues import GROUP, PAPER, venues
 
 RootText = Annotated[str, Text(r"^[A-Z0-9]{1,16}$", "the root of an instrument, such as MES", 16)]
 VenueText = Annotated[str, Text(r"^[a-z][a-z0-9-]{0,31}$", "the name of a venue's adapter, such as paper", 32)]
+ContractText = Annotated[str, Text(r"^[A-Z0-9]{1,24}$", "the full name of a contract, such as MESZ2025", 24)]
 SecretText = Annotated[str, Text(DNS_NAME_PATTERN, "the name of a Secret", 253)]
 CurrencyText = Annotated[str, Text(r"^[A-Z]{3,5}$", "a currency code, such as USD", 5)]
 
@@ -67,6 +69,14 @@ class Limits(SpecModel):
     """Most orders sent per second."""
     max_entries_per_hour: Count | None = None
     """Most entries within an hour: one more halts the account until a person resumes. Unlimited where absent."""
+    max_order_value: DecimalText | None = None
+    """Most money that one entry may be worth, its contracts at its price; unlimited where absent."""
+    duplicate_within: DurationText | None = None
+    """How long after an entry another one of the same contract, side and size is refused; not at all where absent."""
+    days_before_expiry: Count | None = None
+    """Days before the first day without entries of a contract that expires on which nothing is entered any more."""
+    allowed_contracts: Annotated[tuple[ContractText, ...], Field(max_length=64)] = ()
+    """The only contracts that are entered, by their full names; every one where the list is empty."""
 
 
 DEFAULT_TIERS: Final = tuple(

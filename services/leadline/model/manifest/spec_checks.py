@@ -213,8 +213,7 @@ def account_problems(account: TradingAccount) -> Iterator[InvalidInput]:
     for name, roots in by_root:
         for root in roots:
             yield from _root_problems(f"spec.{name}", root)
-    if len(set(spec.allowed_namespaces)) != len(spec.allowed_namespaces):
-        yield InvalidInput("spec.allowedNamespaces", list(spec.allowed_namespaces), "each namespace once")
+    yield from _listed_twice(account)
     yield from _alternative_problems(account)
     yield from _tier_problems(account)
 
@@ -444,6 +443,17 @@ def _live_problems(spec: StrategySpec) -> Iterator[InvalidInput]:
         yield InvalidInput("spec.risk.dayLoss", None, "a limit with mode Live")
     if spec.risk.max_position is None:
         yield InvalidInput("spec.risk.maxPosition", None, "a limit with mode Live")
+
+
+def _listed_twice(account: TradingAccount) -> Iterator[InvalidInput]:
+    """Problems with lists in which each name stands once."""
+    spec = account.spec
+    for name, found, expected in (
+        ("allowedNamespaces", spec.allowed_namespaces, "each namespace once"),
+        ("limits.allowedContracts", spec.limits.allowed_contracts, "each contract once"),
+    ):
+        if len(set(found)) != len(found):
+            yield InvalidInput(f"spec.{name}", list(found), expected)
 
 
 def _alternative_problems(account: TradingAccount) -> Iterator[InvalidInput]:

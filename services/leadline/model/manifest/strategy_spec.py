@@ -289,6 +289,10 @@ class StrategyRisk(SpecModel):
     """Loss of a trading day at which the strategy stops and is flattened."""
     max_orders_per_second: Annotated[int, Field(ge=1, le=1000)] = 5
     """Most orders sent per second."""
+    max_entries_per_hour: Count | None = None
+    """Most entries within an hour: one more halts the account until a person resumes. Unlimited where absent."""
+    max_entries_per_session: Count | None = None
+    """Most entries of a trading day: one more halts the account until a person resumes. Unlimited where absent."""
 
 
 class SuspendPolicy(SpecModel):

@@ -204,6 +204,7 @@ class AccountLimits(_message.Message):
     MAX_ORDERS_PER_SECOND_FIELD_NUMBER: _builtins.int
     MAX_ENTRIES_PER_HOUR_FIELD_NUMBER: _builtins.int
     MARGIN_LIMITS_FIELD_NUMBER: _builtins.int
+    MAX_ORDER_VALUE_FIELD_NUMBER: _builtins.int
     day_loss: _builtins.str
     """Loss of a trading day that blocks the rest of it, > 0."""
     day_target: _builtins.str
@@ -216,6 +217,8 @@ class AccountLimits(_message.Message):
     """Orders a second at the most, a count."""
     max_entries_per_hour: _builtins.int
     """Entries an hour at the most, a count."""
+    max_order_value: _builtins.str
+    """Worth of one entry at the most, > 0."""
     @_builtins.property
     def margin_limits(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """Highest margin per contract by root that is still traded."""
@@ -230,10 +233,11 @@ class AccountLimits(_message.Message):
         max_orders_per_second: _builtins.int | None = ...,
         max_entries_per_hour: _builtins.int | None = ...,
         margin_limits: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        max_order_value: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_day_loss", b"_day_loss", "_day_target", b"_day_target", "_max_entries_per_hour", b"_max_entries_per_hour", "_max_open_trades", b"_max_open_trades", "_max_orders_per_second", b"_max_orders_per_second", "_max_position", b"_max_position", "day_loss", b"day_loss", "day_target", b"day_target", "max_entries_per_hour", b"max_entries_per_hour", "max_open_trades", b"max_open_trades", "max_orders_per_second", b"max_orders_per_second", "max_position", b"max_position"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_day_loss", b"_day_loss", "_day_target", b"_day_target", "_max_entries_per_hour", b"_max_entries_per_hour", "_max_open_trades", b"_max_open_trades", "_max_order_value", b"_max_order_value", "_max_orders_per_second", b"_max_orders_per_second", "_max_position", b"_max_position", "day_loss", b"day_loss", "day_target", b"day_target", "max_entries_per_hour", b"max_entries_per_hour", "max_open_trades", b"max_open_trades", "max_order_value", b"max_order_value", "max_orders_per_second", b"max_orders_per_second", "max_position", b"max_position"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_day_loss", b"_day_loss", "_day_target", b"_day_target", "_max_entries_per_hour", b"_max_entries_per_hour", "_max_open_trades", b"_max_open_trades", "_max_orders_per_second", b"_max_orders_per_second", "_max_position", b"_max_position", "day_loss", b"day_loss", "day_target", b"day_target", "margin_limits", b"margin_limits", "max_entries_per_hour", b"max_entries_per_hour", "max_open_trades", b"max_open_trades", "max_orders_per_second", b"max_orders_per_second", "max_position", b"max_position"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_day_loss", b"_day_loss", "_day_target", b"_day_target", "_max_entries_per_hour", b"_max_entries_per_hour", "_max_open_trades", b"_max_open_trades", "_max_order_value", b"_max_order_value", "_max_orders_per_second", b"_max_orders_per_second", "_max_position", b"_max_position", "day_loss", b"day_loss", "day_target", b"day_target", "margin_limits", b"margin_limits", "max_entries_per_hour", b"max_entries_per_hour", "max_open_trades", b"max_open_trades", "max_order_value", b"max_order_value", "max_orders_per_second", b"max_orders_per_second", "max_position", b"max_position"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__day_loss: _TypeAlias = _typing.Literal["day_loss"]  # noqa: Y015
     _WhichOneofArgType__day_loss: _TypeAlias = _typing.Literal["_day_loss", b"_day_loss"]  # noqa: Y015
@@ -243,6 +247,8 @@ class AccountLimits(_message.Message):
     _WhichOneofArgType__max_entries_per_hour: _TypeAlias = _typing.Literal["_max_entries_per_hour", b"_max_entries_per_hour"]  # noqa: Y015
     _WhichOneofReturnType__max_open_trades: _TypeAlias = _typing.Literal["max_open_trades"]  # noqa: Y015
     _WhichOneofArgType__max_open_trades: _TypeAlias = _typing.Literal["_max_open_trades", b"_max_open_trades"]  # noqa: Y015
+    _WhichOneofReturnType__max_order_value: _TypeAlias = _typing.Literal["max_order_value"]  # noqa: Y015
+    _WhichOneofArgType__max_order_value: _TypeAlias = _typing.Literal["_max_order_value", b"_max_order_value"]  # noqa: Y015
     _WhichOneofReturnType__max_orders_per_second: _TypeAlias = _typing.Literal["max_orders_per_second"]  # noqa: Y015
     _WhichOneofArgType__max_orders_per_second: _TypeAlias = _typing.Literal["_max_orders_per_second", b"_max_orders_per_second"]  # noqa: Y015
     _WhichOneofReturnType__max_position: _TypeAlias = _typing.Literal["max_position"]  # noqa: Y015
@@ -255,6 +261,8 @@ class AccountLimits(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__max_entries_per_hour) -> _WhichOneofReturnType__max_entries_per_hour | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__max_open_trades) -> _WhichOneofReturnType__max_open_trades | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__max_order_value) -> _WhichOneofReturnType__max_order_value | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__max_orders_per_second) -> _WhichOneofReturnType__max_orders_per_second | None: ...
     @_typing.overload
@@ -497,6 +505,8 @@ class StrategyLimits(_message.Message):
     MAX_TRADES_PER_DAY_FIELD_NUMBER: _builtins.int
     DAY_LOSS_FIELD_NUMBER: _builtins.int
     MAX_ORDERS_PER_SECOND_FIELD_NUMBER: _builtins.int
+    MAX_ENTRIES_PER_HOUR_FIELD_NUMBER: _builtins.int
+    MAX_ENTRIES_PER_SESSION_FIELD_NUMBER: _builtins.int
     max_position: _builtins.int
     """Contracts at the most, size steps."""
     max_trades_per_day: _builtins.int
@@ -505,6 +515,10 @@ class StrategyLimits(_message.Message):
     """Loss of a trading day, > 0."""
     max_orders_per_second: _builtins.int
     """Orders a second at the most, a count."""
+    max_entries_per_hour: _builtins.int
+    """Entries an hour at the most, a count; one more halts the account."""
+    max_entries_per_session: _builtins.int
+    """Entries of the trading day at the most, a count; one more halts the account."""
     def __init__(
         self,
         *,
@@ -512,13 +526,19 @@ class StrategyLimits(_message.Message):
         max_trades_per_day: _builtins.int | None = ...,
         day_loss: _builtins.str | None = ...,
         max_orders_per_second: _builtins.int | None = ...,
+        max_entries_per_hour: _builtins.int | None = ...,
+        max_entries_per_session: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_day_loss", b"_day_loss", "_max_orders_per_second", b"_max_orders_per_second", "_max_position", b"_max_position", "_max_trades_per_day", b"_max_trades_per_day", "day_loss", b"day_loss", "max_orders_per_second", b"max_orders_per_second", "max_position", b"max_position", "max_trades_per_day", b"max_trades_per_day"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_day_loss", b"_day_loss", "_max_entries_per_hour", b"_max_entries_per_hour", "_max_entries_per_session", b"_max_entries_per_session", "_max_orders_per_second", b"_max_orders_per_second", "_max_position", b"_max_position", "_max_trades_per_day", b"_max_trades_per_day", "day_loss", b"day_loss", "max_entries_per_hour", b"max_entries_per_hour", "max_entries_per_session", b"max_entries_per_session", "max_orders_per_second", b"max_orders_per_second", "max_position", b"max_position", "max_trades_per_day", b"max_trades_per_day"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_day_loss", b"_day_loss", "_max_orders_per_second", b"_max_orders_per_second", "_max_position", b"_max_position", "_max_trades_per_day", b"_max_trades_per_day", "day_loss", b"day_loss", "max_orders_per_second", b"max_orders_per_second", "max_position", b"max_position", "max_trades_per_day", b"max_trades_per_day"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_day_loss", b"_day_loss", "_max_entries_per_hour", b"_max_entries_per_hour", "_max_entries_per_session", b"_max_entries_per_session", "_max_orders_per_second", b"_max_orders_per_second", "_max_position", b"_max_position", "_max_trades_per_day", b"_max_trades_per_day", "day_loss", b"day_loss", "max_entries_per_hour", b"max_entries_per_hour", "max_entries_per_session", b"max_entries_per_session", "max_orders_per_second", b"max_orders_per_second", "max_position", b"max_position", "max_trades_per_day", b"max_trades_per_day"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__day_loss: _TypeAlias = _typing.Literal["day_loss"]  # noqa: Y015
     _WhichOneofArgType__day_loss: _TypeAlias = _typing.Literal["_day_loss", b"_day_loss"]  # noqa: Y015
+    _WhichOneofReturnType__max_entries_per_hour: _TypeAlias = _typing.Literal["max_entries_per_hour"]  # noqa: Y015
+    _WhichOneofArgType__max_entries_per_hour: _TypeAlias = _typing.Literal["_max_entries_per_hour", b"_max_entries_per_hour"]  # noqa: Y015
+    _WhichOneofReturnType__max_entries_per_session: _TypeAlias = _typing.Literal["max_entries_per_session"]  # noqa: Y015
+    _WhichOneofArgType__max_entries_per_session: _TypeAlias = _typing.Literal["_max_entries_per_session", b"_max_entries_per_session"]  # noqa: Y015
     _WhichOneofReturnType__max_orders_per_second: _TypeAlias = _typing.Literal["max_orders_per_second"]  # noqa: Y015
     _WhichOneofArgType__max_orders_per_second: _TypeAlias = _typing.Literal["_max_orders_per_second", b"_max_orders_per_second"]  # noqa: Y015
     _WhichOneofReturnType__max_position: _TypeAlias = _typing.Literal["max_position"]  # noqa: Y015
@@ -527,6 +547,10 @@ class StrategyLimits(_message.Message):
     _WhichOneofArgType__max_trades_per_day: _TypeAlias = _typing.Literal["_max_trades_per_day", b"_max_trades_per_day"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__day_loss) -> _WhichOneofReturnType__day_loss | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__max_entries_per_hour) -> _WhichOneofReturnType__max_entries_per_hour | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__max_entries_per_session) -> _WhichOneofReturnType__max_entries_per_session | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__max_orders_per_second) -> _WhichOneofReturnType__max_orders_per_second | None: ...
     @_typing.overload
@@ -553,6 +577,7 @@ class StrategyDay(_message.Message):
     GROUPS_FIELD_NUMBER: _builtins.int
     IN_THE_MARKET_FIELD_NUMBER: _builtins.int
     PENDING_FIELD_NUMBER: _builtins.int
+    ENTRIES_LAST_HOUR_FIELD_NUMBER: _builtins.int
     realised: _builtins.str
     """Net result, commission included."""
     open: _builtins.str
@@ -573,6 +598,8 @@ class StrategyDay(_message.Message):
     """It holds something, or has an entry at the market, filled in part or taken out."""
     pending: _builtins.int
     """Entries that wait and have no fill, a count."""
+    entries_last_hour: _builtins.int
+    """Entries decided within the last hour of tape time, a count."""
     @_builtins.property
     def groups(self) -> _containers.RepeatedCompositeFieldContainer[Global___WaitingGroup]:
         """Groups of its waiting entries of which none has a fill."""
@@ -591,10 +618,11 @@ class StrategyDay(_message.Message):
         groups: _abc.Iterable[Global___WaitingGroup] | None = ...,
         in_the_market: _builtins.bool = ...,
         pending: _builtins.int = ...,
+        entries_last_hour: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["block", b"block", "exposure", b"exposure", "groups", b"groups", "in_the_market", b"in_the_market", "open", b"open", "orders_last_second", b"orders_last_second", "pending", b"pending", "position", b"position", "realised", b"realised", "trades", b"trades", "worst_case", b"worst_case"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["block", b"block", "entries_last_hour", b"entries_last_hour", "exposure", b"exposure", "groups", b"groups", "in_the_market", b"in_the_market", "open", b"open", "orders_last_second", b"orders_last_second", "pending", b"pending", "position", b"position", "realised", b"realised", "trades", b"trades", "worst_case", b"worst_case"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -649,6 +677,8 @@ class ExecutionInstrument(_message.Message):
     FEE_RATE_FIELD_NUMBER: _builtins.int
     GAP_TICKS_FIELD_NUMBER: _builtins.int
     NO_STOP_TICKS_FIELD_NUMBER: _builtins.int
+    FORBIDDEN_FIELD_NUMBER: _builtins.int
+    RECENT_FIELD_NUMBER: _builtins.int
     root: _builtins.str
     """Root."""
     contract: _builtins.str
@@ -673,9 +703,15 @@ class ExecutionInstrument(_message.Message):
     """How far beyond its stop a position may be filled after a close, ticks; 0 where nothing is held over one."""
     no_stop_ticks: _builtins.int
     """How far a position without a stop counts as able to go against it, ticks; absent where none is held without one."""
+    forbidden: _builtins.bool
+    """The account does not allow the contract."""
     @_builtins.property
     def quote(self) -> Global___Quote:
         """Last print of the contract whose prints fill it; absent before there is one."""
+
+    @_builtins.property
+    def recent(self) -> _containers.RepeatedCompositeFieldContainer[Global___RecentEntry]:
+        """Entries of the account in the contract that were decided so shortly before that another like them is the same."""
 
     def __init__(
         self,
@@ -693,10 +729,12 @@ class ExecutionInstrument(_message.Message):
         fee_rate: _builtins.str = ...,
         gap_ticks: _builtins.int = ...,
         no_stop_ticks: _builtins.int | None = ...,
+        forbidden: _builtins.bool = ...,
+        recent: _abc.Iterable[Global___RecentEntry] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_expires", b"_expires", "_margin", b"_margin", "_no_stop_ticks", b"_no_stop_ticks", "_quote", b"_quote", "expires", b"expires", "margin", b"margin", "no_stop_ticks", b"no_stop_ticks", "quote", b"quote"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_expires", b"_expires", "_margin", b"_margin", "_no_stop_ticks", b"_no_stop_ticks", "_quote", b"_quote", "collar_ticks", b"collar_ticks", "commission", b"commission", "contract", b"contract", "expires", b"expires", "fee_rate", b"fee_rate", "gap_ticks", b"gap_ticks", "inverse", b"inverse", "margin", b"margin", "no_stop_ticks", b"no_stop_ticks", "quote", b"quote", "root", b"root", "staleness_ns", b"staleness_ns", "tick_value", b"tick_value"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_expires", b"_expires", "_margin", b"_margin", "_no_stop_ticks", b"_no_stop_ticks", "_quote", b"_quote", "collar_ticks", b"collar_ticks", "commission", b"commission", "contract", b"contract", "expires", b"expires", "fee_rate", b"fee_rate", "forbidden", b"forbidden", "gap_ticks", b"gap_ticks", "inverse", b"inverse", "margin", b"margin", "no_stop_ticks", b"no_stop_ticks", "quote", b"quote", "recent", b"recent", "root", b"root", "staleness_ns", b"staleness_ns", "tick_value", b"tick_value"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__expires: _TypeAlias = _typing.Literal["expires"]  # noqa: Y015
     _WhichOneofArgType__expires: _TypeAlias = _typing.Literal["_expires", b"_expires"]  # noqa: Y015
@@ -716,6 +754,32 @@ class ExecutionInstrument(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__quote) -> _WhichOneofReturnType__quote | None: ...
 
 Global___ExecutionInstrument: _TypeAlias = ExecutionInstrument  # noqa: Y015
+
+@_typing.final
+class RecentEntry(_message.Message):
+    """An entry that was decided shortly before."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SIDE_FIELD_NUMBER: _builtins.int
+    QUANTITY_FIELD_NUMBER: _builtins.int
+    side: _builtins.str
+    """`BUY` or `SELL`."""
+    quantity: _builtins.int
+    """Size steps."""
+    def __init__(
+        self,
+        *,
+        side: _builtins.str = ...,
+        quantity: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["quantity", b"quantity", "side", b"side"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RecentEntry: _TypeAlias = RecentEntry  # noqa: Y015
 
 @_typing.final
 class Quote(_message.Message):
