@@ -66,6 +66,23 @@ def test_the_bound_of_the_size_is_marked_and_evidence_rows_are_prices(
     assert "refused: too weak" in " ".join(refused)
 
 
+def test_the_regime_is_told_by_its_parts_the_highest_score_first(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    found = rows(shown(capsys, monkeypatch, 200))
+    first = found.index(["ranging", "ADX", "below", "20", "/", "25", "18.2", "2.0"])
+    assert found[first + 1] == ["ranging", "ATR", "percentile", "below", "50", "60", "–"]
+    assert found[first + 2][0] == "volatile"
+
+
+def test_limits_have_what_was_used_and_the_one_that_refused_is_marked(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    found = rows(shown(capsys, monkeypatch, 80))
+    assert ["max", "open", "trades", "account", "1", "2"] in found
+    assert ["day", "loss", "strategy", "40.00", "40", "refused", "it"] in found
+
+
 def test_a_step_has_its_time_and_that_since_the_step_before(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ):

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from leadline.model.ids import AccountId, ClientOrderId, ContractId, DecisionId, Leg, RunId, StrategyId
-from leadline.views.explained import ExplainedBar, Explanation, FootprintView, RowView
+from leadline.views.explained import ExplainedBar, Explanation, FootprintView, LimitUse, PointsView, RowView
 from leadline.views.explaining import AuditEvent, DecisionFacts, explained_decision
 from leadline.views.halts import ReportedHalt
 from leadline.views.signals import DecisionView, ProposalView, RegimeView, SignalView
@@ -104,12 +104,22 @@ EVENTS = (
     AuditEvent(9, "fill", "f1", ns(602), FILLED),
 )
 
+LIMITS = (
+    LimitUse("max_open_trades", "account", "1", "2", refused=False),
+    LimitUse("day_loss", "strategy", "40.00", "40", refused=True),
+)
+POINTS = (
+    PointsView("RANGING", "ADX below 20 / 25", "18.2", "2.0", "2.0"),
+    PointsView("RANGING", "ATR percentile below 50", "60", "0.0", "1.0"),
+    PointsView("VOLATILE", "volume above twice the mean of 20 bars", "0.9", "0.0", "1.0"),
+)
+
 
 def explanation() -> Explanation:
     """The explanation of one bar, in which every field has something."""
     arithmetic = {"base": "1", "Stacked": "1", "scaled": "2", "tier_max": "3", "max_size": "2", "size": "2"}
     halt = ReportedHalt(3, "PERSON", "news", "ann", ns(590))
-    facts = replace(FACTS, arithmetic=arithmetic, events=EVENTS, trade=WON, halts=(halt,))
+    facts = replace(FACTS, arithmetic=arithmetic, events=EVENTS, trade=WON, halts=(halt,), limits=LIMITS)
     bar = ExplainedBar(
         account=AccountId("default/paper"),
         strategy=StrategyId("default/mes"),
@@ -120,5 +130,6 @@ def explanation() -> Explanation:
         decisions=(explained_decision(facts),),
         block="DAY_TARGET",
         fence="price: bar.close",
+        regime_points=POINTS,
     )
     return Explanation("L1", "ORDER", RunId("tape"), (bar,))

@@ -13,11 +13,11 @@ from leadline.views.database import dsn_of
 from leadline.views.explained import ExplainedDecision, Explanation
 from leadline.views.explained_store import UnknownId, explain
 from leadline.views.explaining import asked_of
-from tests.execution.harness.builders import bar, ns
+from tests.execution.harness.builders import account, bar, ns
 from tests.execution.harness.desk import Books, Desk
 from tests.report.builders import change, recorded
 from tests.stack import Database
-from tests.views.test_store import SIGNAL
+from tests.views.test_store import PAPER, SIGNAL
 
 pytestmark = pytest.mark.integration
 
@@ -119,6 +119,23 @@ async def test_a_refusal_is_told_where_neither_bar_nor_signals_are_stored(desks:
     assert only(found).orders == ()
     assert [step.kind for step in only(found).steps] == ["DECISION"]
     assert found.missing == ("the bar is not stored, so its footprint is not shown",)
+
+
+async def test_the_limits_of_a_refusal_are_those_of_account_and_strategy_with_their_use(desks: Database, desk: Desk):
+    query = "SELECT decision_id FROM decision WHERE reason = $1 AND tape = $2"
+    [busy] = await ids(desks, query, "max_open_trades", desk.tape)
+    [lost] = await ids(desks, query, "day_loss", desk.tape)
+    accounts = {PAPER: account()}
+    async with reader(desks) as connection:
+        at_first, at_last = [
+            only(await explain(connection, asked_of(name, "UTC"), None, accounts)) for name in (busy, lost)
+        ]
+    trades, *_ = at_first.limits
+    assert (trades.name, trades.used, trades.limit, trades.refused) == ("max_open_trades", "1", "1", True)
+    [loss, *_] = [each for each in at_last.limits if each.refused]
+    assert (loss.name, loss.of, loss.used) == ("day_loss", "account", "42.50")
+    alone = only(await told(desks, busy)).limits
+    assert [each for each in alone if each.of == "account"] == []
 
 
 async def test_of_a_bar_with_two_analyses_the_one_that_counts_is_told(desks: Database, desk: Desk):

@@ -1,7 +1,8 @@
 """`leadline explain`: all that is known of one decision, drawn for people or as a document."""
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 
 import asyncpg
@@ -9,19 +10,24 @@ import asyncpg
 from leadline.cli.options import Output
 from leadline.cli.output import complain, people_console, print_json, print_table
 from leadline.model.durations import NS_PER_MILLISECOND, NS_PER_SECOND
+from leadline.model.ids import AccountId
+from leadline.model.manifest.specs import TradingAccount
 from leadline.report.clock import day_and_time, day_of, moment, zone_name
 from leadline.report.halts import since_text, until_text
 from leadline.report.printable import plain_text
 from leadline.report.terminal_footprint import footprint_table
 from leadline.views.database import database_of, dsn_of
 from leadline.views.documents import document
-from leadline.views.explained import ExplainedBar, ExplainedDecision, Explanation, FootprintView, Step
+from leadline.views.explained import ExplainedBar, ExplainedDecision, Explanation, FootprintView, PointsView, Step
 from leadline.views.explained_store import explain
 from leadline.views.explaining import asked_of, contract_of, second_text
 from leadline.views.place import Place
 from leadline.views.prices import price_text
-from leadline.views.signals import pattern_lines, proposal_text, readable
+from leadline.views.signals import RegimeView, pattern_lines, proposal_text, readable
+from leadline.views.started import started_with
 
+_CANDIDATES_SHOWN = 2
+"""Of the four candidates those with the highest scores are shown in their parts."""
 _ROW_NAMES = frozenset({"rows", "neighbour", "price"})
 """Names of evidence whose values are rows, in ticks."""
 
@@ -40,9 +46,15 @@ async def _explained(place: Place, name: str, tape: str | None) -> Explanation:
     async with database_of(place.data_dir) as settings:
         connection = await asyncpg.connect(dsn_of(settings))
         try:
-            return await explain(connection, asked, tape)
+            return await explain(connection, asked, tape, _accounts(place))
         finally:
             await connection.close()
+
+
+def _accounts(place: Place) -> dict[AccountId, TradingAccount]:
+    """The manifests with which the accounts of a data directory were started last."""
+    found = [TradingAccount.from_manifest(each["manifest"]) for each in started_with(place.data_dir, "execution")]
+    return {each.full_name: each for each in found}
 
 
 def draw(found: Explanation) -> None:
@@ -96,13 +108,7 @@ def _draw_evidence(bar: ExplainedBar) -> None:
             f"Regime: {readable(bar.regime.regime)}{why}, confidence {bar.regime.confidence}, "
             f"size times {bar.regime.multiplier}"
         )
-        inputs = [(readable(name), value) for name, value in bar.regime.inputs.items()]
-        half = (len(inputs) + 1) // 2
-        pairs = [(*inputs[at], *(inputs[at + half] if at + half < len(inputs) else ("", ""))) for at in range(half)]
-        print_table(title, ("input", "value", "input ", "value "), pairs, title)
-        if bar.regime.scores:
-            scores = ", ".join(f"{readable(name)} {score}" for name, score in bar.regime.scores.items())
-            people_console().print(plain_text(f"Scores: {scores}."))
+        _draw_regime(title, bar.regime, bar.regime_points)
     if bar.signals:
         verdicts = {line.pattern: line.verdict for line in pattern_lines(bar.signals)}
         rows = [
@@ -119,6 +125,27 @@ def _draw_evidence(bar: ExplainedBar) -> None:
         print_table("Signals", ("signal", "side", "price", "strength", "router", "evidence"), rows, "")
     elif bar.strategy:
         people_console().print(plain_text("No signals at this bar."))
+
+
+def _draw_regime(title: str, regime: RegimeView, points: Sequence[PointsView]) -> None:
+    """The scores: each condition with its value and the points that it gave, else the inputs alone."""
+    ranked = sorted(regime.scores.items(), key=lambda each: -Decimal(each[1]))
+    if points:
+        rows = [
+            (readable(each.regime), each.condition, each.value, each.points if Decimal(each.points) else "–")
+            for name, _ in ranked[:_CANDIDATES_SHOWN]
+            for each in points
+            if each.regime == name
+        ]
+        print_table(title, ("candidate", "condition", "value", "points"), rows, title)
+    else:
+        inputs = [(readable(name), value) for name, value in regime.inputs.items()]
+        half = (len(inputs) + 1) // 2
+        pairs = [(*inputs[at], *(inputs[at + half] if at + half < len(inputs) else ("", ""))) for at in range(half)]
+        print_table(title, ("input", "value", "input ", "value "), pairs, title)
+    if ranked:
+        scores = ", ".join(f"{readable(name)} {score}" for name, score in ranked)
+        people_console().print(plain_text(f"Scores: {scores}."))
 
 
 def _words_of(verdicts: Mapping[str, str], pattern: str, rejection: str) -> str:
@@ -141,6 +168,13 @@ def _draw_decision(found: ExplainedDecision) -> None:
         decision = found.proposal.decision
         name = "" if decision is None else f", decision {decision.decision_id}"
         console.print(plain_text(f"Proposal: {proposal_text(found.proposal)}{name}."))
+    if found.limits:
+        uses = [
+            (each.name.replace("_", " "), each.of, each.used, each.limit, "refused it" if each.refused else "")
+            for each in found.limits
+        ]
+        columns = ("limit", "of", "used", "allowed", "note")
+        print_table("Limits at the decision", columns, uses, "", only_where_filled=("note",))
     bounds = {each.name: each.binds for each in found.bounds}
     terms = [
         (name.replace("_", " "), value, "this bounds the size" if bounds.get(name) else "")

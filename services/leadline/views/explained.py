@@ -55,6 +55,21 @@ class FootprintView:
 
 
 @dataclass(frozen=True, slots=True)
+class PointsView:
+    """One part of the score of a regime.
+
+    condition: with its thresholds, the stronger first where two give points. value: that was held to it, as the inputs
+    of the regime have it. points: that it gave, most: that it can give; decimal strings.
+    """
+
+    regime: str
+    condition: str
+    value: str
+    points: str
+    most: str
+
+
+@dataclass(frozen=True, slots=True)
 class Bound:
     """One bound of a size: its name in the arithmetic, and the largest size that it allows. binds: it is the size."""
 
@@ -65,9 +80,10 @@ class Bound:
 
 @dataclass(frozen=True, slots=True)
 class LimitUse:
-    """One limit at the moment of a decision. used, limit: decimal strings. refused: it is the reason of the refusal.
+    """One limit, as it is set now, and its use at the moment of a decision; both decimal strings.
 
-    name: the reason that it refuses with. of: `account` or `strategy`.
+    name: the reason that it refuses with. of: `account` or `strategy`. used: of a day's loss or target what was
+    realised, without open positions. refused: it is the reason of the refusal.
     """
 
     name: str
@@ -144,7 +160,7 @@ class ExplainedBar:
 
     bar: its key, empty for orders that no bar has made. footprint: absent where the bar is not kept. regime: absent
     where the strategy reads none. block: that is in force now for account or strategy, empty for none. fence: why
-    nothing that the strategy says counts now, else empty.
+    nothing that the strategy says counts now, else empty. regime_points: the parts of the regime's scores.
     """
 
     account: AccountId
@@ -156,6 +172,7 @@ class ExplainedBar:
     decisions: tuple[ExplainedDecision, ...]
     block: Choice
     fence: str
+    regime_points: tuple[PointsView, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

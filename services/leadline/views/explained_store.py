@@ -1,19 +1,20 @@
 """All that the database knows of an order, a fill, a decision or a bar."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import orjson
 
 from leadline.execution.adapters.convert import order_to_proto
 from leadline.execution.adapters.order_rows import order_of
+from leadline.model.durations import NS_PER_HOUR
 from leadline.model.errors import InvalidInput
 from leadline.model.ids import AccountId, ContractId, RunId, StrategyId
 from leadline.model.proposals import proposal_of
 from leadline.views.convert import order_view
 from leadline.views.digest_store import run_of
-from leadline.views.explained import ExplainedBar, Explanation, FootprintView, RowView
+from leadline.views.explained import ExplainedBar, Explanation, FootprintView, LimitUse, RowView
 from leadline.views.explaining import (
     ID_KINDS,
     Asked,
@@ -25,9 +26,11 @@ from leadline.views.explaining import (
     trade_of,
 )
 from leadline.views.halts import ReportedHalt
+from leadline.views.limits_used import Limits, limits_used
 from leadline.views.prices import price_text
 from leadline.views.report_store import fills_of, halts_of
 from leadline.views.signals import ProposalView, SignalledBar, decision_view, proposal_view
+from leadline.views.standing import Manifests, points_views, standing_of
 from leadline.views.store import SELECT_SIGNALLED, signalled_row
 from leadline.views.trades import Reasons, Trade, trades_of
 from leadline.views.values import OrderView
@@ -60,6 +63,7 @@ _AT: Final = f"""
     WHERE s.strategy = $1 AND s.known_at_ns >= $2 AND s.known_at_ns < $2 + 1000000000
       AND ($3::text IS NULL OR s.tape = $3) {_NEWEST}
 """  # noqa: S608 - as above
+_COUNTED_NS: Final = 36 * NS_PER_HOUR
 _KINDS: Final = (("ORDER", _ORDER), ("FILL", _FILL), ("DECISION", _DECISION))
 
 
@@ -79,29 +83,33 @@ class _Account:
     halts: Sequence[ReportedHalt]
 
 
-async def explain(connection: Any, asked: Asked, tape: str | None) -> Explanation:
-    """All that is known of an id, in the newest run that has it or in `tape`. Raises UnknownId, and Unknown."""
+async def explain(connection: Any, asked: Asked, tape: str | None, accounts: Manifests | None = None) -> Explanation:
+    """All that is known of an id, in the newest run that has it or in `tape`.
+
+    accounts: the manifests that are at hand; the limits of the others are not told. Raises UnknownId, and Unknown.
+    """
+    manifests = accounts or {}
     if tape is not None:
         await run_of(connection, RunId(tape))
     if asked.bar:
         found = await connection.fetchval(_BAR, asked.bar, tape)
         if found is None:
             raise _unknown(asked, tape)
-        bars = await _bars(connection, found, asked.bar, None, asked.source)
+        bars = await _bars(connection, found, asked.bar, None, asked.source, manifests)
         return _explanation(asked, "BAR", found, bars)
     if asked.strategy:
         row = await connection.fetchrow(_AT, asked.strategy, asked.at_ns, tape)
         if row is None:
             raise _unknown(asked, tape)
-        bars = await _bars(connection, row["tape"], row["bar_key"], row["strategy"], "")
+        bars = await _bars(connection, row["tape"], row["bar_key"], row["strategy"], "", manifests)
         return _explanation(asked, "BAR", row["tape"], bars)
     for kind, query in _KINDS:
         row = await connection.fetchrow(query, asked.text, tape)
         if row is not None:
             if row["bar_key"] is None:
-                bars = (await _orders_alone(connection, row),)
+                bars = (await _orders_alone(connection, row, manifests),)
             else:
-                bars = await _bars(connection, row["tape"], row["bar_key"], row["strategy"], row["source"])
+                bars = await _bars(connection, row["tape"], row["bar_key"], row["strategy"], row["source"], manifests)
             return _explanation(asked, kind, row["tape"], bars)
     raise _unknown(asked, tape)
 
@@ -121,7 +129,7 @@ def _explanation(asked: Asked, kind: str, tape: str, bars: tuple[ExplainedBar, .
 
 
 async def _bars(
-    connection: Any, tape: str, bar_key: str, strategy: str | None, source: str
+    connection: Any, tape: str, bar_key: str, strategy: str | None, source: str, manifests: Manifests
 ) -> tuple[ExplainedBar, ...]:
     """Every strategy at a bar, or one of them; with `source` that proposal of it alone."""
     footprint = await _footprint(connection, tape, bar_key)
@@ -152,7 +160,9 @@ async def _bars(
         return (bar,)
     return tuple(
         [
-            await _explained_bar(connection, tape, bar_key, name, footprint, said.get(name), decisions, source)
+            await _explained_bar(
+                connection, tape, bar_key, name, footprint, said.get(name), decisions, source, manifests
+            )
             for name in names
         ]
     )
@@ -167,6 +177,7 @@ async def _explained_bar(
     said: SignalledBar | None,
     decisions: Mapping[tuple[str, str, str], Any],
     source: str,
+    manifests: Manifests,
 ) -> ExplainedBar:
     account, strategy = name
     own = {row_source: row for (*whose, row_source), row in decisions.items() if tuple(whose) == name}
@@ -175,22 +186,47 @@ async def _explained_bar(
     rows = [own.get(each.source) for each in wanted]
     ids = [row["decision_id"] for row in rows if row is not None]
     facts = await _account(connection, tape, account, strategy, ids)
-    found = tuple(
-        explained_decision(_facts(proposal, row, footprint, said, facts))
-        for proposal, row in zip(wanted, rows, strict=True)
-    )
-    block, fence = await _standing(connection, tape, account, strategy)
+    standing = await standing_of(connection, tape, AccountId(account), StrategyId(strategy), manifests)
+    found = []
+    for proposal, row in zip(wanted, rows, strict=True):
+        each = _facts(proposal, row, footprint, said, facts)
+        if row is not None and standing.limits is not None:
+            each = replace(each, limits=await _limits(connection, row, standing.limits))
+        found.append(explained_decision(each))
+    regime = None if said is None else said.regime
     return ExplainedBar(
         account=AccountId(account),
         strategy=StrategyId(strategy),
         bar=bar_key,
         footprint=footprint,
-        regime=None if said is None else said.regime,
+        regime=regime,
         signals=() if said is None else said.signals,
-        decisions=found,
-        block=block,
-        fence=fence,
+        decisions=tuple(found),
+        block=standing.block,
+        fence=standing.fence,
+        regime_points=points_views(regime, standing.scale),
     )
+
+
+async def _limits(connection: Any, row: Any, limits: Limits) -> tuple[LimitUse, ...]:
+    """The limits at a decision. Orders and decisions of more than a day before count for none."""
+    rows = await connection.fetch(
+        """
+        SELECT event, kind, key, instant_ns, body FROM order_event WHERE tape = $1 AND account = $2
+          AND event < (SELECT event FROM order_event WHERE tape = $1 AND account = $2
+                       AND kind = 'decision' AND key = $3)
+          AND (kind = 'fill' OR kind IN ('order', 'decision') AND instant_ns > $4) ORDER BY event
+        """,
+        row["tape"],
+        row["account"],
+        row["decision_id"],
+        row["instant_ns"] - _COUNTED_NS,
+    )
+    return limits_used(map(_event, rows), row["strategy"], row["instant_ns"], limits, row["reason"])
+
+
+def _event(row: Any) -> AuditEvent:
+    return AuditEvent(row["event"], row["kind"], row["key"], row["instant_ns"], _json(row["body"]))
 
 
 def _decided_proposal(row: Any) -> ProposalView:
@@ -241,14 +277,14 @@ def _followed(decision: str, orders: tuple[OrderView, ...], account: _Account) -
     }
 
 
-async def _orders_alone(connection: Any, row: Any) -> ExplainedBar:
+async def _orders_alone(connection: Any, row: Any, manifests: Manifests) -> ExplainedBar:
     """The orders of a decision that no strategy proposed: of a person, of the account itself or of somebody else."""
     tape, account, strategy, decision = row["tape"], row["account"], row["strategy"], row["decision_id"]
     facts = await _account(connection, tape, account, strategy, [decision])
     orders = tuple(facts.orders_of.get(decision, ()))
     found = explained_decision(DecisionFacts(None, **_followed(decision, orders, facts)))
-    block, fence = await _standing(connection, tape, account, strategy)
-    return ExplainedBar(account, strategy, "", None, None, (), (found,), block, fence)
+    standing = await standing_of(connection, tape, account, strategy, manifests)
+    return ExplainedBar(account, strategy, "", None, None, (), (found,), standing.block, standing.fence)
 
 
 async def _account(connection: Any, tape: str, account: str, strategy: str, ids: Sequence[str]) -> _Account:
@@ -302,28 +338,7 @@ async def _events(connection: Any, tape: str, account: str, keys: Sequence[str])
         account,
         list(keys),
     )
-    return tuple(
-        AuditEvent(row["event"], row["kind"], row["key"], row["instant_ns"], _json(row["body"])) for row in rows
-    )
-
-
-async def _standing(connection: Any, tape: str, account: str, strategy: str) -> tuple[str, str]:
-    """The block in force of an account or a strategy, and why a strategy is fenced; both empty for none."""
-    row = await connection.fetchrow(
-        """
-        SELECT a.block AS of_account, s.block AS of_strategy, s.fence FROM account_state a
-        LEFT JOIN strategy_state s ON s.tape = a.tape AND s.account = a.account AND s.strategy = $3
-        WHERE a.tape = $1 AND a.account = $2
-        """,
-        tape,
-        account,
-        strategy,
-    )
-    if row is None:
-        return "", ""
-    fence = _json(row["fence"])
-    words = "" if fence is None else f"{fence['reason']}: {fence['detail']}"
-    return row["of_account"] or row["of_strategy"] or "", words
+    return tuple(map(_event, rows))
 
 
 async def _footprint(connection: Any, tape: str, bar_key: str) -> FootprintView | None:

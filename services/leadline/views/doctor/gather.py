@@ -1,9 +1,9 @@
 """All facts of one machine: of itself, and of the stack in a data directory, whether it runs or not."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import asyncpg
 import orjson
@@ -35,6 +35,7 @@ from leadline.views.doctor.facts import (
     Trading,
 )
 from leadline.views.stack import NotRunning, Stack, running_stack
+from leadline.views.started import started_with
 
 _START: Final = "start it with `leadline up`"
 _NOT_PRIVATE: Final = Missing("the data directory is not this user's alone", "mend what `permissions` says")
@@ -124,19 +125,14 @@ async def _services(stack: Stack | Missing) -> Services | Missing:
 def _trading(data: DataDir, contracts: tuple[str, ...], today: date) -> Trading | Missing:
     """The trade by the settings with which the stack was started last."""
     try:
-        accounts = [TradingAccount.from_manifest(params["manifest"]) for params in _params(data.root, "execution")]
+        accounts = [TradingAccount.from_manifest(params["manifest"]) for params in started_with(data.root, "execution")]
         strategies = [
             (account_named(params["account"]), StrategySpec.model_validate_json(orjson.dumps(params["spec"])))
-            for params in _params(data.root, "analysis")
+            for params in started_with(data.root, "analysis")
         ]
     except (LeadlineError, OSError, ValueError, KeyError) as error:
         return Missing(f"the settings of the last start cannot be read: {error_text(error)}", _START)
     return trading_of(accounts, strategies, contracts, today)
-
-
-def _params(root: Path, service: str) -> Iterator[dict[str, Any]]:
-    for path in sorted((root / "settings").glob(f"{service}-*.json")):
-        yield orjson.loads(path.read_bytes())["params"]
 
 
 def trading_of(
