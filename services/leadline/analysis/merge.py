@@ -7,10 +7,10 @@ then, and from none that was not.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import Final
 
 from leadline.model.bars import BarMessage
+from leadline.model.frozen import replace
 
 _NEVER_NS: Final = -(1 << 63)
 _NO_MORE_NS: Final = (1 << 63) - 1

@@ -6,7 +6,7 @@ lines of the digest, the closes, what an account listens to, and the bars at whi
 
 import pickle
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 from typing import Final, Literal
 
@@ -16,6 +16,7 @@ from leadline.backtest.days import BacktestDay, BacktestDays, SpokenDay
 from leadline.backtest.prints import Prints, numbered_from
 from leadline.backtest.work import Bars, ContractDay, Series, day_bars, day_signals, series_of
 from leadline.model.bars import OWN_SERIES, Bar, BarMessage, UnfinishedBar
+from leadline.model.frozen import replace
 from leadline.model.ids import AccountId, ContractId, StrategyId
 from leadline.model.manifest.specs import TradingStrategy
 from leadline.model.signals import BarSignals, SignalMessage

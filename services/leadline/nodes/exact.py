@@ -7,6 +7,7 @@ binary value. Nothing here depends on the decimal context, which a strategy's ow
 from collections.abc import Sequence
 from decimal import Decimal
 from fractions import Fraction
+from functools import lru_cache
 from math import fsum
 from typing import Final
 
@@ -14,6 +15,7 @@ PLACES: Final = 6
 _SCALE: Final = 10**PLACES
 
 
+@lru_cache(maxsize=1 << 14)
 def quotient(numerator: int, denominator: int) -> Decimal:
     """`numerator / denominator` to six places, ties to even; both integers, numerator >= 0, denominator > 0."""
     scaled, rest = divmod(numerator * _SCALE, denominator)

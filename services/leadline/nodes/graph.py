@@ -26,7 +26,13 @@ class Graph:
             given[type(node)] = node
         self._nodes = _ordered(given)
         filters = [kind for kind in given if issubclass(kind, Filter)]
-        self._lasting = frozenset(_asked_over_history(given, [*lasting, *filters]))
+        asked = frozenset(_asked_over_history(given, [*lasting, *filters]))
+        # Over the history a node is asked, or it is told of the bars, or it has nothing to do.
+        self._over_history = [
+            (node, type(node) in asked)
+            for node in self._nodes
+            if type(node) in asked or type(node).warm is not Node.warm
+        ]
 
     @property
     def nodes(self) -> tuple[AnyNode, ...]:
@@ -44,8 +50,8 @@ class Graph:
         last: what the nodes of other series have answered.
         """
         inputs = Inputs(bar, last)
-        for node in self._nodes:
-            if type(node) in self._lasting:
+        for node, asked in self._over_history:
+            if asked:
                 inputs.put(node, node.update(inputs))
             else:
                 node.warm(bar)

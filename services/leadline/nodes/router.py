@@ -1,7 +1,7 @@
 """Which patterns may trade in which regime, and why not."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 from fractions import Fraction
@@ -10,6 +10,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import Field
 
 from leadline.model.bars import OWN_SERIES
+from leadline.model.frozen import replace
 from leadline.model.manifest.spec_base import DecimalText, SpecModel
 from leadline.model.signals import LARGEST_MULTIPLIER, Direction, Pattern, Regime, RegimeReading, Signal
 from leadline.nodes.base import Allowed, Detector, Filter, Inputs, Node, NodeContext
@@ -127,18 +128,12 @@ class RoutingTable:
 
         sides: those that the filters allow.
         """
-        return tuple(self._route(reading, signal, sides) for signal in signals)
-
-    def _route(self, reading: RegimeReading, signal: Signal, sides: Collection[Direction]) -> Signal:
-        rejection = self._rejection(reading, signal)
-        if rejection is None and signal.direction not in sides:
-            rejection = Rejection.FILTERED
-        why = "" if rejection is None else rejection.value
-        found, side = signal.pattern, signal.direction
-        return Signal(found, side, signal.price, signal.strength, signal.evidence, rejection is None, why)
-
-    def _rejection(self, reading: RegimeReading, signal: Signal) -> Rejection | None:
         rule = self.rules.get(reading.regime)
+        return tuple(_told(signal, self._rejection(rule, reading, signal, sides)) for signal in signals)
+
+    def _rejection(
+        self, rule: RegimeRule | None, reading: RegimeReading, signal: Signal, sides: Collection[Direction]
+    ) -> Rejection | None:
         if rule is None:
             return Rejection.NO_TRADE
         if signal.pattern not in rule.patterns:
@@ -149,7 +144,13 @@ class RoutingTable:
             return Rejection.STRENGTH
         if reading.confidence < self.min_confidence:
             return Rejection.CONFIDENCE
-        return None
+        return None if signal.direction in sides else Rejection.FILTERED
+
+
+def _told(signal: Signal, rejection: Rejection | None) -> Signal:
+    """A signal with the router's word on it."""
+    pattern, direction, why = signal.pattern, signal.direction, "" if rejection is None else str(rejection)
+    return Signal(pattern, direction, signal.price, signal.strength, signal.evidence, rejection is None, why)
 
 
 def routing_table(params: RouterParams) -> RoutingTable:

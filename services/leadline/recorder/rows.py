@@ -216,8 +216,8 @@ def signal_row(message: SignalMessage, bar: BarSignals) -> Row:
 def signal_document(signal: Signal) -> dict[str, Any]:
     """A signal as the JSON of its row has it."""
     return {
-        "pattern": signal.pattern.value,
-        "direction": signal.direction.value,
+        "pattern": str(signal.pattern),
+        "direction": str(signal.direction),
         "price": signal.price,
         "strength": str(signal.strength),
         "approved": signal.approved,

@@ -97,7 +97,11 @@ def line_of(kind: str, row: Mapping[str, Any], owners: Owners) -> Line:
     `strategy`, empty where nobody owns it, `at` the instant, `sort` the bar's key or None, `leg`, and a fill its `k`.
     """
     account, strategy = owners.place(row["account"], row["strategy"])
-    line = {name: _plain(name, row[name]) for name in FIELDS[kind]}
+    line = {
+        name: value if type(value) in _AS_THEY_ARE else _plain(name, value)
+        for name in FIELDS[kind]
+        for value in (row[name],)
+    }
     if kind == "decision":
         line |= _asked(line.pop("proposal"))
     if kind == "bar" and not line["gap"]:
@@ -130,6 +134,7 @@ def _asked(proposal: Mapping[str, Any]) -> dict[str, Any]:
     return {"proposal": {**terms, "direction": proposal["direction"]}} if terms else {}
 
 
+_AS_THEY_ARE: Final = frozenset({int, bool, list, dict, type(None)})
 _CANONICAL: Final = orjson.OPT_SORT_KEYS
 _NO_ACCOUNT: Final = b'{"account":-1'
 _NO_STRATEGY: Final = b'"strategy":-1}'

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from functools import lru_cache
+from itertools import chain
 from numbers import Integral
 from typing import Any, Final
 
@@ -162,8 +163,9 @@ def check_content(answer: BarSignals) -> None:
     if answer.regime is not None:
         _check_regime(answer.regime)
     _require(len(answer.signals) <= MOST_SIGNALS, "too_much", f"{len(answer.signals)} signals")
-    for signal in answer.signals:
-        _check_signal(signal)
+    if not _are_usual(answer.signals):
+        for signal in answer.signals:
+            _check_signal(signal)
     try:
         check_proposals(answer.proposals, answer.bar.contract)
     except InvalidInput as impossible:
@@ -209,26 +211,45 @@ def _check_regime(reading: RegimeReading) -> None:
         _texts(name, (*values, *values.values()))
 
 
+def _are_usual(signals: Sequence[Signal]) -> bool:
+    """Whether all that signals hold is as usual, looked at together: where it is not, each is looked at by itself."""
+    if not signals:
+        return True
+    evidence = [signal.evidence for signal in signals]
+    values = list(chain.from_iterable(each.values() for each in evidence))
+    texts: list[Any] = [signal.rejection for signal in signals]
+    texts += chain.from_iterable(evidence)
+    texts += [value for value in values if type(value) is str]
+    numbers: list[Any] = [value for value in values if type(value) is int]
+    lists = [value for value in values if type(value) is list]
+    all_known = len(values) == len(texts) - len(signals) - sum(map(len, evidence)) + len(numbers) + len(lists)
+    numbers += chain.from_iterable(lists)
+    prices = [signal.price for signal in signals]
+    return (
+        all_known
+        and max(map(len, evidence)) <= MOST_EVIDENCE
+        and len(numbers) <= MOST_EVIDENCE_ITEMS
+        and min(prices) >= -LARGEST_PRICE
+        and max(prices) <= LARGEST_PRICE
+        and _are_usual_fractions([signal.strength for signal in signals])
+        and _are_usual_texts(texts)
+        and _are_usual_integers(numbers)
+    )
+
+
+def _are_usual_fractions(values: Sequence[Any]) -> bool:
+    """Whether each is a decimal from 0 to 1 that is written in digits, of which no more than fit follow the point."""
+    if set(map(type, values)) != {Decimal}:
+        return False
+    texts = list(map(str, values))
+    whole = "".join(texts).replace(".", "")
+    return max(map(len, texts)) <= len("0.") + MOST_PLACES and whole.isdigit() and max(values) <= 1
+
+
 def _check_signal(signal: Signal) -> None:
     _fraction("strength", signal.strength)
     if abs(signal.price) > LARGEST_PRICE:
         raise RefusedMessage("price", f"price {signal.price}")
-    texts: list[object] = [signal.rejection, *signal.evidence]
-    numbers: list[object] = []
-    for value in signal.evidence.values():
-        if type(value) is int:
-            numbers.append(value)
-        elif type(value) is list:
-            numbers += value
-        else:
-            texts.append(value)
-    within = len(signal.evidence) <= MOST_EVIDENCE and len(numbers) <= MOST_EVIDENCE_ITEMS
-    if not (within and _are_usual_texts(texts) and _are_usual_integers(numbers)):
-        _check_evidence(signal)
-
-
-def _check_evidence(signal: Signal) -> None:
-    """Look at what a signal holds one by one, where all of it together is not as usual."""
     _text("rejection", signal.rejection)
     _require(len(signal.evidence) <= MOST_EVIDENCE, "too_much", f"{len(signal.evidence)} entries of evidence")
     items = 0

@@ -71,7 +71,7 @@ class Absorption(Detector[AbsorptionParams, Found]):
     ) -> list[Signal]:
         """`outer` rows at the extreme `price`; the close is `away` ticks from it."""
         span = bar.high - bar.low
-        bid, ask = int(bar.rows.bid[outer].sum()), int(bar.rows.ask[outer].sum())
+        bid, ask = sum(bar.rows.bid[outer].tolist()), sum(bar.rows.ask[outer].tolist())
         aggressors = ask if direction is Direction.SHORT else bid
         if bid + ask < self._least or not at_least(aggressors, bid + ask, self._share) or 2 * away < span:
             return []

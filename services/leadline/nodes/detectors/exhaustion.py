@@ -3,11 +3,8 @@
 from decimal import Decimal
 from fractions import Fraction
 
-import numpy as np
-
 from leadline.model.manifest.spec_base import DecimalText
 from leadline.model.signals import Direction, Pattern, Signal
-from leadline.model.ticks import Int64Array
 from leadline.nodes.base import Detector, DetectorParams, Found, Inputs, Levels, NodeContext
 from leadline.nodes.exact import at_least, quotient
 
@@ -50,8 +47,8 @@ class Exhaustion(Detector[ExhaustionParams, Found]):
         bar, outer = inputs.bar, self.params.within
         rows = bar.rows
         from_high, from_low = slice(None, -outer - 1, -1), slice(outer)
-        high = rows.price[from_high], rows.ask[from_high]
-        low = rows.price[from_low], rows.bid[from_low]
+        high = rows.price[from_high].tolist(), rows.ask[from_high].tolist()
+        low = rows.price[from_low].tolist(), rows.bid[from_low].tolist()
         return Found(
             [
                 *self._exhausted(Pattern.BUYING_EXHAUSTION, Direction.SHORT, bar.high, *high),
@@ -60,20 +57,21 @@ class Exhaustion(Detector[ExhaustionParams, Found]):
         )
 
     def _exhausted(
-        self, pattern: Pattern, direction: Direction, price: int, prices: Int64Array, volumes: Int64Array
+        self, pattern: Pattern, direction: Direction, price: int, prices: list[int], volumes: list[int]
     ) -> list[Signal]:
         """`prices` and `volumes` from the extreme inwards."""
-        falling = np.flatnonzero(volumes[1:] <= volumes[:-1])
-        length = int(falling[0]) + 1 if len(falling) else len(volumes)
+        length = 1
+        while length < len(volumes) and volumes[length] > volumes[length - 1]:
+            length += 1
         if length < self.params.levels:
             return []
-        run = volumes[:length].tolist()
+        run = volumes[:length]
         outermost, innermost = run[0], run[-1]
         if innermost < self._least or not at_least(innermost - outermost, innermost, self._drop):
             return []
         drop = quotient(innermost - outermost, innermost)
         evidence: dict[str, int | str | list[int]] = {
-            "rows": prices[:length].tolist(),
+            "rows": prices[:length],
             "volumes": run,
             "drop": str(drop),
         }

@@ -75,15 +75,16 @@ class Imbalance(Detector[ImbalanceParams, Imbalances]):
     def _imbalanced(self, bar: Bar, own: Int64Array, other: Int64Array, side: int) -> list[ImbalancedRow]:
         """Rows of `own` that outweigh `other` one row away; `side` is -1 for the row below and 1 for the row above."""
         step = side * bar.ticks_per_row
-        rows, beside = (slice(1, None), slice(None, -1)) if side < 0 else (slice(None, -1), slice(1, None))
         least, ratio, unit = self._least, self._ratio.numerator, self._ratio.denominator
         # Plain numbers: a bar has some twenty rows, for which arrays cost more than they save.
-        prices, volumes, others = bar.rows.price.tolist(), own[rows].tolist(), other[beside].tolist()
+        prices, volumes, others = bar.rows.price.tolist(), own.tolist(), other.tolist()
+        without = 0 if side < 0 else len(prices) - 1
         found = []
-        for row, volume, next_row, next_volume in zip(prices[rows], volumes, prices[beside], others, strict=True):
-            if volume < least:
+        for place in [place for place, volume in enumerate(volumes) if volume >= least]:
+            if place == without:
                 continue
-            against = next_volume if next_row == row + step else 0
+            row, volume = prices[place], volumes[place]
+            against = others[place + side] if prices[place + side] == row + step else 0
             if volume * unit >= ratio * against if against else self._outweighs_nothing(volume):
                 found.append(ImbalancedRow(row, volume, row + step, against))
         return found

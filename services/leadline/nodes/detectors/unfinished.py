@@ -2,6 +2,7 @@
 
 from collections import deque
 from dataclasses import dataclass
+from itertools import compress
 from typing import Annotated
 
 from pydantic import Field
@@ -76,14 +77,15 @@ class Unfinished(Detector[UnfinishedParams, Found]):
 
     def _take(self, bar: Bar) -> tuple[list[UnfinishedAuction], list[UnfinishedAuction]]:
         high, low = bar.high, bar.low
+        # At the auction's price or through it.
+        trades = [
+            high >= auction.price if auction.direction is Direction.LONG else low <= auction.price
+            for auction in self._open
+        ]
         revisited: list[UnfinishedAuction] = []
-        left: list[UnfinishedAuction] = []
-        for auction in self._open:
-            # At the auction's price or through it.
-            trades = high >= auction.price if auction.direction is Direction.LONG else low <= auction.price
-            (revisited if trades else left).append(auction)
-        if revisited:
-            self._open = deque(left, self.params.keep)
+        if True in trades:
+            revisited = list(compress(self._open, trades))
+            self._open = deque((each for each, at in zip(self._open, trades, strict=True) if not at), self.params.keep)
         fresh = _unfinished(bar)
         self._open.extend(fresh)
         return fresh, revisited
