@@ -14,8 +14,6 @@ A second table takes the first days through this process with a clock at each st
 
 import argparse
 import json
-import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -46,6 +44,7 @@ from leadline.model.manifest.manifests import load_manifests
 from leadline.model.manifest.specs import TradingAccount, TradingStrategy
 from leadline.model.market.contracts import resolve_contract
 from leadline.model.ticks import TickColumns
+from leadline.runtime.processors import processors
 
 ROOT: Final = "MES"
 FIRST: Final = date(2025, 1, 13)
@@ -93,7 +92,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="leadline-bench-") as scratch:
         folder = options.keep or Path(scratch)
         days = generate(Catalog(folder), options.days)
-        found = {number: measure(folder, days[-1], number) for number in dict.fromkeys((1, os.cpu_count() or 1))}
+        found = {number: measure(folder, days[-1], number) for number in dict.fromkeys((1, processors()))}
         assert len({each.document for each in found.values()}) == 1, "the results differ"
         document = json.loads(found[1].document)
         (account,) = document["accounts"]
@@ -114,34 +113,32 @@ def measure(folder: Path, last: date, workers: int) -> Measured:
     leadline = Path(sys.executable).with_name("leadline")
     feed = ("--feed", "catalog", "--catalog", str(folder), "--from", str(FIRST), "--to", str(last))
     options = ("--workers", str(workers), "--output", "json")
-    before, began, most = processors(), perf_counter(), 0.0
+    began, used, most = perf_counter(), dict[int, float](), 0.0
     with tempfile.TemporaryDirectory() as data, tempfile.TemporaryFile("w+") as output:
         command = (leadline, "backtest", "-f", str(MANIFESTS), *feed, *options, "--data-dir", data)
         process = subprocess.Popen(command, stdout=output)
         while process.poll() is None:
-            most = max(most, memory_of(process.pid))
+            most = max(most, look_at(process.pid, used))
             sleep(LOOK_SECONDS)
         seconds = perf_counter() - began
         output.seek(0)
         document = output.read()
     assert process.returncode == 0, "the backtest failed"
-    return Measured(seconds, processors() - before, most / 2**20, document)
+    return Measured(seconds, sum(used.values()), most / 2**20, document)
 
 
-def memory_of(pid: int) -> float:
-    """Bytes of a process and those that it has started; what they share counts once."""
+def look_at(pid: int, used: dict[int, float]) -> float:
+    """Bytes of a process and those that it has started; what they share counts once. Notes what each of them has used.
+
+    used: seconds of processors by process; the last `LOOK_SECONDS` of each may be missing.
+    """
     total = 0
     with suppress(psutil.Error):
         for process in (psutil.Process(pid), *psutil.Process(pid).children(recursive=True)):
             with suppress(psutil.Error):
+                used[process.pid] = sum(process.cpu_times()[:2])
                 total += process.memory_full_info().pss
     return total
-
-
-def processors() -> float:
-    """Seconds of processors that the processes that were started here and have ended have used."""
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
 
 
 def print_stages(folder: Path, last: date) -> None:

@@ -10,7 +10,6 @@ beside it: their digests must be those of the sweep, and their CPU seconds are w
 """
 
 import argparse
-import os
 import subprocess
 import sys
 import tempfile
@@ -24,7 +23,7 @@ from time import perf_counter, process_time, sleep
 from typing import Any, Final
 from unittest.mock import patch
 
-from bench.backtest import FIRST, LOOK_SECONDS, MANIFESTS, ROOT, generate, memory_of, processors
+from bench.backtest import FIRST, LOOK_SECONDS, MANIFESTS, ROOT, generate, look_at
 from leadline.backtest import market
 from leadline.backtest.account import AccountRun
 from leadline.backtest.catalog_prints import CatalogPrints
@@ -36,6 +35,7 @@ from leadline.model.manifest.manifests import load_manifests
 from leadline.model.manifest.specs import TradingAccount, TradingStrategy
 from leadline.model.manifest.sweep import Variant, swept_field, variants_of
 from leadline.model.manifest.sweep_spec import Sweep
+from leadline.runtime.processors import processors
 from leadline.study.sweep import Source, run_sweep
 
 FIELDS: Final = (
@@ -74,7 +74,7 @@ def main() -> None:
         print(f"| a backtest alone | 1 | | {single:.2f} | {single:.2f} | | |")
         each = cpu / len(variants)
         print(f"| the sweep in this process | 1 | | {cpu:.1f} | {each:.2f} | {each / single:.0%} | |", flush=True)
-        workers = os.cpu_count() or 1
+        workers = processors()
         seconds, cpu, memory, kept = command(folder, last, workers, Path(scratch) / "command")
         assert kept == files(Path(scratch) / "here"), "the rows differ"
         each = cpu / len(variants)
@@ -121,13 +121,13 @@ def command(folder: Path, last: date, workers: int, root: Path) -> tuple[float, 
     fields = (word for field in FIELDS for word in ("--set", field))
     options = ("--workers", workers, "--folder", root)
     words = (leadline, "study", "sweep", "-f", MANIFESTS, *fields, *feed, *options)
-    before, began, most = processors(), perf_counter(), 0.0
+    began, used, most = perf_counter(), dict[int, float](), 0.0
     with subprocess.Popen([str(word) for word in words], stdout=subprocess.DEVNULL) as process:
         while process.poll() is None:
-            most = max(most, memory_of(process.pid))
+            most = max(most, look_at(process.pid, used))
             sleep(LOOK_SECONDS)
     assert process.returncode == 0, "the sweep failed"
-    return perf_counter() - began, processors() - before, most / 2**20, files(root)
+    return perf_counter() - began, sum(used.values()), most / 2**20, files(root)
 
 
 def files(root: Path) -> dict[str, bytes]:

@@ -1,6 +1,5 @@
 """What goes from process to process comes out as it went in."""
 
-import multiprocessing
 from dataclasses import fields
 
 import numpy as np
@@ -11,6 +10,7 @@ from leadline.backtest.days import backtest_days
 from leadline.backtest.market import DayWorker
 from leadline.backtest.packed import packed, unpacked
 from leadline.backtest.shared import SharedDays
+from leadline.backtest.workers import process_context
 from leadline.model.bars import Bar, FootprintRows
 from leadline.model.ids import ContractId
 from leadline.model.ticks import TickColumns
@@ -60,7 +60,7 @@ def test_bars_of_no_print_are_packed_too():
 
 def test_shared_days_stand_until_their_place_is_taken():
     days = backtest_days(simulated(BEFORE_THE_ROLL, 4, 3), [strategy()], BEFORE_THE_ROLL, None)
-    shared = SharedDays(multiprocessing.get_context("spawn"), [each.tapes for each in days.days], 2)
+    shared = SharedDays(process_context(), [each.tapes for each in days.days], 2)
     worker = DayWorker(simulated(BEFORE_THE_ROLL, 4, 3), days, [strategy()])
     read = [{part.contract: worker.ticks(part) for part in day.tapes} for day in days.days]
 

@@ -1,6 +1,5 @@
 """Several processes make of the days what one does."""
 
-import os
 from pathlib import Path
 
 import pytest
@@ -50,7 +49,7 @@ def test_a_range_that_is_done_before_others_have_started_takes_one_process(monke
     prints = simulated(BEFORE_THE_ROLL, SESSIONS, 3)
     every = sum(each.prints for contract in prints.contracts for each in prints.days(contract))
     monkeypatch.setattr(workers, "_FEWEST_PRINTS", every)
-    monkeypatch.setattr(os, "cpu_count", lambda: 4)
+    monkeypatch.setattr(workers, "processors", lambda: 4)
 
     assert suitable_workers(prints) == 4
     assert suitable_workers(prints, BEFORE_THE_ROLL) == 1

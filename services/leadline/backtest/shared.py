@@ -2,7 +2,7 @@
 
 import ctypes
 from collections.abc import Iterator, Mapping, Sequence
-from multiprocessing.context import SpawnContext
+from multiprocessing.context import ForkServerContext
 from typing import Any, Final
 
 import numpy as np
@@ -21,7 +21,7 @@ class SharedDays:
     days: the tapes of those that may be put in. It is handed over to a process when that starts.
     """
 
-    def __init__(self, context: SpawnContext, days: Sequence[Sequence[ContractDay]], places: int) -> None:
+    def __init__(self, context: ForkServerContext, days: Sequence[Sequence[ContractDay]], places: int) -> None:
         self._places = places
         self._bytes = max((sum(map(_size, tapes)) for tapes in days), default=0)
         self._memory: Any = context.RawArray(ctypes.c_byte, self._bytes * places)

@@ -13,7 +13,7 @@ import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
-from multiprocessing.context import SpawnProcess
+from multiprocessing.context import ForkServerContext
 from multiprocessing.process import BaseProcess
 from queue import Empty
 from typing import Any, Final
@@ -28,6 +28,7 @@ from leadline.model.errors import LeadlineError
 from leadline.model.ids import ContractId
 from leadline.model.manifest.own_markets import OwnMarkets, in_force, put_in_force
 from leadline.model.manifest.specs import TradingStrategy
+from leadline.runtime.processors import processors
 
 AHEAD: Final = 3
 """Days of each process that are worked on before the accounts have come to them: what is held is bounded by it."""
@@ -37,14 +38,24 @@ _FEWEST_PRINTS: Final = 10_000_000
 
 
 def suitable_workers(prints: Prints, first: date | None = None, last: date | None = None, times: int = 1) -> int:
-    """One process for each core; one for a range of prints that it has done with before others have started.
+    """One process for each processor; one for a range of prints that it has done with before others have started.
 
     times: how often it goes through them.
     """
     days = [day for contract in prints.contracts for day in prints.days(contract)]
     inside = (each for each in days if (not first or first <= each.day) and (not last or each.day <= last))
     count = times * sum(each.prints for each in inside)
-    return 1 if count < _FEWEST_PRINTS else os.cpu_count() or 1
+    return 1 if count < _FEWEST_PRINTS else processors()
+
+
+def process_context() -> ForkServerContext:
+    """The way in which processes of a backtest begin: as copies of one that has loaded their code, and does nothing.
+
+    It is started with the first of them, and ends with this process.
+    """
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["leadline.backtest.workers", "leadline.backtest.catalog_prints"])
+    return context
 
 
 class DayFailed(LeadlineError):
@@ -83,7 +94,7 @@ def in_processes(
     prints: Prints, days: BacktestDays, strategies: Sequence[TradingStrategy], workers: int
 ) -> Iterator[DayResult]:
     """The days in order, worked on by so many processes. Raises DayFailed at the day that failed."""
-    context = multiprocessing.get_context("spawn")
+    context = process_context()
     answers: Any = context.Queue()
     tasks: list[Any] = [context.Queue() for _ in range(workers)]
     # A day's prints are looked at until the next day has come.
@@ -106,7 +117,7 @@ def in_processes(
             process.join()
 
 
-def _in_order(days: int, tasks: Sequence[Any], answers: Any, processes: Sequence[SpawnProcess]) -> Iterator[bytes]:
+def _in_order(days: int, tasks: Sequence[Any], answers: Any, processes: Sequence[BaseProcess]) -> Iterator[bytes]:
     """Hand the days out in turns, no further than `AHEAD`, and give what was made of each in its order."""
     found: dict[int, _Answer] = {}
     given = 0
@@ -123,7 +134,7 @@ def _in_order(days: int, tasks: Sequence[Any], answers: Any, processes: Sequence
         yield answer.result
 
 
-def _next(answers: Any, processes: Sequence[SpawnProcess]) -> _Answer:
+def _next(answers: Any, processes: Sequence[BaseProcess]) -> _Answer:
     while True:
         try:
             answer: _Answer = answers.get(timeout=_LOOK_SECONDS)

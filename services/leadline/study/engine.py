@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final, Generic, TypeVar
 
 from leadline.backtest.prints import Prints
-from leadline.backtest.workers import begin_process
+from leadline.backtest.workers import begin_process, process_context
 from leadline.model.errors import LeadlineError
 from leadline.model.manifest.own_markets import OwnMarkets, in_force
 from leadline.model.manifest.sweep import Variant
@@ -99,7 +99,7 @@ class _Crew(Generic[FoundT]):
         if self._study.workers > 1:
             self._pool = ProcessPoolExecutor(
                 self._study.workers,
-                multiprocessing.get_context("spawn"),
+                process_context(),
                 _begin,
                 (self._study.prints, in_force()),
             )
