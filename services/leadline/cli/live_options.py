@@ -1,5 +1,7 @@
 """The options of a live tape beside those of a plan: which of them mean something together."""
 
+from collections.abc import Mapping, Sequence
+
 from leadline.cli.options import PlanOptions
 from leadline.ingestion.params import ClockShift
 from leadline.model.errors import InvalidInput
@@ -8,11 +10,29 @@ from leadline.model.errors import InvalidInput
 GIVEN = "given"
 
 
-def live_clock(options: PlanOptions, kind: str) -> tuple[ClockShift, int]:
+def kinds_of(named: Sequence[str]) -> tuple[list[str], dict[str, str]]:
+    """The feeds of a live tape without those that are named for one instrument, and these: `NQ=push`."""
+    kinds: dict[str, str] = {}
+    others = []
+    for text in named:
+        symbol, _, kind = text.partition("=")
+        if symbol and kind in {"sim", "push"}:
+            kinds[symbol] = kind
+        else:
+            others.append(text)
+    return others or ["sim"], kinds
+
+
+def live_clock(options: PlanOptions, kind: str, kinds: Mapping[str, str]) -> tuple[ClockShift, int]:
     """The clock of a live tape of a kind of source: what it shows at first, and how fast it runs.
 
-    Raises InvalidInput for what makes no sense with it.
+    kinds: of instruments that have another one. Raises InvalidInput for what makes no sense together.
     """
+    if kinds and kind not in {"sim", "push"}:
+        named = ", ".join(f"{symbol}={each}" for symbol, each in kinds.items())
+        raise InvalidInput("--feed", named, f"--feed sim or --feed push beside it, which {kind} is not")
+    if "push" in kinds.values() and options.shift_session:
+        raise InvalidInput("--shift-session", GIVEN, "no pushed prints: they have the clock of their market")
     if options.sessions is not None:
         raise InvalidInput("--sessions", options.sessions, "no --live beside it: a live tape has no end")
     if options.trade_from is not None and kind not in {"file", "catalog"}:
@@ -23,7 +43,7 @@ def live_clock(options: PlanOptions, kind: str) -> tuple[ClockShift, int]:
         raise InvalidInput("--shift-to-now", GIVEN, f"--feed catalog or a file with it, which {kind} is not")
     if kind in {"file", "catalog"} and not options.shift_to_now:
         raise InvalidInput("--live", GIVEN, "--shift-to-now with it, for a drill on recorded prints")
-    return _shift(options), _rate(options, kind)
+    return _shift(options), _rate(options, "push" if "push" in kinds.values() else kind)
 
 
 def require_live(options: PlanOptions) -> None:

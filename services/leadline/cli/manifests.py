@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from leadline.analysis.assemble import strategy_maker
 from leadline.analysis.strategies import StrategyFailed
-from leadline.cli.live_options import live_clock, require_live
+from leadline.cli.live_options import kinds_of, live_clock, require_live
 from leadline.cli.options import LARGEST_SEED, PlanOptions
 from leadline.cli.output import announce_reading
 from leadline.ingestion.feed import Feed as SeenFeed
@@ -146,12 +146,15 @@ def _of(strategy: TradingStrategy, error: Exception) -> InvalidInput:
 
 def _feed(options: PlanOptions, strategies: Sequence[TradingStrategy]) -> tuple[Feed, dict[str, Path]]:
     named = list(options.feed) or ["sim"]
+    others: dict[str, str] = {}
+    if options.live:
+        named, others = kinds_of(named)
     _require_effect(options, named)
     for kind in ("sim", "catalog", "push"):
         if kind in named and len(named) > 1:
             expected = f"{kind} by itself, or files: prints come from one source"
             raise InvalidInput("--feed", ", ".join(named), expected)
-    how = _how(options, named[0] if named[0] in {"sim", "catalog", "push"} else "file")
+    how = _how(options, named[0] if named[0] in {"sim", "catalog", "push"} else "file", others)
     if named == ["sim"]:
         seed, sessions = (1 if each is None else each for each in (options.seed, options.sessions))
         return Feed(kind="sim", seed=seed, sessions=sessions, **how), {}
@@ -174,14 +177,14 @@ def _feed(options: PlanOptions, strategies: Sequence[TradingStrategy]) -> tuple[
     return feed, {name: Path(path) for path, name in names.items()}
 
 
-def _how(options: PlanOptions, kind: str) -> dict[str, Any]:
+def _how(options: PlanOptions, kind: str, kinds: Mapping[str, str]) -> dict[str, Any]:
     """The settings of a feed that are of no one kind."""
     found: dict[str, Any] = {"max_kept_out_percent": Decimal(f"{options.max_kept_out:g}")}
     if not options.live:
         require_live(options)
         return found
-    shift, rate = live_clock(options, kind)
-    return {**found, "mode": "live", "shift": shift, "clock_rate": rate}
+    shift, rate = live_clock(options, kind, kinds)
+    return {**found, "mode": "live", "shift": shift, "clock_rate": rate, **({"kinds": kinds} if kinds else {})}
 
 
 def _require_effect(options: PlanOptions, named: Sequence[str]) -> None:

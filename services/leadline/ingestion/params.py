@@ -35,13 +35,15 @@ class FeedSettings(StrictModel):
     sim: a market simulated from `seed`, for `sessions` sessions. file: `files`. catalog: days that are kept, for
     `sessions` sessions. push: clients call PublishTicks.
     max_kept_out_percent: a run of whose prints more are faulty fails.
-    mode: see `FeedMode`; a live tape has no number of sessions. shift: see `ClockShift`. clock_rate: seconds of a live
-    tape's clock per second. Both are for drills.
+    mode: see `FeedMode`; a live tape has no number of sessions. kinds: of a live tape, instruments whose prints come
+    from a source of another kind, by symbol. shift: see `ClockShift`. clock_rate: seconds of a live tape's clock per
+    second. Both are for drills.
     """
 
     kind: FeedKind
     mode: FeedMode = "replay"
     shift: ClockShift = "none"
+    kinds: dict[str, Literal["sim", "push"]] = Field(default_factory=dict)
     clock_rate: Annotated[int, Field(ge=1, le=10_000)] = 1
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 1
     sessions: Annotated[int, Field(ge=1, le=260)] = 1
@@ -58,10 +60,11 @@ class FeedSettings(StrictModel):
     def _a_clock_that_the_source_can_follow(self) -> Self:
         if self.mode == "replay" and (self.shift != "none" or self.clock_rate != 1):
             raise ValueError("a clock is shifted or made faster on a feed whose mode is live, and only there")
-        if self.mode == "live" and self.kind == "push" and (self.shift != "none" or self.clock_rate != 1):
-            raise ValueError(
-                "a clock is shifted or made faster of a simulated or recorded market: pushed prints have one"
-            )
+        if self.kinds and (self.mode != "live" or self.kind not in {"sim", "push"}):
+            raise ValueError("instruments have kinds of their own on a live feed of kind `sim` or `push` alone")
+        own_clock = self.shift != "none" or self.clock_rate != 1
+        if self.mode == "live" and own_clock and "push" in {self.kind, *self.kinds.values()}:
+            raise ValueError("pushed prints have the clock of their market: it is neither shifted nor made faster")
         if self.shift == "session" and self.kind != "sim":
             raise ValueError("shift: session is for a feed of kind `sim`")
         if self.mode == "live" and (self.kind in {"file", "catalog"}) != (self.shift == "recorded"):

@@ -5,13 +5,12 @@ and counted: after a kill the last message tells the next process which prints t
 drop. So each print is published or counted exactly once, wherever the sender cuts its batches and the process ends.
 """
 
-from itertools import pairwise
-
 import numpy as np
 
 from leadline.ingestion.batching import BatchBounds, BatchDraft, split
 from leadline.ingestion.normaliser import Normaliser
 from leadline.ingestion.raw import RawColumns, nano, to_nano
+from leadline.ingestion.sender import SenderRows
 from leadline.ingestion.tally import OutsideSessions, Tally
 from leadline.ingestion.tape import Position
 from leadline.model.errors import InvalidInput
@@ -44,8 +43,6 @@ class PushedContract:
         sender = position.sender
         self.contract = contract
         self.final = position.final
-        self.next_index = sender.next_index
-        self.overlapping = 0
         self._normaliser = Normaliser.of(
             contract, allowed_lateness_ns=allowed_lateness_ns, first_index=position.next_index
         )
@@ -56,10 +53,18 @@ class PushedContract:
         self._bounds = bounds
         self._watermark_ns = position.watermark_ns
         self._first_index = position.next_index
-        # Settled by an earlier process, and behind `next_index`.
-        self._settled = sender.settled
-        self._last = (sender.last_time_ns, sender.last_price)
+        self._rows = SenderRows(sender)
         self._left_alone = later and position.next_index == sender.next_index == 0
+
+    @property
+    def next_index(self) -> int:
+        """See the class."""
+        return self._rows.next_index
+
+    @property
+    def overlapping(self) -> int:
+        """See the class."""
+        return self._rows.overlapping
 
     @property
     def left_alone(self) -> bool:
@@ -95,12 +100,9 @@ class PushedContract:
                 f"{self.next_index}, the index to go on from, or less where prints are sent again",
             )
         row = np.arange(first_index, first_index + len(ticks))
-        fresh = row >= self.next_index
-        for begin, stop in self._settled:
-            fresh &= (row < begin) | (row >= stop)
+        fresh = self._rows.fresh(row)
         if self.final and fresh.any():
             raise InvalidInput("batch.contract", self.contract, "a contract whose prints have not ended")
-        self.overlapping += len(row) - int(fresh.sum())
         if self.final:
             return []
         self._left_alone = False
@@ -113,7 +115,7 @@ class PushedContract:
             row[fresh],
             "pushed",
         )
-        self._go_on_from(max(self.next_index, first_index + len(ticks)))
+        self._rows.go_on_from(first_index + len(ticks))
         released, released_row = self._normaliser.feed(raw), self._normaliser.released_row
         promised, promised_row = self._normaliser.promise(watermark_ns), self._normaliser.released_row
         drafts = self._split(concat([released, promised]), np.concatenate([released_row, promised_row]))
@@ -130,20 +132,13 @@ class PushedContract:
         held = self._normaliser.finish()
         return [*self._split(held, self._normaliser.released_row), self._watermark_only(final=True)]
 
-    def _go_on_from(self, index: int) -> None:
-        for begin, stop in self._settled:
-            if begin <= index:
-                index = max(index, stop)
-        self._settled = tuple(each for each in self._settled if each[0] > index)
-        self.next_index = index
-
     def _split(self, ticks: TickColumns, row: Int64Array) -> list[BatchDraft]:
         drafts: list[BatchDraft] = []
         for draft in split(ticks, self._bounds):
             self.tally.outside.feed(draft.ticks.time_ns)
             self._watermark_ns = draft.watermark_ns
             self._first_index = draft.ticks.last_index + 1
-            self._last = (int(draft.ticks.time_ns[-1]), int(draft.ticks.price[-1]))
+            self._rows.last = (int(draft.ticks.time_ns[-1]), int(draft.ticks.price[-1]))
             row = row[len(draft.ticks) :]
             drafts.append(BatchDraft(draft.ticks, draft.watermark_ns, sender=self._sender(row)))
         return drafts
@@ -155,7 +150,5 @@ class PushedContract:
 
     def _sender(self, released_row: Int64Array) -> SenderPosition:
         """How far the sender is. `released_row`: of prints that come in a later message."""
-        open_row = np.sort(np.concatenate([released_row, self._normaliser.unsettled_row]))
-        edges = np.append(open_row, self.next_index).tolist()
-        between = [(begin + 1, stop) for begin, stop in pairwise(edges) if begin + 1 < stop]
-        return SenderPosition(edges[0], (*between, *self._settled), *self._last, self.tally.counts())
+        open_row = np.concatenate([released_row, self._normaliser.unsettled_row])
+        return self._rows.position(open_row, self.tally.counts())

@@ -117,7 +117,7 @@ async def _run_live(context: Context, params: IngestionParams) -> None:
     feed = LiveFeed(context, publisher, store, plan, tape)
     context.add_service(
         rpc.add_IngestionServiceServicer_to_server,
-        IngestionServicer(publisher, None),
+        IngestionServicer(publisher, feed.push),
         pb.DESCRIPTOR.services_by_name["IngestionService"].full_name,
     )
     await context.serve()

@@ -11,15 +11,16 @@ import grpc
 from leadline.ingestion import metrics
 from leadline.ingestion.batching import BatchDraft
 from leadline.ingestion.client import Publisher
+from leadline.ingestion.convert import pushed_batch
+from leadline.ingestion.live.port import NotPushed, Pushed, PushedTo
 from leadline.ingestion.normaliser import QuarantinedPrint
 from leadline.ingestion.pushed import PushedContract
 from leadline.ingestion.status import ContractStatus, State
 from leadline.ingestion.tally import number_text
 from leadline.ingestion.v1 import ingestion_pb2 as pb
 from leadline.ingestion.v1 import ingestion_pb2_grpc as rpc
-from leadline.model.errors import InvalidInput, LeadlineError, Unknown
+from leadline.model.errors import LeadlineError
 from leadline.model.ids import ContractId
-from leadline.model.wire.ticks import tick_batch_from_proto
 from leadline.runtime.clock import wall_ns
 from leadline.runtime.runs import run_to_proto
 
@@ -27,13 +28,6 @@ from leadline.runtime.runs import run_to_proto
 BATCHES_AHEAD: Final = 16
 
 ServicerContext = grpc.aio.ServicerContext[Any, Any]
-
-
-class NotPushed(LeadlineError):
-    """Prints were pushed to a feed that does not take them now. reason: why."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
 
 
 class PushFeed:
@@ -104,17 +98,8 @@ class PushFeed:
         return [(each, drafts) for each, drafts in promised if drafts]
 
     def _read(self, request: pb.PublishTicksRequest) -> tuple[ContractId, list[BatchDraft]]:
-        name = ContractId(request.batch.contract)
-        if name not in self.contracts:
-            raise Unknown("contract of the feed", name, tuple(self.contracts))
-        try:
-            batch = tick_batch_from_proto(request.batch)
-        except ValueError as error:
-            raise InvalidInput("batch", str(error), "columns of equal length, with sides of 1, -1 and 0") from None
-        if not request.HasField("first_index"):
-            raise InvalidInput(f"first_index of {name}", None, "the sender's index of the batch's first print")
-        if batch.final:
-            raise InvalidInput("batch.final", batch.final, "`end` of the request, which ends a contract")
+        batch = pushed_batch(request, self.contracts)
+        name = batch.contract
         contract = self.contracts[name]
         dropped = contract.overlapping
         drafts = contract.take(batch.ticks, request.first_index, batch.watermark_ns, end=request.end)
@@ -143,7 +128,7 @@ class PushFeed:
         return total
 
 
-def _pushed(contract: PushedContract) -> pb.PushedContract:
+def _pushed(contract: PushedTo) -> pb.PushedContract:
     return pb.PushedContract(
         contract=contract.contract,
         next_index=contract.next_index,
@@ -174,7 +159,7 @@ def _sample(sample: QuarantinedPrint) -> pb.KeptOutPrint:
 class IngestionServicer(rpc.IngestionServiceServicer):
     """Answers for the run of a publisher. push: None for a feed that takes no prints."""
 
-    def __init__(self, publisher: Publisher, push: PushFeed | None) -> None:
+    def __init__(self, publisher: Publisher, push: Pushed | None) -> None:
         self._publisher = publisher
         self._status = publisher.status
         self._push = push
@@ -184,7 +169,8 @@ class IngestionServicer(rpc.IngestionServiceServicer):
     ) -> pb.PublishTicksResponse:
         if self._push is None:
             raise NotPushed(f"the feed is of kind {self._publisher.run.feed} and takes no prints")
-        return await self._push.take(request_iterator)
+        answer: pb.PublishTicksResponse = await self._push.take(request_iterator)
+        return answer
 
     async def GetFeedStatus(
         self, request: pb.GetFeedStatusRequest, context: ServicerContext
@@ -217,6 +203,9 @@ class IngestionServicer(rpc.IngestionServiceServicer):
         )
 
     def _state(self) -> State:
-        if self._push is not None and not self._push.connected and self._status.state is State.PUBLISHING:
+        run = self._publisher.run
+        if self._push is None or run.live:
+            return self._status.state
+        if not self._push.connected and self._status.state is State.PUBLISHING:
             return State.WAITING_FOR_FEED
         return self._status.state

@@ -22,6 +22,7 @@ from leadline.ingestion.runs import traded_days
 from leadline.ingestion.sources import SimulatedSource, Source
 from leadline.model.errors import InvalidInput
 from leadline.model.ids import ContractId
+from leadline.model.market.contracts import instrument_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +82,22 @@ class LivePlan:
     recorded: Feed | None
     source: Source | None
 
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """The kinds of its sources, that of most contracts first."""
+        feed = self.params.feed
+        return tuple(dict.fromkeys([feed.kind, *feed.kinds.values()]))
+
+    @property
+    def played(self) -> str:
+        """The kind of the source that is played; empty where all prints come from elsewhere."""
+        return next((kind for kind in self.kinds if kind != "push"), "")
+
+    def kind_of(self, contract: ContractId) -> str:
+        """The kind of a contract's source."""
+        kinds = self.params.feed.kinds
+        return kinds.get(contract) or kinds.get(instrument_of(contract).root) or self.params.feed.kind
+
     def opened(self, kept: Mapping[str, Any] | None, wall_ns: int) -> LiveTape:
         """The tape at its opening, or as it goes on. kept: what an earlier process kept of it, None for nothing.
 
@@ -129,8 +146,8 @@ class LivePlan:
             days = tuple(day for day in traded_days(market, first, settings.history + 1) if day <= trade_from)
         begins_ns = now_ns
         if self.source is not None:
-            opens = (market_of(name).market(day) for name, day in contracts.items())
-            begins_ns = min(hours[0] for hours in opens if hours is not None)
+            opens = (market_of(name).market(day) for name, day in contracts.items() if self.kind_of(name) != "push")
+            begins_ns = min([now_ns, *(hours[0] for hours in opens if hours is not None)])
         else:
             days = (trade_from,)
         clock = Clock(now_ns - wall_ns, feed.clock_rate, wall_ns)
@@ -138,8 +155,9 @@ class LivePlan:
 
     def _source_settings(self) -> dict[str, str]:
         feed = self.params.feed
-        found = {"--feed": feed.kind, "--speed": str(feed.clock_rate)}
-        if feed.kind == "sim":
+        kinds = [feed.kind, *(f"{name}={kind}" for name, kind in sorted(feed.kinds.items()))]
+        found = {"--feed": ", ".join(kinds), "--speed": str(feed.clock_rate)}
+        if "sim" in self.kinds:
             found |= {"--seed": str(feed.seed)}
         if self.recorded is not None and self.source is not None:
             found |= {"the content of --feed": self.source.content_id}
@@ -154,7 +172,11 @@ def plan_live(params: IngestionParams, now_ns: int) -> LivePlan:
         return LivePlan(params, recorded, recorded.source)
     if not params.instruments:
         raise InvalidInput("instruments", "none", "the instruments that a feed carries that is no file")
-    if feed.kind == "push":
+    for name in feed.kinds:
+        if name not in params.instruments:
+            raise InvalidInput("feed.kinds", name, f"an instrument of the feed: {', '.join(params.instruments)}")
+    if "sim" not in {feed.kind, *feed.kinds.values()}:
         return LivePlan(params, None, None)
-    contracts = contracts_about(params.instruments, now_ns)
+    played = [name for name in params.instruments if feed.kinds.get(name, feed.kind) == "sim"]
+    contracts = contracts_about(played, now_ns)
     return LivePlan(params, None, SimulatedSource(contracts, feed.seed, feed.price))

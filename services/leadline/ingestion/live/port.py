@@ -1,10 +1,10 @@
 """The port of live sources, and the states that are told of one."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
-from typing import Protocol
+from typing import Any, Protocol
 
 from leadline.ingestion.raw import RawColumns
 from leadline.model.errors import LeadlineError
@@ -36,12 +36,12 @@ class SourceLost(LeadlineError):
 class Arrival:
     """One word of a source: prints, or nothing but that it is there.
 
-    reached_ns: the source's promise that nothing older follows on any of its contracts; 0 for none: then the tape's
-    clock and the allowed lateness promise it.
+    reached: the source's promise by contract that nothing older follows, ns UTC. Where it has none, the tape's clock
+    and the allowed lateness promise it.
     """
 
     prints: Sequence[RawColumns] = ()
-    reached_ns: int = 0
+    reached: Mapping[ContractId, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +50,46 @@ class Wanted:
 
     after_ns: int
     first_day: date
+
+
+class NotPushed(LeadlineError):
+    """Prints were pushed to a feed that does not take them now. reason: why."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+
+
+class PushedTo(Protocol):
+    """How far a contract is taken that a client pushes: `next_index` of its prints; `overlapping` came twice."""
+
+    @property
+    def contract(self) -> ContractId:
+        """Its name."""
+
+    @property
+    def next_index(self) -> int:
+        """The sender's number to go on from."""
+
+    @property
+    def overlapping(self) -> int:
+        """Prints that were given again and dropped, a count."""
+
+    @property
+    def final(self) -> bool:
+        """Whether its sender has ended it."""
+
+
+class Pushed(Protocol):
+    """Takes what clients push. connected: whether one is there."""
+
+    connected: bool
+
+    @property
+    def contracts(self) -> Mapping[ContractId, PushedTo]:
+        """The contracts that can be pushed."""
+
+    async def take(self, requests: AsyncIterator[Any]) -> Any:
+        """Take the stream of a client, `PublishTicksRequest`; returns a `PublishTicksResponse` when it is published."""
 
 
 class LiveSource(Protocol):
@@ -68,7 +108,10 @@ class LiveSource(Protocol):
     patience_s: float
 
     async def connect(self, contracts: Mapping[ContractId, Wanted]) -> None:
-        """Connect and subscribe to contracts, each from how far the tape is with it. Raises SourceLost."""
+        """Connect, where it is not, and subscribe to these contracts, each from how far the tape is with it.
+
+        Raises SourceLost.
+        """
 
     async def receive(self) -> Arrival:
         """The next that it says. Raises SourceLost when the connection is gone."""

@@ -12,9 +12,10 @@ from leadline.ingestion.batching import LIVE_TICKS, BatchDraft
 from leadline.ingestion.client import Publisher
 from leadline.ingestion.live.adapters.link import SourceLink
 from leadline.ingestion.live.adapters.played import FILL_SECONDS, PlayedSource
+from leadline.ingestion.live.adapters.pushed import PushSource
 from leadline.ingestion.live.contract import LiveContract, MessageBounds
 from leadline.ingestion.live.opening import LivePlan, LiveTape
-from leadline.ingestion.live.port import Arrival
+from leadline.ingestion.live.port import Arrival, LiveSource
 from leadline.ingestion.live.tape import venues_of
 from leadline.ingestion.months import market_of
 from leadline.ingestion.params import FAST_TICKS, IngestionParams
@@ -76,6 +77,12 @@ class LiveFeed:
         self._caught_up = MessageBounds(LIVE_TICKS, int(FILL_SECONDS * tape.clock.rate * NS_PER_SECOND))
         self._arrivals: asyncio.Queue[tuple[SourceLink, Arrival]] = asyncio.Queue(ARRIVALS_AHEAD)
         self._watermark_s = self._look_s = 0.0
+        self._sources: list[LiveSource] = []
+        if plan.source is not None:
+            self._sources.append(PlayedSource(plan.played, plan.source, self.now_ns, tape.clock.rate))
+        self.push = PushSource(lambda: self.contracts, self.now_ns) if "push" in plan.kinds else None
+        if self.push is not None:
+            self._sources.append(self.push)
 
     async def run(self) -> None:
         """Publish without end; from the stream's end again whenever the bus has lost that."""
@@ -93,7 +100,7 @@ class LiveFeed:
     async def _play(self) -> None:
         self.contracts = {name: await self._taken_up(name) for name in self._tape.contracts}
         await self._publisher.follow_demand()
-        self.links = self._sources()
+        self.links = [SourceLink(source, self._arrivals) for source in self._sources]
         self._share()
         tasks = [asyncio.create_task(link.run(), name=link.source.name) for link in self.links]
         tasks.append(asyncio.create_task(self._publish(), name="publish"))
@@ -106,29 +113,23 @@ class LiveFeed:
                 task.cancel()
             await asyncio.wait(tasks)
 
-    def _sources(self) -> list[SourceLink]:
-        source, rate = self._plan.source, self._tape.clock.rate
-        assert source is not None
-        played = PlayedSource(self._plan.params.feed.kind, source, self.now_ns, rate)
-        return [SourceLink(played, self._arrivals)]
-
     def _share(self) -> None:
         """Give each source its contracts."""
         for link in self.links:
-            link.carry(self.contracts, self._tape.contracts)
+            mine = {name: each for name, each in self.contracts.items() if self._plan.kind_of(name) == link.source.name}
+            link.carry(mine, self._tape.contracts)
 
     async def _taken_up(self, name: ContractId) -> LiveContract:
         """A contract from where its stream ends."""
-        position = await self._publisher.position(name)
-        contract = LiveContract(
-            name, position or Position(0, self._begins_ns(name)), await self._store.counts(LIVE_TAPE, name)
-        )
+        position, before = await self._publisher.position(name), await self._store.counts(LIVE_TAPE, name)
+        pushed = self._plan.kind_of(name) == "push"
+        opens_ns, _ = market_of(name).market(self._tape.contracts[name]) or (self.now_ns(), 0)
+        begins_ns = self.now_ns() if pushed else opens_ns - 1
+        contract = LiveContract(name, position or Position(0, begins_ns), before, pushed=pushed)
+        if position is None and opens_ns < begins_ns:
+            contract.miss(opens_ns, begins_ns)  # of the session under way
         self._publisher.begin(name, contract.tally, position)
         return contract
-
-    def _begins_ns(self, name: ContractId) -> int:
-        hours = market_of(name).market(self._tape.contracts[name])
-        return self.now_ns() if self._plan.source is None or hours is None else hours[0] - 1
 
     async def _publish(self) -> None:
         while True:
@@ -167,12 +168,12 @@ class LiveFeed:
         for raw in arrival.prints:
             contract = self.contracts[raw.contract]
             late = contract.late
-            bounds = CATCHING_UP if 0 < arrival.reached_ns < now_ns - CATCH_UP_FROM_NS else self._caught_up
+            behind = 0 < arrival.reached.get(raw.contract, 0) < now_ns - CATCH_UP_FROM_NS
+            bounds = CATCHING_UP if behind else self._caught_up
             drafts += [(raw.contract, draft) for draft in contract.take(raw, now_ns, bounds)]
             metrics.LATE.labels(raw.contract).inc(contract.late - late)
-        if arrival.reached_ns:
-            for each in link.contracts.values():
-                drafts += self._reached(each, arrival.reached_ns)
+        for name, reached_ns in arrival.reached.items():
+            drafts += self._reached(self.contracts[name], reached_ns)
         return drafts
 
     def _watermarks(self, now_ns: int) -> Drafts:
@@ -180,6 +181,8 @@ class LiveFeed:
         drafts: Drafts = []
         for link in self.links:
             if link.source.promises or not (link.connected or link.given_up):
+                continue
+            if link.connected and link.may_say_more:
                 continue
             for each in link.contracts.values():
                 watermark_ns = now_ns - self._lateness_ns

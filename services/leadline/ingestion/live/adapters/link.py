@@ -42,7 +42,7 @@ class SourceLink:
         self._arrivals = arrivals
         self._first_days: Mapping[ContractId, date] = {}
         self._changed = asyncio.Event()
-        self._away_s = self._heard_s = monotonic_s()
+        self._away_s = self._heard_s = self._connected_s = monotonic_s()
         self._gone = False
 
     def carry(self, contracts: Mapping[ContractId, LiveContract], first_days: Mapping[ContractId, date]) -> None:
@@ -54,6 +54,11 @@ class SourceLink:
     def given_up(self) -> bool:
         """Whether it is away for longer than the tape waits for it."""
         return not self.connected and monotonic_s() - self._away_s > self.source.patience_s
+
+    @property
+    def may_say_more(self) -> bool:
+        """Whether it has come so lately that it may still say again what was missed."""
+        return self.source.repeats and monotonic_s() - self._connected_s < self.source.patience_s
 
     def look(self, now_ns: int) -> None:
         """Say its state, at a time of the tape, where that has changed."""
@@ -69,24 +74,29 @@ class SourceLink:
         """Keep the connection up, without end."""
         pause_s = FIRST_PAUSE_SECONDS
         while True:
-            self._changed.clear()
             try:
-                await self.source.connect(self._wanted())
-                self._connect()
-                pause_s = FIRST_PAUSE_SECONDS
-                while not self._changed.is_set():
-                    arrival = await self.source.receive()
-                    self._heard_s = monotonic_s()
-                    self.taken.clear()
-                    await self._arrivals.put((self, arrival))
-                    await self.taken.wait()
+                while True:
+                    self._changed.clear()
+                    await self.source.connect(self._wanted())
+                    self._connect()
+                    pause_s = FIRST_PAUSE_SECONDS
+                    await self._listen()
             except SourceLost as lost:
                 self._lose(str(lost))
                 metrics.RECONNECTS.labels(self.source.name).inc()
-                await asyncio.sleep(pause_s)
-                pause_s = min(2 * pause_s, MOST_PAUSE_SECONDS)
             finally:
                 await self.source.close()
+            await asyncio.sleep(pause_s)
+            pause_s = min(2 * pause_s, MOST_PAUSE_SECONDS)
+
+    async def _listen(self) -> None:
+        """Hand on what the source says, until it is to carry other contracts. Raises SourceLost."""
+        while not self._changed.is_set():
+            arrival = await self.source.receive()
+            self._heard_s = monotonic_s()
+            self.taken.clear()
+            await self._arrivals.put((self, arrival))
+            await self.taken.wait()
 
     def status(self) -> SourceStatus:
         """As it is told."""
@@ -99,7 +109,7 @@ class SourceLink:
     def _connect(self) -> None:
         self.came_back = self.came_back or self._gone
         self.connected, self.reason, self._gone = True, "", False
-        self._heard_s = monotonic_s()
+        self._heard_s = self._connected_s = monotonic_s()
 
     def _lose(self, reason: str) -> None:
         if self.connected or not self._gone:

@@ -53,7 +53,7 @@ class PlayedSource:
         # A day is made or read in some tenths of a second, in which others are to be heard.
         prints = await asyncio.to_thread(self._until, until_ns)
         self._reached = {name: max(reached_ns, until_ns) for name, reached_ns in self._reached.items()}
-        return Arrival(prints, until_ns)
+        return Arrival(prints, dict.fromkeys(self._reached, until_ns))
 
     async def close(self) -> None:
         """See `LiveSource`."""
