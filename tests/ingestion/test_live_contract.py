@@ -112,6 +112,17 @@ def test_the_message_after_a_gap_says_since_when() -> None:
     assert (mine.gaps, mine.gap_ns) == (1, 60 * NS_PER_SECOND)
 
 
+def test_a_gap_that_is_told_in_parts_is_one() -> None:
+    mine = contract()
+    mine.miss(now(0), now(1))
+    assert mine.reach(now(1), BOUNDS)[0].gap_from_ns == now(0)
+    mine.miss(now(1), now(2))
+    assert mine.reach(now(2), BOUNDS)[0].gap_from_ns == now(1)
+    assert (mine.gaps, mine.gap_ns) == (1, 2 * NS_PER_SECOND)
+    mine.miss(now(3), now(4))
+    assert mine.gaps == 2
+
+
 def test_nothing_is_missing_while_the_market_is_closed() -> None:
     mine = contract()
     closed_ns = int(datetime(2026, 11, 24, 22, 0, tzinfo=UTC).timestamp()) * NS_PER_SECOND

@@ -3,19 +3,17 @@
 import asyncio
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import aclosing
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
 import grpc
 import pytest
-import structlog
 
 from leadline.ingestion.client import SPACE_POLL_SECONDS
-from leadline.ingestion.service import PushedPrintsLost, StreamTooSmall, run
+from leadline.ingestion.service import PushedPrintsLost, StreamTooSmall
 from leadline.ingestion.simulator import simulate
 from leadline.ingestion.tally import TooManyKeptOut
 from leadline.ingestion.v1 import ingestion_pb2 as pb
@@ -30,21 +28,19 @@ from leadline.model.v1 import model_pb2
 from leadline.model.wire.bars import encode_bar
 from leadline.model.wire.ticks import decode_tick_batch, tick_batch_to_proto
 from leadline.runtime.bus.bus import Bus, TailLost
-from leadline.runtime.context import Context, open_context
+from leadline.runtime.context import Context
 from leadline.runtime.rpc.auth import one_key, token_source
 from leadline.runtime.rpc.grpc_client import open_channel
 from leadline.runtime.runs import Run, announced_runs, run_from_proto
-from leadline.runtime.settings import ServiceSettings
 from leadline.schema.permissions import MIGRATE_USER
 from tests.ingestion.builders import rows_of
+from tests.ingestion.running import ACCOUNT, KEY, STRATEGY, Place, client, until
 from tests.measured import value
 from tests.stack import Database, OlderStore, bus_as, pool_as, run_sql
 
 pytestmark = pytest.mark.integration
 
 MES, ES = ContractId("MESM2025"), ContractId("ESM2025")
-KEY = "k" * 64
-STRATEGY, ACCOUNT = "default/mes-orderflow", "default/paper"
 AS_A_PROCESS = """
 import sys
 from pathlib import Path
@@ -53,7 +49,6 @@ from leadline.runtime.main import run_service
 context.code_version = lambda: "as it was"  # sources may be saved while the test runs: that would be another run
 sys.exit(run_service("ingestion", Path(sys.argv[1])))
 """
-RTH = '{"open": "09:30", "close": "16:00", "zone": "America/New_York"}'
 HEADER = "ts_ns,price,size,side\n"
 # Two sessions: the traded one and one of history.
 TRADED = date(2025, 6, 10)
@@ -76,69 +71,6 @@ def recorded(folder: Path, *offsets_s: float, **more: Any) -> dict[str, Any]:
     path = folder / "mes.csv"
     path.write_text(HEADER + "".join(lines))
     return {"feed": {"kind": "file", "files": [{"path": str(path), "contract": "MES"}]}, "history": 0, **more}
-
-
-async def until(there: Callable[[], bool]) -> None:
-    """Wait for something that says nothing when it happens."""
-    while not there():  # noqa: ASYNC110 - there is no event to wait for
-        await asyncio.sleep(0.01)
-
-
-@dataclass
-class Place:
-    """Where ingestion runs in a test: a bus, a database and a folder."""
-
-    nats: LocalNats
-    database: Database
-    folder: Path
-
-    def settings(self, params: dict[str, Any]) -> ServiceSettings:
-        key = self.folder / "key"
-        key.write_text(KEY)
-        return ServiceSettings.model_validate(
-            {
-                "service": "ingestion",
-                "workload": "ingestion",
-                "listen": "127.0.0.1:0",
-                "metrics_listen": "127.0.0.1:0",
-                "nats": self.nats.settings("ingestion"),
-                "database": self.database.settings("ingestion"),
-                "data_dir": self.folder,
-                "token_key_file": key,
-                "params": params,
-            }
-        )
-
-    @asynccontextmanager
-    async def ingestion(self, params: dict[str, Any]) -> AsyncIterator[Context]:
-        """The service at work; told to stop at the end of the block. What it raises comes out of the block."""
-        context = await open_context(self.settings(params), structlog.get_logger())
-        task = asyncio.create_task(run(context))
-        try:
-            await until(lambda: context.port > 0 or task.done())
-            if task.done():
-                task.result()
-            yield context
-            context.stopping.set()
-            await asyncio.wait_for(task, 10)
-            if context.crashed.done():
-                context.crashed.result()
-        finally:
-            task.cancel()
-            await context.close()
-
-    async def want(self, *contracts: str, bars: str | None = "5m") -> None:
-        """Write the demand of one strategy."""
-        rows = [
-            f"('{ACCOUNT}', '{STRATEGY}', '{contract}', 'cme', "
-            + ("NULL, NULL, NULL, NULL)" if bars is None else f"'rth', '{RTH}', '{bars}', 1)")
-            for contract in contracts
-        ]
-        await run_sql(
-            self.database.admin_settings(),
-            "INSERT INTO demand (account, strategy, contract, venue, session, hours, bars, ticks_per_row) VALUES "
-            + ", ".join(rows),
-        )
 
 
 @pytest.fixture
@@ -194,13 +126,6 @@ def assert_sound(batches: Sequence[TickBatch]) -> None:
 
 def prints_of(batches: Sequence[TickBatch]) -> TickColumns:
     return concat(batch.ticks for batch in batches)
-
-
-@asynccontextmanager
-async def client(context: Context, role: Any = "feed") -> AsyncIterator["rpc.IngestionServiceAsyncStub"]:
-    token = token_source(one_key(KEY), role, "test", "ingestion")
-    async with open_channel(f"127.0.0.1:{context.port}", token) as channel:
-        yield rpc.IngestionServiceStub(channel)
 
 
 async def status_until(context: Context, state: str) -> pb.GetFeedStatusResponse:

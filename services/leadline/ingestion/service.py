@@ -115,6 +115,7 @@ async def _run_live(context: Context, params: IngestionParams) -> None:
     await announce_run(context.bus, publisher.run)
     context.log.info("run.opened" if kept is None else "run.resumed", **tape.to_json())
     feed = LiveFeed(context, publisher, store, plan, tape)
+    await feed.take_up()
     context.add_service(
         rpc.add_IngestionServiceServicer_to_server,
         IngestionServicer(publisher, feed.push),

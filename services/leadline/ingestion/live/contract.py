@@ -65,6 +65,7 @@ class LiveContract:
         sender = position.sender
         self._normaliser.resume(position.watermark_ns, sender.last_time_ns, sender.last_price)
         self._gap_from_ns = 0
+        self._missed_until_ns = -1
         self.tally = Tally(self._normaliser, OutsideSessions(self.market), dict(before or {}))
 
     @property
@@ -83,9 +84,10 @@ class LiveContract:
         open_ns = open_between(self.market, from_ns, until_ns)
         if not open_ns:
             return
-        if not self._gap_from_ns:
+        if from_ns > self._missed_until_ns:
             self.gaps += 1
-            self._gap_from_ns = from_ns
+        self._gap_from_ns = self._gap_from_ns or from_ns
+        self._missed_until_ns = max(until_ns, self._missed_until_ns)
         self.gap_ns += open_ns
 
     def take(self, raw: RawColumns, now_ns: int, bounds: MessageBounds) -> list[BatchDraft]:

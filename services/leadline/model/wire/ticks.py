@@ -110,7 +110,7 @@ def _checked_tick_batch(payload: bytes) -> TickBatch:
     require(len(ticks) <= MOST_PRINTS, f"{len(ticks)} prints in one message")
     require(0 <= message.first_index <= LARGEST_NUMBER, f"first_index {message.first_index}")
     require(message.last_index == ticks.last_index, f"last_index {message.last_index}, {counted(len(ticks), 'print')}")
-    require(0 <= message.gap_from_ns <= LARGEST_NUMBER, f"gap_from_ns {message.gap_from_ns}")
+    require(message.gap_from_ns >= 0, f"gap_from_ns {message.gap_from_ns}")
     require_within(ticks.price, -LARGEST_NUMBER, "prices")
     require_within(ticks.size, 1, "sizes")
     if len(ticks):

@@ -84,6 +84,11 @@ class LiveFeed:
         if self.push is not None:
             self._sources.append(self.push)
 
+    async def take_up(self) -> None:
+        """Take up every contract from where its stream ends. To be awaited before `run`."""
+        self.contracts = {name: await self._taken_up(name) for name in self._tape.contracts}
+        await self._publisher.follow_demand()
+
     async def run(self) -> None:
         """Publish without end; from the stream's end again whenever the bus has lost that."""
         await self._publisher.wait_for_demand(self._plan.params.wait_for)
@@ -92,14 +97,14 @@ class LiveFeed:
                 await self._play()
             except TailLost:
                 _log.warning("tape.tail_lost")
+                await self._publisher.resume_announcement()
+                await self.take_up()
 
     def now_ns(self) -> int:
         """The tape's time."""
         return self._tape.clock.now_ns(wall_ns())
 
     async def _play(self) -> None:
-        self.contracts = {name: await self._taken_up(name) for name in self._tape.contracts}
-        await self._publisher.follow_demand()
         self.links = [SourceLink(source, self._arrivals) for source in self._sources]
         self._share()
         tasks = [asyncio.create_task(link.run(), name=link.source.name) for link in self.links]
