@@ -5,6 +5,7 @@ recovers: nothing is sent twice, the book becomes the venue's, no position stays
 after every commit), and entries stop where the rows do not know an order that left.
 """
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,7 +22,7 @@ from leadline.venue.ledger import Ledger
 from tests.execution.harness.builders import BUY, LONG, MES, SHORT, bar, says, strategy, tape
 from tests.execution.harness.desk import Books, Desk
 from tests.execution.harness.faults import TrippedStore, Tripwire
-from tests.execution.harness.stores import IN_POSTGRES, MemoryBooks
+from tests.execution.harness.stores import IN_POSTGRES, MemoryBooks, PostgresBooks
 from tests.execution.test_recovery import check_against_venue, essence
 
 LATER = (0, 1, 2, 5)
@@ -193,4 +194,25 @@ async def test_rows_that_somebody_else_has_written_are_read_before_anything_is_w
         await session.loop.commit()
     await session.loop.load()
     await session.loop.commit()
+    session.close()
+
+
+@IN_POSTGRES
+async def test_a_commit_of_which_nobody_has_heard_is_waited_for_and_not_written_over(
+    books: PostgresBooks, folder: Path
+):
+    desk = day(books, folder, "tape")
+    session = desk.open()
+    await session.until(650)
+    async with books.pool.acquire() as connection:
+        late = connection.transaction()
+        await late.start()
+        await connection.execute("UPDATE account_state SET last_event = last_event WHERE tape = $1", desk.tape)
+        committing = asyncio.create_task(session.loop.commit())
+        waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND state = 'active'"
+        while not await books.pool.fetchval(waits):  # noqa: ASYNC110 - the database is the one that knows
+            await asyncio.sleep(0.01)
+        await late.commit()
+    with pytest.raises(Unavailable, match="not as this account has left it"):
+        await committing
     session.close()

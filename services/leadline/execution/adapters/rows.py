@@ -61,6 +61,9 @@ UPSERT_ACCOUNT: Final = upsert(
         "calendar",
     ),
 )
+ACCOUNT_VALUES: Final = 20
+"""How many values `account_row` gives."""
+
 UPSERT_STRATEGY: Final = upsert(
     "strategy_state",
     ("tape", "account", "strategy"),

@@ -52,10 +52,11 @@ _CUT: Final = """
 _LOCK_PATIENCE: Final = "1s"
 _ACCOUNT: Final = "SELECT *, xmin::text AS writer FROM account_state WHERE tape = $1 AND account = $2"
 _ACCOUNT_LOCKED: Final = f"{_ACCOUNT} FOR UPDATE"
-_HELD: Final = """
-    SELECT (SELECT xmin::text FROM account_state WHERE tape = $3 AND account = $1) AS writer
-    FROM lease WHERE account = $1 AND epoch = $2 FOR SHARE
-"""
+# Over the row as the last transaction has left it, and no other: it waits for one whose outcome nobody has heard yet.
+_WRITE_ACCOUNT: Final = (
+    f"{rows.UPSERT_ACCOUNT} WHERE ${rows.ACCOUNT_VALUES + 1}::text IS NULL "
+    f"OR account_state.xmin::text = ${rows.ACCOUNT_VALUES + 1} RETURNING xmin::text"
+)
 _STRATEGIES: Final = "SELECT * FROM strategy_state WHERE tape = $1 AND account = $2 ORDER BY strategy"
 _STRATEGIES_LOCKED: Final = "SELECT * FROM strategy_state WHERE tape = $1 AND account = $2 ORDER BY strategy FOR UPDATE"
 _ORDERS_BY_ID: Final = "SELECT * FROM intent WHERE tape = $1 AND account = $2 AND client_id = ANY($3)"
@@ -90,9 +91,9 @@ class PostgresStore:
         self._trade_from = trade_from
         self._holder = holder
         self._written: dict[str, StrategyBook] = {}
-        # The transaction that has written the account's row, as this store last saw it; None where there is no row.
+        # The transaction that has written the account's row, as this store last saw it: empty where there is no row,
+        # None before it has looked.
         self._writer: str | None = None
-        self._loaded = False
         self.renewed_s = monotonic_s()
         self.clock_offset_ns = 0
 
@@ -165,18 +166,18 @@ class PostgresStore:
         """The book as last committed; None when the account has none on this tape yet."""
         async with self._connection() as connection, connection.transaction(isolation="repeatable_read"):
             book, writer = await self._load(connection, lock=False)
-        self._written, self._writer, self._loaded = {}, writer, True
+        self._written, self._writer = {}, writer
         return book
 
     async def commit(self, book: Book, changes: Changes, check: Callable[[Book], str | None] | None = None) -> None:
         """Write everything in one transaction; see `leadline.execution.loop.ports.Store.commit`."""
         began_s = monotonic_s()
         async with self._connection() as connection, connection.transaction():
-            held = await connection.fetchrow(_HELD, self._account, self.epoch, self._tape)
+            held = await connection.fetchval(
+                "SELECT epoch FROM lease WHERE account = $1 AND epoch = $2 FOR SHARE", self._account, self.epoch
+            )
             if held is None:
                 raise Fenced(f"another writer holds {self._account}")
-            if self._loaded and held["writer"] != self._writer:
-                raise Unavailable(NOT_AS_LEFT, "database")
             if check is not None:
                 locked, _ = await self._load(connection, lock=True)
                 refusal = "unresolved" if locked is None else check(locked)
@@ -238,12 +239,12 @@ class PostgresStore:
         except asyncpg.PostgresError as error:
             raise Refused(f"the database does not take what the book says: {error}", "database") from error
 
-    async def _load(self, connection: Connection, *, lock: bool) -> tuple[Book | None, str | None]:
+    async def _load(self, connection: Connection, *, lock: bool) -> tuple[Book | None, str]:
         """The book, and the transaction that has written the account's row."""
         scope = (self._tape, self._account)
         account = await connection.fetchrow(_ACCOUNT_LOCKED if lock else _ACCOUNT, *scope)
         if account is None:
-            return None, None
+            return None, ""
         book = rows.book_of(account, self._manifest, tuple(self._feed_contracts), self._trade_from)
         for row in await connection.fetch(_STRATEGIES_LOCKED if lock else _STRATEGIES, *scope):
             book.strategies[row["strategy"]] = rows.strategy_of(row)
@@ -285,9 +286,11 @@ class PostgresStore:
     ) -> str:
         """Write the account, what has changed of its strategies since they were `written`, and the changes.
 
-        Returns the transaction that writes.
+        Returns the transaction that writes. Raises `Unavailable` where another has written what it would write over.
         """
-        writer: str = await connection.fetchval(f"{rows.UPSERT_ACCOUNT} RETURNING xmin::text", *rows.account_row(book))
+        writer: str | None = await connection.fetchval(_WRITE_ACCOUNT, *rows.account_row(book), self._writer)
+        if writer is None:
+            raise Unavailable(NOT_AS_LEFT, "database")
         for name, owner in book.strategies.items():
             if written.get(name) != owner:
                 await connection.execute(rows.UPSERT_STRATEGY, *rows.strategy_row(book, owner))
