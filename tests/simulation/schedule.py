@@ -26,6 +26,7 @@ FAULTS_END_S: Final = 30.0
 CALLS: Final = (
     *("store.commit",) * 6,
     *("store.begin",) * 2,
+    *("store.write",) * 2,
     *("store.renew",) * 2,
     "store.load",
     "store.recall",
@@ -46,6 +47,7 @@ CALLS: Final = (
 OFTEN: Final = {
     "store.commit": 60,
     "store.begin": 60,
+    "store.write": 60,
     "store.renew": 10,
     "venue.advance": 25,
     "venue.submit": 6,

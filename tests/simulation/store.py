@@ -5,42 +5,58 @@ that stands open for longer than a lease lasts is cut off by the next who wants 
 died is rolled back.
 """
 
+import asyncio
 from collections.abc import Callable, Coroutine, Sequence
-from typing import Any, TypeVar
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
 
 from leadline.execution.adapters.memory_store import MemoryStore
 from leadline.execution.adapters.store import FRESH_SECONDS
 from leadline.execution.core.book import Book, Changes
 from leadline.execution.core.booking import Stored
 from leadline.execution.core.halts import StoredHalts
-from leadline.execution.loop.ports import LEASE_SECONDS, LimitRefused
-from leadline.model.errors import Unavailable
+from leadline.execution.loop.ports import LEASE_SECONDS, NOT_AS_LEFT, LimitRefused
+from leadline.model.errors import LeadlineError, Unavailable
 from leadline.model.ids import ClientOrderId, FillId
-from tests.simulation.wire import Caller, Wire
+from tests.simulation.wire import NEAR_S, Caller, Wire
+
+LOCK_S: Final = 0.02
+"""How often a transaction looks whether the row that it waits for is free."""
+
+LONGEST_WAY_S: Final = 8.0
+"""After so many seconds a commit that was on its way has come or is lost."""
 
 Result = TypeVar("Result")
 
 
+@dataclass(slots=True)
+class Transaction:
+    """An open transaction: whose it is, since when (seconds), and whether it has locked the account's row."""
+
+    caller: Caller
+    since_s: float
+    has_written: bool = False
+
+
 class Transactions:
-    """The open transactions of an account: of each its caller and when it began, seconds."""
+    """The open transactions of an account."""
 
     def __init__(self) -> None:
-        self.open: dict[int, tuple[Caller, float]] = {}
-        self._last = 0
+        self.open: list[Transaction] = []
 
-    def begin(self, caller: Caller, now_s: float) -> int:
-        """Begin one, and return its number."""
-        self._last += 1
-        self.open[self._last] = (caller, now_s)
-        return self._last
+    def begin(self, caller: Caller, now_s: float) -> Transaction:
+        """Begin one."""
+        self.open.append(begun := Transaction(caller, now_s))
+        return begun
+
+    def end(self, transaction: Transaction) -> None:
+        """Whatever became of it, it is open no more."""
+        if transaction in self.open:
+            self.open.remove(transaction)
 
     def locked(self, now_s: float) -> bool:
         """Whether somebody is in the midst of one; those of the dead, and those that stand for too long, end here."""
-        self.open = {
-            number: (caller, since_s)
-            for number, (caller, since_s) in self.open.items()
-            if caller.alive and now_s - since_s <= LEASE_SECONDS
-        }
+        self.open = [each for each in self.open if each.caller.alive and now_s - each.since_s <= LEASE_SECONDS]
         return bool(self.open)
 
 
@@ -78,30 +94,67 @@ class ModelStore:
 
     async def load(self) -> Book | None:
         """As `PostgresStore.load`."""
-        return await self._call("load", lambda: now(self.inner.load()))
+        inner = self.inner
+
+        def read() -> tuple[Book | None, Book | None]:
+            return inner._load(), inner._records.account
+
+        found, inner._seen = await self._call("load", read)
+        inner._loaded = True
+        return found
 
     async def commit(self, book: Book, changes: Changes, check: Callable[[Book], str | None] | None = None) -> None:
-        """As `PostgresStore.commit`: the lease is locked first, the limits are checked here, then it is written."""
-        open_ones, loop = self._transactions, self._wire.loop
+        """As `PostgresStore.commit`: the lease is locked, the limits are checked, it is written and then committed.
 
-        def begin() -> tuple[int, Book | None]:
-            self.inner._lease()
-            locked = self.inner._load() if check is not None else None
-            return open_ones.begin(self._caller, loop.time()), locked
+        What is written locks the account's row: another transaction waits, and finds then that it is not the row that
+        it knows.
+        """
+        open_ones, inner, loop = self._transactions, self.inner, self._wire.loop
 
-        number, locked = await self._call("begin", begin)
-        if check is not None:
-            refusal = "unresolved" if locked is None else check(locked)
-            if refusal is not None:
-                await self._call("rollback", lambda: open_ones.open.pop(number, None))
-                raise LimitRefused(refusal)
+        def begin() -> tuple[Transaction, Book | None]:
+            inner._lease()
+            return open_ones.begin(self._caller, loop.time()), None if check is None else inner._load()
 
-        def write() -> None:
-            if open_ones.open.pop(number, None) is None:
+        transaction, locked = await self._call("begin", begin)
+        try:
+            if check is not None:
+                refusal = "unresolved" if locked is None else check(locked)
+                if refusal is not None:
+                    raise LimitRefused(refusal)
+            while not await self._call("write", lambda: self._write(transaction)):  # noqa: ASYNC110 - as a lock does
+                await asyncio.sleep(LOCK_S)
+        except (LeadlineError, asyncio.CancelledError):
+            loop.call_later(NEAR_S, open_ones.end, transaction, context=loop.world)
+            raise
+
+        def commit() -> Book | None:
+            if transaction not in open_ones.open:
                 raise Unavailable("the transaction was cut off", "database")
-            now(self.inner.commit(book, changes))
+            open_ones.end(transaction)
+            known, inner._seen = inner._seen, inner._records.account
+            try:
+                now(inner.commit(book, changes))
+                return inner._records.account
+            finally:
+                inner._seen = known  # the process knows when it hears of it
 
-        await self._call("commit", write, lambda: _told(book, changes))
+        try:
+            inner._seen = await self._call("commit", commit, lambda: _told(book, changes))
+        except Unavailable:
+            loop.call_later(LONGEST_WAY_S, open_ones.end, transaction, context=loop.world)
+            raise
+
+    def _write(self, transaction: Transaction) -> bool:
+        """Lock the account's row; False while another transaction has it."""
+        open_ones, inner = self._transactions, self.inner
+        if transaction not in open_ones.open:
+            raise Unavailable("the transaction was cut off", "database")
+        if any(each.has_written and each.caller.alive for each in open_ones.open if each is not transaction):
+            return False
+        if inner._loaded and inner._records.account is not inner._seen:
+            raise Unavailable(NOT_AS_LEFT, "database")
+        transaction.has_written = True
+        return True
 
     async def recall(self, client_ids: Sequence[ClientOrderId], fill_ids: Sequence[FillId]) -> Stored:
         """As `PostgresStore.recall`."""

@@ -72,6 +72,7 @@ class World:
         self.clock_ahead_s = 0.0
         self.halted: dict[tuple[str, str], Halt] = {}
         """Halts that people were answered and have not cleared: by machine and reason."""
+        self._forgot = False
         self._folder = folder
         self._steps = 0
         self._by_step: dict[int, list[Planned]] = {}
@@ -132,6 +133,7 @@ class World:
         if written is not None and written.order.state in GIVEN_UP:
             self.loop.tell(f"{order.client_id} lands late")
             self.late.add(order.client_id)
+            self.venue.tampered.add(order.contract)
 
     def advances(self, to_ns: int) -> None:
         """The tape is about to go on to an instant."""
@@ -158,7 +160,7 @@ class World:
         self.loop.spawn(self.people.look_after())
         if not await self._comes_to_rest():
             return
-        if self.venue.forgotten:  # nobody tells of it: the next start asks
+        if self.venue.forgotten or self._forgot:  # nobody tells of it: the next start asks
             self.plan.faults = ()
             for process in self.processes:
                 process.kill("so that the next one looks")
@@ -198,13 +200,15 @@ class World:
         """The database becomes what it was, and whoever was connected to it is not any more."""
         self.plan.struck.add(planned)
         self.loop.tell(f"the database forgets {planned.seconds:g} s")
+        self._forgot = True
         tail.put_back(self.database)
-        self.transactions.open.clear()
+        self.transactions.open = []
         self.wire.lives["database"] = self.wire.lives.get("database", 0) + 1
 
     def _rests(self) -> bool:
         current = self.current()
-        if current is None or current.account is None:
+        tails = (each for each in self.schedule.faults if each.fault is Fault.LOST_TAIL)
+        if current is None or current.account is None or any(each not in self.plan.struck for each in tails):
             return False
         return current.account.loop.phase is LoopPhase.FINISHED and self._holds(current)
 
