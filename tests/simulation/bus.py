@@ -4,7 +4,7 @@ import asyncio
 import random
 from collections.abc import AsyncGenerator
 
-from leadline.runtime.bus.bus import Received
+from leadline.runtime.bus.bus import Received, Start
 from tests.simulation.faults import Plan
 from tests.simulation.loop import VirtualLoop
 
@@ -29,8 +29,9 @@ class ModelBus:
         if grown is not None:
             grown.set()
 
-    async def ordered(self, stream: str, subject: str) -> AsyncGenerator[Received, None]:
+    async def ordered(self, stream: str, subject: str, *, start: Start = "all") -> AsyncGenerator[Received, None]:
         """Every message of a subject, from the first on, without end."""
+        assert start == "all", start
         heard = 0
         while True:
             messages = self._streams.setdefault(subject, [])

@@ -65,6 +65,8 @@ class ModelStore:
 
     def __init__(self, wire: Wire, caller: Caller, store: MemoryStore, transactions: Transactions) -> None:
         self.inner = store
+        self.renewed_s = wire.loop.time()
+        self.clock_offset_ns = 0
         self._wire = wire
         self._caller = caller
         self._transactions = transactions
@@ -90,7 +92,12 @@ class ModelStore:
             asked_s = self._wire.loop.time()
             await self._call("renew", lambda: now(self.inner.renew()))
             if self._wire.loop.time() - asked_s < FRESH_SECONDS:
+                self.renewed_s = asked_s
                 return
+
+    async def release(self) -> None:
+        """As `PostgresStore.release`."""
+        await self._call("release", lambda: now(self.inner.release()))
 
     async def load(self) -> Book | None:
         """As `PostgresStore.load`."""
