@@ -1,9 +1,10 @@
 """What a start asks of rows, journal and venue, and what it takes from each."""
 
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,7 +16,7 @@ from leadline.execution.venues.both_ports import MatchingVenue
 from leadline.model.ids import NO_CONTRACT, ClientOrderId, ContractId, FillId, RunId
 from leadline.model.orders import OrderState, OrderType, VenueOrder
 from tests.execution.harness.builders import MES
-from tests.execution.harness.desk import Books, Desk
+from tests.execution.harness.desk import Books, Desk, Session
 from tests.execution.harness.faults import Killed, TrippedStore, TrippedVenue, Tripwire, tripped
 from tests.execution.harness.ports import replace_venue, venue_of
 from tests.execution.test_journal import journal_of
@@ -407,3 +408,115 @@ async def test_a_working_order_at_which_processes_have_ended_is_left_alone(books
     session.close()
     assert session.halted == f"{name} is passed over: {marks.poison(name)}"
     assert order.client_id not in session.book.orders
+
+
+# --- while both go on ---
+
+
+class SaysOtherwise(TrippedVenue):
+    """A venue whose working orders and positions are not those that it has, for so many reads."""
+
+    def __init__(self, venue: MatchingVenue, reads: int, **words: Callable[[Any], Any]) -> None:
+        super().__init__(venue, Tripwire())
+        self._reads = dict.fromkeys(words, reads)
+        self._words = words
+
+    def _said(self, name: str, answer: Any) -> Any:
+        if self._reads.get(name, 0) <= 0:
+            return answer
+        self._reads[name] -= 1
+        return self._words[name](answer)
+
+    async def working(self) -> Sequence[VenueOrder]:
+        found: Sequence[VenueOrder] = self._said("working", await super().working())
+        return found
+
+    async def find(self, client_id: ClientOrderId) -> VenueOrder | None:
+        found: VenueOrder | None = self._said("find", await super().find(client_id))
+        return found
+
+    async def positions(self) -> dict[ContractId, int]:
+        found: dict[ContractId, int] = self._said("positions", await super().positions())
+        return found
+
+
+@asynccontextmanager
+async def holding(
+    books: Books, folder: Path, reads: int = 0, **words: Callable[[Any], Any]
+) -> AsyncIterator[tuple[Desk, Session]]:
+    """A session with a position behind stop and target, and a venue that says otherwise from then on."""
+    desk = one_trade(books, folder)
+    session = desk.open()
+    await session.until(650)
+    assert sorted(order.leg for order in session.book.live_orders()) == ["S1", "T1"]
+    venue = SaysOtherwise(venue_of(session.loop._deps), reads, **words)
+    session.replace_deps(lambda deps: replace_venue(deps, venue))
+    yield desk, session
+    session.close()
+
+
+async def test_a_venue_that_agrees_is_compared_without_a_word(books: Books, folder: Path):
+    async with holding(books, folder) as (desk, session):
+        before = session.book.venue_event
+        await session.loop.compare()
+        assert (session.halted, session.pauses, session.book.venue_event) == ("", 0, before)
+        await session.run()
+        assert [leg for leg, *_ in await desk.fills()] == ["E", "T1"]
+
+
+@pytest.mark.parametrize(
+    ("name", "word"),
+    [
+        ("working", lambda found: found[1:]),
+        ("working", lambda found: [*found, stranger(MES)]),
+        ("positions", lambda found: {MES: 2}),
+        ("positions", lambda found: {}),
+        ("positions", lambda found: {MES: 1, ContractId("NQM2025"): 1}),
+        ("positions", lambda found: {MES: 10**30}),
+    ],
+)
+async def test_a_difference_of_one_read_is_none(books: Books, folder: Path, name: str, word: Callable[[Any], Any]):
+    async with holding(books, folder, 1, **{name: word}) as (desk, session):
+        await session.loop.compare()
+        assert session.pauses == 1  # it was read again
+        await session.run()
+        assert session.halted == ""
+        assert [leg for leg, *_ in await desk.fills()] == ["E", "T1"]
+
+
+async def test_a_stop_that_the_venue_has_forgotten_is_missed_and_its_position_closed(books: Books, folder: Path):
+    def without_stop(found: Sequence[VenueOrder]) -> Sequence[VenueOrder]:
+        return [order for order in found if order.leg != "S1"]
+
+    def not_stop(found: VenueOrder | None) -> VenueOrder | None:
+        return None if found is not None and found.leg == "S1" else found
+
+    async with holding(books, folder, 99, working=without_stop, find=not_stop) as (desk, session):
+        await session.loop.compare()
+        await session.loop.step()
+        assert "is absent at the venue" in session.halted
+        await session.run()
+        assert [leg for leg, *_ in await desk.fills()] == ["E", "F1"]
+
+
+async def test_an_order_of_somebody_else_is_found_halts_and_is_left_alone(books: Books, folder: Path):
+    foreign = replace(stranger(MES), type=OrderType.LIMIT, limit_price=19_000)
+    async with holding(books, folder, 99, working=lambda found: [*found, foreign]) as (_, session):
+        await session.loop.compare()
+        await session.loop.step()
+        assert session.halted != ""
+        assert session.book.orders[foreign.client_id].state is OrderState.WORKING
+        assert all(order.client_id != foreign.client_id for order in session.market.orders())
+        assert session.book.orders[foreign.client_id].state is not OrderState.PENDING_CANCEL
+
+
+async def test_an_order_that_has_ended_in_the_book_and_works_at_the_venue_halts(books: Books, folder: Path):
+    async with holding(books, folder) as (_, session):
+        target = next(order for order in session.market.live_orders() if order.leg == "T1")
+        await session.run()
+        assert session.book.orders[target.client_id].state is OrderState.FILLED
+        session.replace_deps(
+            lambda deps: replace_venue(deps, SaysOtherwise(venue_of(deps), 99, working=lambda found: [target]))
+        )
+        await session.loop.compare()
+        assert session.halted == f"order {target.client_id} works at the venue and has ended in the book"

@@ -5,7 +5,7 @@ import contextlib
 import math
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from functools import partial
 from typing import Any, Final, TypeVar
 
@@ -58,6 +58,9 @@ LEASE_AGE_SECONDS: Final = 3.0
 
 OUTBOX_SECONDS: Final = 0.2
 RELEASE_SECONDS: Final = 1.0
+EXPOSED_SECONDS: Final = 5.0
+FLAT_SECONDS: Final = 30.0
+"""How often book and venue are compared on a live tape while something is held or works, and while nothing is."""
 
 Result = TypeVar("Result")
 
@@ -100,6 +103,8 @@ class Account:
         self.phases = metrics.Phases(self.name)
         self._pause_seconds = params.pause_seconds
         self._changed = asyncio.Event()
+        self._compared_s = monotonic_s()
+        self._compared_day: date | None = None
         self._commands = CommandQueue(metrics.COMMANDS_DROPPED.labels(self.name).inc)
         self._readers: dict[str, asyncio.Task[None]] = {}
         self._live = LiveTime(context, tape) if tape.live else None
@@ -198,6 +203,7 @@ class Account:
                 while True:
                     await self._run_commands()
                     self._follow_feed()
+                    await self._compare_in_time()
                     await self.loop.step()
                     self._measure()
                     self.phases.go_on(self.loop.phase)
@@ -213,6 +219,17 @@ class Account:
                     file = self.context.settings.data_dir / f"deaths-{self.tape.tape}.json"
                     note_death(file, self.kill_switch, self.loop.book.instant_ns, error)
                 raise
+
+    async def _compare_in_time(self) -> None:
+        """Compare book and venue every few seconds on a live tape, and when a trading day has begun."""
+        book = self.loop.book
+        if self._live is None:
+            return
+        exposed = book.open_positions() or book.live_orders()
+        due_s = self._compared_s + (EXPOSED_SECONDS if exposed else FLAT_SECONDS)
+        if monotonic_s() >= due_s or book.trading_day != self._compared_day:
+            await self.loop.compare()
+            self._compared_s, self._compared_day = monotonic_s(), self.loop.book.trading_day
 
     def _follow_feed(self) -> None:
         """Have the contracts in the book that the feed has gained: a strategy on a root rolls into them."""

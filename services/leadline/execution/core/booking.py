@@ -199,6 +199,22 @@ def other_positions(book: Book, venue: Mapping[ContractId, int]) -> str:
     return f"book {sorted(held.items())} and venue {sorted(venue.items())} hold different positions"
 
 
+def other_working(book: Book, venue: Iterable[VenueOrder]) -> str:
+    """In what the orders that work at the venue are not those of the book, in a sentence; empty when they are.
+
+    Orders whose fate is open are left out: they are asked for by their ids.
+    """
+    there = {order.client_id for order in venue}
+    here = {order.client_id for order in book.live_orders() if order.state not in UNRESOLVED}
+    missing, unknown = sorted(here - there), sorted(name for name in there if name not in book.orders)
+    if missing:
+        return f"order {missing[0]} works in the book and not at the venue"
+    if unknown:
+        return f"order {shown(unknown[0])} works at the venue and is not in the book"
+    ended = sorted(name for name in there - here if book.orders[name].state.terminal)
+    return f"order {ended[0]} works at the venue and has ended in the book" if ended else ""
+
+
 def joined(book: Book, changes: Changes, before: Order, after: Order) -> None:
     """Let an exit that the venue has taken be the pair of the one it names, and a stop protect.
 

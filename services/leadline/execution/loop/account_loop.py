@@ -114,6 +114,11 @@ class AccountLoop:
             self._keeper.differs(str(error))
             raise
 
+    async def compare(self) -> None:
+        """Compare book and venue while both go on; what differs is settled by the next step."""
+        if self._reconciled and not self._keeper.doubted:
+            await self._looked_at(self._reconciliation.look)
+
     # --- one step ---
 
     async def step(self) -> None:

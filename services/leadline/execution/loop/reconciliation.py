@@ -1,11 +1,13 @@
 """Book and venue, compared: after a start, after an answer that was not heard, and before a difference is cleared."""
 
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Final
+from typing import Final, TypeVar
 
 from leadline.execution.core.book import Book, is_entry
-from leadline.execution.core.booking import other_positions
+from leadline.execution.core.booking import other_positions, other_working
 from leadline.execution.core.exit_reasons import ExitReason
+from leadline.execution.core.order_reports import was_faster
 from leadline.execution.core.orders import UNRESOLVED, follow, move
 from leadline.execution.core.venue_reports import check_order, check_positions, shown, storable
 from leadline.execution.loop.bookkeeper import Bookkeeper
@@ -13,11 +15,17 @@ from leadline.execution.loop.deps import Deps
 from leadline.execution.loop.order_sender import OrderSender
 from leadline.execution.loop.ports import Unavailable
 from leadline.model.halts import HaltSource
+from leadline.model.ids import ContractId
+from leadline.model.loop_phase import LoopPhase
 from leadline.model.orders import Order, OrderState, VenueOrder
+
+READS: Final = 5
+"""How often the venue is read again because something happened while it was read."""
 
 CHECKED_IDS: Final = 256
 """By how many of the newest orders rows and journal are compared at a start: the newest are those that are lost."""
 
+Read = TypeVar("Read")
 _NEVER_LEFT: Final = frozenset({OrderState.PENDING, OrderState.EXPIRED_LOCAL})
 
 
@@ -49,10 +57,51 @@ class Reconciliation:
             if order is not None and not order.state.terminal:
                 await self._settle_once(order)
         await self._take_over_unknown()
-        self._keeper.compare(await self._deps.venue.positions())
+        self._keeper.compare(await self._at_rest(self._deps.venue.positions))
         await self._check_journal()
         self._keeper.doubted = False
         await self._orders.carry_out()
+
+    async def look(self) -> None:
+        """Compare orders and positions while both go on. What differs in two reads halts, and is settled as at a start.
+
+        One read may show what an event is about to tell. Raises as `run`.
+        """
+        difference = await self._difference()
+        if not difference:
+            return
+        await self._deps.pause(LoopPhase.RECONCILING)
+        if difference == await self._difference():
+            self._keeper.differs(difference)
+            self._keeper.doubted = True
+
+    async def _difference(self) -> str:
+        """In what the venue's orders and positions differ from the book's, as they were read; empty when they agree."""
+        await self._keeper.catch_up()
+        working, positions = await self._at_rest(self._orders_and_positions)
+        believed, doubt = check_positions(positions)
+        if believed is None:
+            return doubt
+        return other_positions(self._book, believed) or other_working(self._book, working)
+
+    async def _orders_and_positions(self) -> tuple[Sequence[VenueOrder], Mapping[ContractId, int]]:
+        return await self._deps.venue.working(), await self._deps.venue.positions()
+
+    async def _at_rest(self, read: Callable[[], Awaitable[Read]]) -> Read:
+        """The venue's answer, with nothing having happened between it and the book.
+
+        Where time waits for nobody the events are asked for again behind it. Raises Unavailable where something happens
+        each time.
+        """
+        for _ in range(READS):
+            before = self._book.venue_event
+            found = await read()
+            if not self._book.live:
+                return found
+            await self._keeper.catch_up()
+            if self._book.venue_event == before:
+                return found
+        raise Unavailable(f"the venue's events did not come to rest in {READS} reads", "venue")
 
     async def _take_over_unknown(self) -> None:
         """Take over the orders that work at the venue and that the book does not have: no event told of them.
@@ -118,6 +167,12 @@ class Reconciliation:
         still is. One that the venue does not have can neither fill nor protect.
         """
         found = await self._deps.venue.find(order.client_id)
+        for _ in range(READS if self._book.live else 0):
+            if found is None or not was_faster(order, found):
+                break
+            await self._keeper.catch_up()  # what it did meanwhile is told by its events
+            order = self._book.orders.get(order.client_id, order)
+            found = await self._deps.venue.find(order.client_id)
         if found is None:
             self._keeper.differs(f"order {order.client_id}, which is {order.state} in the book, is absent at the venue")
             await self._keeper.commit_order(follow(order, OrderState.DEAD, reason=ExitReason.ABSENT))
