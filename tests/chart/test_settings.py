@@ -206,12 +206,31 @@ def test_a_catalog_is_read_at_its_place_in_a_claim_that_is_only_read():
     assert settings_json(whole, "ingestion")["params"]["feed"]["catalog"] == "/feed"
 
 
+def test_a_live_tape_is_told_to_ingestion_and_to_the_bus():
+    documents = render(values_of("live"))
+    params = IngestionParams.model_validate(settings_json(documents, "ingestion")["params"])
+    assert (params.feed.mode, params.feed.kind, params.feed.shift, params.feed.clock_rate) == (
+        "live",
+        "sim",
+        "session",
+        1,
+    )
+    assert params.instruments == ("MES", "NQ")
+    arguments = [container["args"] for _, pod in pods(documents) for container in pod["spec"].get("initContainers", [])]
+    buses = [each for each in arguments if each[:2] == ["bus", "migrate"]]
+    assert buses
+    assert all(each[-1] == "--live" for each in buses)
+    mixed = render({"feed": {"mode": "live", "instruments": ["MES", "NQ"], "kinds": {"NQ": "push"}}})
+    assert settings_json(mixed, "ingestion")["params"]["feed"]["kinds"] == {"NQ": "push"}
+
+
 @pytest.mark.parametrize("case", cases())
 def test_the_operator_plans_with_the_feed_that_ingestion_plays(case):
     documents = render(values_of(case))
     params = settings_json(documents, "operator", prefix_of(case))["params"]
     platform = OperatorParams.model_validate(params).platform
     ingestion = IngestionParams.model_validate(settings_json(documents, "ingestion", prefix_of(case))["params"])
+    assert (platform.feed.mode, platform.feed.shift) == (ingestion.feed.mode, ingestion.feed.shift)
     assert (platform.feed.kind, platform.feed.seed) == (ingestion.feed.kind, ingestion.feed.seed)
     assert platform.trade_from == ingestion.trade_from
     assert platform.speed == ingestion.speed

@@ -35,6 +35,15 @@ def refusal(values: dict[str, Any]) -> str:
         ({"feed": {"files": [{"name": "a", "contract": "MES"}]}}, "at '/feed/files': maxItems: got 1, want 0"),
         ({"feed": {"instruments": []}}, "at '/feed/instruments': minItems: got 0, want 1"),
         ({"feed": {"kind": "push"}}, "at '/feed/tradeFrom': minLength: got 0, want 1"),
+        ({"feed": {"mode": "paper"}}, "at '/feed/mode': value must be one of 'replay', 'live'"),
+        ({"feed": {"mode": "live", "tradeFrom": "2025-06-10"}}, "at '/feed/tradeFrom': maxLength: got 10, want 0"),
+        ({"feed": {"clockRate": 60}}, "at '/feed/clockRate': value must be 1"),
+        ({"feed": {"kinds": {"NQ": "push"}}}, "at '/feed/kinds': maxProperties: got 1, want 0"),
+        ({"feed": {"mode": "live", "kind": "push", "shift": "session"}}, "at '/feed/shift': value must be 'none'"),
+        (
+            {"feed": {"mode": "live", "kind": "catalog", "existingClaim": "a"}},
+            "at '/feed/shift': value must be 'recorded'",
+        ),
         ({"feed": {"tradeFrom": "June"}}, "at '/feed/tradeFrom': 'June' does not match pattern"),
         ({"image": {"tag": "latest"}}, "at '/image/tag': 'not' failed"),
         ({"image": {"digest": "sha256:12"}}, "at '/image/digest': 'sha256:12' does not match pattern"),
@@ -96,6 +105,7 @@ def test_every_value_is_described_in_a_sentence():
 def test_every_section_of_ours_refuses_what_it_does_not_know():
     free_form = {"affinity", "spec", "labels", "resources", "passwords", "nodeSelector", "podAnnotations", "global"}
     free_form |= {"instruments", "calendars"}  # by symbol and by name; the rows are read by every service
+    free_form |= {"kinds"}  # by symbol; what stands there is one of two words
     open_ones = [
         name
         for name, inner in described(SCHEMA)

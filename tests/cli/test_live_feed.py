@@ -1,5 +1,7 @@
 """The tape `live` in words."""
 
+from dataclasses import replace
+
 import pytest
 
 from leadline.cli.live_feed import age_text, feed_line, phase_text, print_live
@@ -11,6 +13,7 @@ from leadline.views.market import FeedView
 
 # 2026-11-24 15:00:00 UTC, a Tuesday, and noon of the Saturday after Thanksgiving.
 TUESDAY_NS = 1_795_532_400 * NS_PER_SECOND
+HOUR_NS = 3600 * NS_PER_SECOND
 SATURDAY_NS = 1_795_867_200 * NS_PER_SECOND
 
 
@@ -33,6 +36,14 @@ def feed(now_ns: int = TUESDAY_NS, age_s: float = 0.4, **source: str) -> FeedVie
 def test_the_line_says_source_market_and_age() -> None:
     assert feed_line(feed()) == (
         "source sim connected, MESZ2026 open until 22:00:00, last print of MESZ2026 0.4 s ago, 2 gaps"
+    )
+
+
+def test_a_tape_that_is_behind_the_clock_says_how_far_it_is() -> None:
+    found = feed()
+    behind = replace(found.contracts[0], watermark_ns=TUESDAY_NS - 24 * HOUR_NS)
+    assert "MESZ2026 catches up, and has come to 2026-11-23 15:00:00 UTC" in feed_line(
+        replace(found, contracts=(behind,))
     )
 
 

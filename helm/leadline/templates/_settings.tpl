@@ -48,6 +48,10 @@ seed: {{ .Values.feed.seed | int64 }}
 sessions: {{ .Values.feed.sessions | int64 }}
 files: {{ toJson .Values.feed.files }}
 max_kept_out_percent: {{ .Values.feed.maxKeptOutPercent | toString | quote }}
+mode: {{ .Values.feed.mode }}
+kinds: {{ toJson .Values.feed.kinds }}
+shift: {{ .Values.feed.shift }}
+clock_rate: {{ .Values.feed.clockRate | int64 }}
 {{- end }}
 
 
@@ -186,4 +190,7 @@ max_kept_out_percent: {{ .Values.feed.maxKeptOutPercent | toString | quote }}
 - /etc/leadline/secrets/nats/migrate
 - --replicas
 - {{ .Values.nats.streamReplicas | quote }}
+{{- if eq .Values.feed.mode "live" }}
+- --live
+{{- end }}
 {{- end }}

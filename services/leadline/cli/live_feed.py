@@ -1,6 +1,7 @@
 """The tape `live` in words: its markets, its sources, and how old its last prints are."""
 
 from collections.abc import Iterable
+from typing import Final
 
 from leadline.cli.output import print_table
 from leadline.model.counted import counted
@@ -8,6 +9,9 @@ from leadline.model.durations import NS_PER_MINUTE, NS_PER_SECOND
 from leadline.model.market.phases import MarketPhase
 from leadline.report.clock import day_and_time, moment, time_of_day, zone_name
 from leadline.views.market import FeedContractView, FeedView, SourceView
+
+# Nearer to the clock than this, and a silent closed market is no further away, a contract has caught up with it.
+_CAUGHT_UP_NS: Final = 15 * NS_PER_MINUTE
 
 
 def is_live(feed: FeedView) -> bool:
@@ -38,6 +42,11 @@ def age_text(contract: FeedContractView, now_ns: int) -> str:
     return f"{minutes} min" if minutes < 180 else f"{minutes // 60} h"
 
 
+def catches_up(contract: FeedContractView, now_ns: int) -> bool:
+    """Whether what was missed, or lies before the tape's first day, is still being published."""
+    return 0 < contract.watermark_ns < now_ns - _CAUGHT_UP_NS and contract.phase is not None
+
+
 def source_text(source: SourceView) -> str:
     """A source and its state: `sim connected`, `push gap (nobody pushes)`."""
     return f"{source.name} {source.state}" + (f" ({source.reason})" if source.reason else "")
@@ -49,12 +58,16 @@ def feed_line(feed: FeedView) -> str:
     for item in feed.contracts:
         phases.setdefault(phase_text(item.phase), []).append(item.contract)
     markets = [f"{', '.join(names)} {text}" for text, names in phases.items()]
-    ages = [
-        f"last print of {item.contract} {age_text(item, feed.now_ns)} ago" for item in feed.contracts if item.prints
-    ]
+    ages = [_progress(item, feed.now_ns) for item in feed.contracts if item.last_time_ns]
     gaps = sum(item.gaps for item in feed.contracts)
     told = [*(f"source {source_text(each)}" for each in feed.sources), *markets, *ages]
     return ", ".join([*told, *([counted(gaps, "gap")] if gaps else [])])
+
+
+def _progress(contract: FeedContractView, now_ns: int) -> str:
+    if catches_up(contract, now_ns):
+        return f"{contract.contract} catches up, and has come to {moment(contract.watermark_ns)}"
+    return f"last print of {contract.contract} {age_text(contract, now_ns)} ago"
 
 
 def print_live(feed: FeedView, title: str) -> None:
