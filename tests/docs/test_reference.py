@@ -15,9 +15,11 @@ from leadline.risk.reasons import Reason
 from leadline.schema.migrate import package_migrations
 from leadline.venue.fill_rules import FillRule
 from leadline.views.doctor.checkup import findings_here
+from leadline.views.doctor.cluster import findings_in_cluster
 from scripts import reference
 from tests.docs.pages import DOCS, first_column, prose, section
 from tests.views.test_doctor import HERE
+from tests.views.test_doctor_cluster import SOUND
 
 CHECKS = DOCS / "reference" / "checks.md"
 REFUSALS = DOCS / "reference" / "refusals.md"
@@ -54,8 +56,9 @@ def test_every_reason_is_explained_and_no_other(heading, names):
 
 
 def test_every_check_is_explained_and_no_other():
+    here, in_cluster = (findings_here(HERE), findings_in_cluster(SOUND))
     told = first_column(section(CHECKS, "Checks"))
-    assert sorted(set(told)) == sorted({each.check for each in findings_here(HERE)})
+    assert sorted(told) == sorted([*{each.check for each in here}, *{each.check for each in in_cluster}])
 
 
 def test_the_states_that_give_an_order_up_are_states():

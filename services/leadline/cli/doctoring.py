@@ -9,8 +9,10 @@ from leadline.cli.output import people_console, print_json, print_table
 from leadline.model.counted import counted
 from leadline.report.printable import plain_text
 from leadline.views.doctor.checkup import counts, findings_here
+from leadline.views.doctor.cluster import findings_in_cluster
 from leadline.views.doctor.facts import Finding, State
 from leadline.views.doctor.gather import gather_here
+from leadline.views.doctor.gather_cluster import gather_cluster
 from leadline.views.documents import document
 from leadline.views.place import Place
 
@@ -34,6 +36,8 @@ def checkup_document(findings: Sequence[Finding]) -> dict[str, object]:
 
 
 async def _findings(place: Place) -> tuple[Finding, ...]:
+    if place.kube:
+        return findings_in_cluster(await gather_cluster(place))
     return findings_here(await gather_here(place.data_dir))
 
 

@@ -12,7 +12,7 @@ import re
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
 
 from leadline.local.calls import Credentials
 from leadline.model.ids import (
@@ -38,6 +38,7 @@ CERTIFICATE_SECRET: Final = "leadline-tls"  # noqa: S105 - its name
 GRPC_PORT: Final = 9090
 FORWARD_SECONDS: Final = 15.0
 
+_Found = TypeVar("_Found")
 _FORWARDED: Final = re.compile(r"Forwarding from 127\.0\.0\.1:(\d+) ")
 
 
@@ -58,11 +59,15 @@ async def cluster_stack(namespace: str | None, wanted: Wanted) -> AsyncIterator[
 
     Raises ClusterRefused, and NotRunning when the namespace has no account.
     """
-    context = await _context()
+    context = await context_of()
     chosen = namespaced_name(wanted.account).namespace if wanted.account else namespace or context.namespace
-    (accounts, (strategies, left_out)), secret = await asyncio.gather(
-        _members(chosen, wanted), kubectl_json("get", "secret", KEYS_SECRET, "--namespace", chosen)
+    answers = await asyncio.gather(
+        _members(chosen, wanted),
+        kubectl_json("get", "secret", KEYS_SECRET, "--namespace", chosen),
+        return_exceptions=True,  # whoever fails first leaves no kubectl behind
     )
+    accounts, (strategies, left_out) = _or_raise(answers[0])
+    secret = _or_raise(answers[1])
     services = {workload_id("execution", account): "execution" for account in accounts}
     workloads = dict.fromkeys(services, "statefulset")
     certificates = await _certificates(chosen, workloads)
@@ -97,7 +102,7 @@ async def cluster_accounts(namespace: str | None, account: str | None, strategy:
 
     account, strategy: `namespace/name`, or a name of the chosen namespace. Raises ClusterRefused, and NotRunning.
     """
-    home = namespace or (await _context()).namespace
+    home = namespace or (await context_of()).namespace
     if strategy is not None:
         full = strategy_named(strategy, home)
         place, name = namespaced_name(full)
@@ -117,14 +122,17 @@ class Targets:
 
 
 @dataclass(frozen=True, slots=True)
-class _Context:
+class Context:
+    """A context of the kubeconfig: the namespace that it means, and the user that it calls the cluster as."""
+
     namespace: str
     user: str
 
 
-async def _context() -> _Context:
+async def context_of() -> Context:
+    """The current context of the kubeconfig. Raises ClusterRefused where there is none."""
     found = (await kubectl_json("config", "view", "--minify", "--flatten"))["contexts"][0]["context"]
-    return _Context(found.get("namespace") or "default", str(found["user"]))
+    return Context(found.get("namespace") or "default", str(found["user"]))
 
 
 async def _members(
@@ -132,7 +140,16 @@ async def _members(
 ) -> tuple[tuple[AccountId, ...], tuple[tuple[StrategyAddress, ...], dict[str, str]]]:
     """The accounts, and the strategies with those that are left out and why."""
     accounts = _accounts(namespace) if wanted.account is None else _itself(wanted.account)
-    return await asyncio.gather(accounts, _strategies(namespace) if wanted.analysis else _nobody())
+    found, others = await asyncio.gather(
+        accounts, _strategies(namespace) if wanted.analysis else _nobody(), return_exceptions=True
+    )
+    return _or_raise(found), _or_raise(others)
+
+
+def _or_raise(outcome: _Found | BaseException) -> _Found:
+    if isinstance(outcome, BaseException):
+        raise outcome
+    return outcome
 
 
 async def _itself(account: AccountId) -> tuple[AccountId, ...]:

@@ -136,13 +136,16 @@ def explain(
 )
 def doctor(
     data_dir: DataDirOption,
+    kube: KubeOption = False,
+    namespace: NamespaceOption = None,
     output: OutputOption = Output.TEXT,
 ) -> None:
     """Check the machine, the database, the bus and what is traded. Exits with 1 when something is wrong.
 
     Where nothing runs, the database is opened for the time of the command; the bus and the services cannot be checked.
+    With --kube: this person's rights, kinds, Secrets by name, Pods, claims, versions, strategies and accounts.
     """
     from leadline.cli.doctoring import print_checkup
 
-    if not print_checkup(Place(data_dir), output):
+    if not print_checkup(Place(data_dir, kube, namespace), output):
         raise typer.Exit(1)
