@@ -1,4 +1,4 @@
-"""A source of a live tape in the place of ingestion: four times a second it says a print of MES, or that there is none.
+"""A source of a live tape in the place of ingestion: four times a second of the tape it says a print of MES.
 
 The tape's clock is shifted, so that it is the second of the harness' first day that a test wants, whatever the time.
 """
@@ -23,14 +23,15 @@ WORD_SECONDS = 0.25
 class LiveSource:
     """The tape `live` with MES, whose clock shows a second of the first day now and runs at a rate from then on.
 
-    `price` is the price of the prints to come; None for a market in which nobody trades.
+    `price` is the price of the prints to come; one that is `silent` says nothing at all.
     """
 
     def __init__(self, bus: Bus, seconds: float, rate: int = 1) -> None:
         now_ns = time.time_ns()
         clock = (ns(seconds) - now_ns, rate, now_ns)
         self.run = Run(LIVE_TAPE, "sim", {MES: "cme"}, DAY, 0, (DAY,), (), ns(-60), False, "", *clock)
-        self.price: int | None = 20_000
+        self.price = 20_000
+        self.silent = False
         self.next_index = 0
         self._bus = bus
 
@@ -50,8 +51,9 @@ class LiveSource:
     async def talk(self) -> None:
         """Go on without end."""
         while True:
-            await self.say(*([] if self.price is None else [self.price]))
-            await asyncio.sleep(WORD_SECONDS)
+            if not self.silent:
+                await self.say(self.price)
+            await asyncio.sleep(WORD_SECONDS / self.run.clock_rate)
 
     def a_bar(self, age_s: float = 0) -> SignalMessage:
         """What an analysis says of a bar with a long, known now or so many seconds ago."""

@@ -1,0 +1,149 @@
+"""The loop on the tape that is live, with a model of its clock: it waits for nobody, and says why it enters nothing."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from leadline.execution.loop.deps import Deps
+from leadline.execution.loop.ports import Unavailable
+from leadline.model.ids import LIVE, RunId
+from leadline.model.signals import BarSignals
+from leadline.risk.reasons import Reason
+from leadline.risk.view import DecisionInputs, RiskDecision
+from tests.execution.harness.builders import HOUR, MES, RTH_S, account, bar, ns, says, strategy, tape
+from tests.execution.harness.desk import Books, Bounded, Desk, Session
+from tests.execution.harness.ports import replace_venue, venue_of
+
+PRINTS = tape(*((second, 20_000) for second in range(590, 720)), (20_000, 20_000), (RTH_S, 20_004))
+
+
+@dataclass
+class LiveDesk(Desk):
+    """A desk on the tape that is live; `Session.until` is its clock."""
+
+    @property
+    def tape(self) -> RunId:
+        return LIVE
+
+
+def live_desk(books: Books, folder: Path) -> LiveDesk:
+    return LiveDesk(books, folder, {MES: PRINTS}, {}, [strategy()], account(), ends=2 * RTH_S)
+
+
+async def opened(desk: LiveDesk, seconds: float, through: Callable[[Deps], Deps] = lambda deps: deps) -> Session:
+    """The account as its process has it at a second."""
+    session = desk.open(through)
+    await session.until(seconds)
+    return session
+
+
+async def hears(session: Session, said: BarSignals, seconds: float) -> None:
+    """A bar comes at a second, and the loop looks once."""
+    await session.until(seconds)
+    [queue] = session.queues.values()
+    session._hear(queue, says([said], end=RTH_S)[0])
+    clock = Bounded(venue_of(session.loop._deps), ns(seconds))
+    session.replace_deps(lambda deps: replace_venue(deps, clock))
+    await session.loop.step()
+    session.replace_deps(lambda deps: replace_venue(deps, clock._venue))
+
+
+async def test_nobody_is_waited_for(books: Books, folder: Path):
+    session = await opened(live_desk(books, folder), 650)
+    assert session.book.instant_ns == ns(650)  # no signal, no progress
+    await hears(session, bar(649), 650.1)
+    session.close()
+    assert await session.desk.decisions() == [("default/mes", 650.1, True, "")]
+
+
+@pytest.mark.parametrize(("age_s", "reason"), [(3.0, ""), (3.001, "late"), (60, "late")])
+async def test_a_bar_is_late_by_the_instant_of_its_decision(books: Books, folder: Path, age_s: float, reason: str):
+    session = await opened(live_desk(books, folder), 600)
+    await hears(session, bar(601), 601 + age_s)
+    session.close()
+    assert await session.desk.decisions() == [("default/mes", 601 + age_s, not reason, reason)]
+
+
+async def test_a_bar_of_a_clock_that_is_ahead_waits_until_it_is_known(books: Books, folder: Path):
+    session = await opened(live_desk(books, folder), 600)
+    [queue] = session.queues.values()
+    session._hear(queue, says([bar(602)], end=RTH_S)[0])
+    await session.until(601.9)
+    assert not session.book.decided
+    await session.until(602)
+    session.close()
+    assert await session.desk.decisions() == [("default/mes", 602, True, "")]
+
+
+@pytest.mark.parametrize("reason", [Reason.CLOCK, Reason.LEASE])
+async def test_a_machine_in_doubt_enters_nothing(books: Books, folder: Path, reason: Reason):
+    doubts: list[tuple[Reason, str]] = [(reason, "words")]
+
+    def doubtful(deps: Deps) -> Deps:
+        return replace(deps, doubt=lambda: doubts[0] if doubts else None)
+
+    session = await opened(live_desk(books, folder), 600, doubtful)
+    await hears(session, bar(601), 601)
+    doubts.clear()
+    await hears(session, bar(602), 602)
+    session.close()
+    found = await session.desk.decisions()
+    assert [(accepted, why) for _, _, accepted, why in found] == [(False, reason.value), (True, "")]
+
+
+class Silent:
+    """Risk that does not answer."""
+
+    async def decide(self, inputs: DecisionInputs) -> RiskDecision:
+        raise Unavailable("risk does not answer", "risk")
+
+
+async def test_without_risk_nothing_is_entered_and_what_is_held_leaves(books: Books, folder: Path):
+    session = await opened(live_desk(books, folder), 600)
+    await hears(session, bar(601), 601)
+    await session.until(605)
+    [position] = session.book.open_positions()
+    assert position.quantity == 1
+    session.replace_deps(lambda deps: replace(deps, risk=Silent()))
+    await hears(session, bar(606), 606)
+    await session.loop.flatten(session.desk.strategies[0].full_name, "out")
+    await session.until(610)
+    assert session.book.open_positions() == []
+    session.close()
+    assert [why for *_, why in await session.desk.decisions()] == ["", Reason.RISK_UNAVAILABLE.value]
+
+
+async def test_a_bar_that_is_said_again_after_a_start_is_not_decided_again(books: Books, folder: Path):
+    desk = live_desk(books, folder)
+    session = await opened(desk, 600)
+    await hears(session, bar(601), 606)
+    await session.until(640)
+    session.close()
+    again = await opened(desk, 641)
+    await hears(again, bar(601), 642)
+    await hears(again, bar(640), 643)  # nobody was there
+    again.close()
+    assert [(second, why) for _, second, _, why in await desk.decisions()] == [(606, "late"), (643, "")]
+
+
+async def test_the_book_keeps_the_decisions_of_ten_minutes(books: Books, folder: Path):
+    session = await opened(live_desk(books, folder), 600)
+    await hears(session, bar(601), 606)
+    assert len(session.book.decided) == 1
+    await session.until(606 + 600)
+    assert len(session.book.decided) == 1
+    await session.until(606 + 601)
+    assert session.book.decided == {}
+    session.close()
+
+
+async def test_the_day_rolls_by_the_clock_alone(books: Books, folder: Path):
+    desk = live_desk(books, folder)
+    desk.ends, desk.strategies = 100 * HOUR, []
+    session = await opened(desk, 10 * HOUR)
+    days = session.book.trading_day
+    session.close()
+    assert days is not None
+    assert days.isoformat() == "2025-06-11"
