@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from leadline.model.errors import InvalidInput
 from leadline.model.frozen import quickly_made
 from leadline.model.orders import LastPrint, OrderType, Side, VenueOrder
-from leadline.model.ticks import NS_PER_SECOND, Aggressor, TickColumns
+from leadline.model.ticks import NS_PER_SECOND, Aggressor, Int8Array, Int64Array, TickColumns
 
 QUOTE_AGE_NS: Final = NS_PER_SECOND
 """How old an aggressor's print may be to stand for the price that a market order would have to pay."""
@@ -172,9 +172,11 @@ def first_match(rules: FillRules, order: VenueOrder, rest: Rest, ticks: TickColu
         return len(ticks.time_ns)
     if order.type is OrderType.MARKET:
         return start
-    hits = _reached(rules, order, rest.queued, ticks.slice(start, end))
-    row = int(hits.argmax())
-    return start + row if hits[row] else len(ticks.time_ns)
+    price = ticks.price[start:end]
+    row = _first(_reached(rules, order, price, ticks.aggressor[start:end]))
+    if rules.rule is FillRule.PESSIMISTIC and rests_as_limit(order):
+        row = _first_in_queue(order, rest.queued, price[:row], ticks.size[start : start + row])
+    return start + row if start + row < end else len(ticks.time_ns)
 
 
 def first_trail(order: VenueOrder, rest: Rest, ticks: TickColumns) -> int:
@@ -186,9 +188,8 @@ def first_trail(order: VenueOrder, rest: Rest, ticks: TickColumns) -> int:
     if start >= end:
         return len(ticks.time_ns)
     price = ticks.price[start:end]
-    hits = price >= level if order.side is Side.SELL else price <= level
-    row = int(hits.argmax())
-    return start + row if hits[row] else len(ticks.time_ns)
+    row = start + _first(price >= level if order.side is Side.SELL else price <= level)
+    return row if row < end else len(ticks.time_ns)
 
 
 def _eligible(order: VenueOrder, rest: Rest, ticks: TickColumns) -> tuple[int, int]:
@@ -199,30 +200,35 @@ def _eligible(order: VenueOrder, rest: Rest, ticks: TickColumns) -> tuple[int, i
     return start, int(ticks.time_ns.searchsorted(order.valid_until_ns, "left"))
 
 
-def _reached(rules: FillRules, order: VenueOrder, queued: int, ticks: TickColumns) -> NDArray[np.bool_]:
-    """Which of these eligible prints a limit or stop order answers to."""
-    buy = order.side is Side.BUY
-    price, size, trigger = ticks.price, ticks.size, trigger_of(order)
-    above: NDArray[np.bool_] = price >= trigger
-    below: NDArray[np.bool_] = price <= trigger
+def _first(hits: NDArray[np.bool_]) -> int:
+    """The first row that is true of one or more; their number where none is."""
+    row = int(hits.argmax())
+    return row if hits[row] else len(hits)
+
+
+def _reached(rules: FillRules, order: VenueOrder, price: Int64Array, aggressor: Int8Array) -> NDArray[np.bool_]:
+    """Which of these eligible prints a limit or stop order answers to, whatever has printed at its price."""
+    trigger, limit = trigger_of(order), rests_as_limit(order)
+    upwards = limit != (order.side is Side.BUY)
+    touched: NDArray[np.bool_] = price >= trigger if upwards else price <= trigger
     if rules.rule is FillRule.NAUTILUS_1_231:
-        upwards = rests_as_limit(order) != buy
-        against: NDArray[np.bool_] = ticks.aggressor == (Aggressor.SELL if upwards else Aggressor.BUY)
-        return (above if upwards else below) & ~against
-    if not rests_as_limit(order):
-        return above if buy else below
-    if rules.rule is FillRule.OPTIMISTIC:
-        return below if buy else above
-    through = ~above if buy else ~below
-    if rules.rule is FillRule.NEXT_PRINT:
-        return through
-    at = above & below
-    enough = QUEUE_MULTIPLE * order.quantity
-    if queued + int(size[at].sum()) <= enough:
-        return through
-    printed = queued + np.cumsum(np.where(at, size, 0))
-    reached: NDArray[np.bool_] = through | (at & (printed > enough))
-    return reached
+        against: NDArray[np.bool_] = aggressor == (Aggressor.SELL if upwards else Aggressor.BUY)
+        return touched & ~against
+    if not limit or rules.rule is FillRule.OPTIMISTIC:
+        return touched
+    through: NDArray[np.bool_] = price > trigger if upwards else price < trigger
+    return through
+
+
+def _first_in_queue(order: VenueOrder, queued: int, price: Int64Array, size: Int64Array) -> int:
+    """The first of these eligible prints at a limit order's price that reaches it in its queue; their number if none.
+
+    `queued` has printed at its price before.
+    """
+    at = np.flatnonzero(price == trigger_of(order))
+    printed = size[at].cumsum()
+    place = int(printed.searchsorted(QUEUE_MULTIPLE * order.quantity - queued, "right"))
+    return int(at[place]) if place < len(at) else len(price)
 
 
 def rest_after(order: VenueOrder, rest: Rest, ticks: TickColumns) -> Rest:
@@ -230,7 +236,8 @@ def rest_after(order: VenueOrder, rest: Rest, ticks: TickColumns) -> Rest:
     if not rests_as_limit(order):
         return rest
     start = int(ticks.time_ns.searchsorted(rest.after_ns, "right"))
-    return rest._replace(queued=rest.queued + int(ticks.size[start:][ticks.price[start:] == trigger_of(order)].sum()))
+    at = ticks.size[start:][ticks.price[start:] == trigger_of(order)]
+    return Rest(rest.after_ns, rest.queued + int(np.add.reduce(at)), rest.took) if len(at) else rest
 
 
 def takes(order: VenueOrder, rest: Rest, before: Mark | None) -> bool:

@@ -276,45 +276,53 @@ class PaperMarket:
         for contract in needed:
             if contract not in prints:
                 raise InvalidInput("prints", sorted(prints), f"the tape of {contract} too")
-        rest = {contract: self._unmatched(contract, prints[contract]) for contract in sorted(prints)}
-        stopped = False
+        rest, stopped = self._unmatched(prints, to_ns), False
         while self._instant_ns < to_ns and not stopped:
             stopped, rest = self._advance_window(rest, to_ns, watches)
         last = {contract: self._marks[contract].last for contract in sorted(prints) if contract in self._marks}
         return Reached(self._instant_ns, tuple(self._events[seen:]), last, stopped)
 
-    def _unmatched(self, contract: ContractId, ticks: TickColumns) -> TickColumns:
-        """Rows after the mark. Those of a contract that joined late, up to the present instant, only move its mark."""
-        rest = self._after_mark(contract, ticks)
-        past = int(rest.time_ns.searchsorted(self._instant_ns, "right"))
-        if past:
-            self._absorb(contract, rest.slice(0, past), self.live_orders())
-            return rest.slice(past, len(rest.time_ns))
-        return rest
+    def _unmatched(self, prints: Mapping[ContractId, TickColumns], to_ns: int) -> dict[ContractId, TickColumns]:
+        """Rows that are not matched yet, up to `to_ns`, of the contracts that have some.
 
-    def _after_mark(self, contract: ContractId, ticks: TickColumns) -> TickColumns:
-        """Rows that are not matched yet. InvalidInput where rows are skipped."""
+        Those of a contract that joined late, up to the present instant, only move its mark.
+        """
+        found: dict[ContractId, TickColumns] = {}
+        for contract in sorted(prints):
+            ticks = prints[contract]
+            times, start = ticks.time_ns, self._first_unmatched(contract, ticks)
+            if start < len(times) and times.item(start) <= self._instant_ns:
+                late, start = start, int(times.searchsorted(self._instant_ns, "right"))
+                self._absorb(contract, ticks.slice(late, start), self.live_orders())
+            if start < len(times) and times.item(start) <= to_ns:
+                found[contract] = ticks.slice(start, int(times.searchsorted(to_ns, "right")))
+        return found
+
+    def _first_unmatched(self, contract: ContractId, ticks: TickColumns) -> int:
+        """The first row that is not matched yet. InvalidInput where rows are skipped."""
         mark = self._marks.get(contract)
         if mark is None:
-            return ticks
+            return 0
         expected = mark.last.source_index + 1
         if ticks.first_index > expected:
             raise InvalidInput(f"prints[{contract}].first_index", ticks.first_index, f"at most {expected}")
-        start = min(expected - ticks.first_index, len(ticks.time_ns))
-        return ticks.slice(start, len(ticks.time_ns)) if start else ticks
+        return min(expected - ticks.first_index, len(ticks.time_ns))
 
     def _advance_window(
         self, rest: dict[ContractId, TickColumns], to_ns: int, watches: Sequence[Watch]
     ) -> tuple[bool, dict[ContractId, TickColumns]]:
-        """Match one window of prints, whole instants; whether it stopped, and the rows after it where it did not."""
+        """Match one window of prints, whole instants; whether it stopped, and the rows after it where it did not.
+
+        `rest` has prints up to `to_ns`, and no contract without one.
+        """
         if not (self._resting or watches or any(self._positions.values())):  # nothing asks for a print
             for contract, ticks in rest.items():
-                self._absorb(contract, _until(ticks, to_ns), ())
+                self._absorb(contract, ticks, ())
             self._instant_ns = to_ns
             return False, {}
-        full = [int(ticks.time_ns[WINDOW_ROWS - 1]) for ticks in rest.values() if len(ticks.time_ns) >= WINDOW_ROWS]
-        end = min([to_ns, *full])
-        window = {contract: _until(ticks, end) for contract, ticks in rest.items()}
+        full = [ticks.time_ns.item(WINDOW_ROWS - 1) for ticks in rest.values() if len(ticks.time_ns) >= WINDOW_ROWS]
+        end = min(full, default=to_ns)
+        window, rest = _cut(rest, end) if full else (rest, {})
         ranges = {contract: price_range(ticks) for contract, ticks in window.items()}
         near = self._within_reach(ranges)
         match_ns = self._first_change_ns(window, near, end)
@@ -324,22 +332,16 @@ class PaperMarket:
             for contract, ticks in window.items():
                 self._absorb(contract, ticks, near)
             self._instant_ns = end
-            if end == to_ns:
-                return False, {}
-            return False, {
-                contract: ticks.slice(len(window[contract].time_ns), len(ticks.time_ns))
-                for contract, ticks in rest.items()
-            }
+            return False, rest
         stop = min(stops)
-        matched = {contract: _until(ticks, stop) for contract, ticks in window.items()}
-        matching = match_ns == stop
-        for contract, ticks in matched.items():
-            self._absorb(contract, _until(ticks, stop - 1) if matching else ticks, near)
+        before, after = _cut(window, stop - 1 if match_ns == stop else stop)
+        for contract, ticks in before.items():
+            self._absorb(contract, ticks, near)
         self._instant_ns = stop
-        if matching:
+        if match_ns == stop:
             self._expire()
             self._settle()
-            for contract, ticks in matched.items():
+            for contract, ticks in after.items():
                 self._match_instant(contract, ticks)
             self._matched = self.last_event
         return True, {}
@@ -347,7 +349,7 @@ class PaperMarket:
     def _within_reach(self, ranges: Mapping[ContractId, Range | None]) -> list[VenueOrder]:
         """Live orders that a window's prices may concern; most windows concern none, and nothing is scanned."""
         live = self.live_orders()
-        return [order for order in live if (found := ranges[order.tape_contract]) and within_reach(order, *found)]
+        return [order for order in live if (found := ranges.get(order.tape_contract)) and within_reach(order, *found)]
 
     def _first_change_ns(
         self, window: dict[ContractId, TickColumns], orders: list[VenueOrder], end_ns: int
@@ -377,8 +379,8 @@ class PaperMarket:
                 self._resting[order.client_id] = rest_after(order, self._resting[order.client_id], ticks)
 
     def _match_instant(self, contract: ContractId, ticks: TickColumns) -> None:
-        """Match the last rows of the contract, those of the present instant, print by print."""
-        for row in range(int(ticks.time_ns.searchsorted(self._instant_ns, "left")), len(ticks.time_ns)):
+        """Match the first rows of the contract, those of the present instant, print by print."""
+        for row in range(int(ticks.time_ns.searchsorted(self._instant_ns, "right"))):
             self._match_print(contract, ticks.slice(row, row + 1))
 
     def _expire(self, tape: ContractId | None = None) -> None:
@@ -495,7 +497,7 @@ class PaperMarket:
         skipped.
         """
         seen, began_ns = len(self._events), self._instant_ns
-        rest = self._after_mark(contract, ticks)
+        rest = ticks.slice(self._first_unmatched(contract, ticks), len(ticks))
         while True:
             due_ns = self._due_ns(contract)
             ahead = len(rest) if due_ns is None else int(rest.time_ns.searchsorted(due_ns, "left"))
@@ -637,7 +639,16 @@ def _as_sent(order: VenueOrder) -> VenueOrder:
     return replace(order, parent=NO_ORDER, oco=NO_ORDER, state=OrderState.WORKING, filled=0, reason="", triggered=False)
 
 
-def _until(ticks: TickColumns, time_ns: int) -> TickColumns:
-    """Rows up to that time, inclusive."""
-    rows = int(ticks.time_ns.searchsorted(time_ns, "right"))
-    return ticks if rows == len(ticks.time_ns) else ticks.slice(0, rows)
+def _cut(
+    prints: Mapping[ContractId, TickColumns], time_ns: int
+) -> tuple[dict[ContractId, TickColumns], dict[ContractId, TickColumns]]:
+    """Rows up to that time, inclusive, and those later, each of the contracts that have some."""
+    before: dict[ContractId, TickColumns] = {}
+    after: dict[ContractId, TickColumns] = {}
+    for contract, ticks in prints.items():
+        row, size = int(ticks.time_ns.searchsorted(time_ns, "right")), len(ticks.time_ns)
+        if row:
+            before[contract] = ticks.slice(0, row)
+        if row < size:
+            after[contract] = ticks.slice(row, size)
+    return before, after

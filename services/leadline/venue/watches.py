@@ -21,6 +21,7 @@ from leadline.venue.fill_rules import Mark
 
 _INT64_SAFE: Final = 2**62
 _DECIMAL_PLACES: Final = 28
+_NO_PRINTS: Final = TickColumns.empty()
 
 
 def check_watch(watch: Watch) -> None:
@@ -123,8 +124,9 @@ def first_crossing(
 ) -> int | None:
     """Time of the first instant in the window at whose last prints the watch holds, or None.
 
-    `window` maps a contract to its prints, whole instants only, and `ranges` to the range of their prices; `marks` has
-    the last prints before the window. A contract that has not printed at all keeps the watch silent until it does.
+    `window` maps a contract to its prints, whole instants only, and `ranges` to the range of their prices, where it has
+    some; `marks` has the last prints before the window. A contract that has not printed at all keeps the watch silent
+    until it does.
     """
     found = _scaled(watch)
     constant, parts, below, above = found.constant, found.parts, found.below, found.above
@@ -132,10 +134,10 @@ def first_crossing(
     if (below is None or lowest > below) and (above is None or highest < above):
         return None
     contracts = list(dict.fromkeys(part.contract for part in parts))
-    times = _instants([window[contract] for contract in contracts])
+    times = _instants([window[contract] for contract in contracts if contract in window])
     for contract in contracts:
         if contract not in marks:
-            first = window[contract].time_ns[:1]
+            first = window.get(contract, _NO_PRINTS).time_ns[:1]
             times = times[times >= first[0]] if len(first) else times[:0]
     if not len(times):
         return None
@@ -143,7 +145,7 @@ def first_crossing(
     exact = np.int64 if largest < _INT64_SAFE else object
     result = np.full(len(times), constant, exact)
     for part in parts:
-        prices = _price_at(times, window[part.contract], marks.get(part.contract))
+        prices = _price_at(times, window.get(part.contract, _NO_PRINTS), marks.get(part.contract))
         result += part.at(prices.astype(exact) if part.inverse_value is None else prices).astype(exact)
     crossed: NDArray[np.bool_] = np.zeros(len(times), dtype=np.bool_)
     if below is not None:
@@ -167,7 +169,7 @@ def _extremes(
     lowest = highest = constant
     largest = abs(constant)
     for part in parts:
-        ends = list(ranges[part.contract] or ())
+        ends = list(ranges.get(part.contract) or ())
         if part.contract in marks:
             ends.append(marks[part.contract].last.price)
         results = [part.one(end) for end in ends] or [0]
