@@ -146,6 +146,29 @@ PIPELINE: Final = Dashboard(
                     "Prints that came again or were missing, and builders that began anew.",
                 ),
                 Panel(
+                    "Late prints and gaps",
+                    [
+                        ("sum by (instrument) (increase(leadline_late_ticks_total[$__rate_interval]))", "late"),
+                        (
+                            "sum by (instrument) (increase(leadline_too_late_ticks_total[$__rate_interval]))",
+                            "in no bar any more",
+                        ),
+                        (
+                            "sum by (instrument) (increase(leadline_bar_revisions_total[$__rate_interval]))",
+                            "bars revised",
+                        ),
+                        (
+                            "sum by (instrument) (increase(leadline_bars_with_gap_total[$__rate_interval]))",
+                            "bars with a gap",
+                        ),
+                        (
+                            "sum by (instrument) (increase(leadline_bar_ticks_given_up_total[$__rate_interval]))",
+                            "prints that the stream has lost",
+                        ),
+                    ],
+                    "On the tape live: bars that are not what they were, or may not be whole.",
+                ),
+                Panel(
                     "Demand",
                     [
                         ("leadline_bar_builders", "builders"),

@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime
 from itertools import pairwise
 
 from leadline.aggregation.builder import BarBuilder
+from leadline.aggregation.live import LiveBuilder
 from leadline.model.bars import Bar, BarMessage
 from leadline.model.durations import parse_bar_spec
 from leadline.model.ids import ContractId, RunId
@@ -84,7 +85,7 @@ def bars_of(messages: Iterable[BarMessage]) -> list[Bar]:
     return [message.bar for message in messages if message.bar is not None]
 
 
-def run(bar_builder: BarBuilder, feed: Iterable[TickBatch]) -> list[BarMessage]:
+def run(bar_builder: BarBuilder | LiveBuilder, feed: Iterable[TickBatch]) -> list[BarMessage]:
     return [message for one in feed for message in bar_builder.feed(one)]
 
 

@@ -122,6 +122,7 @@ def _bar(
             "unknown_prints": [ladder[price][5] for price in prices],
         },
         "revision": 0,
+        "gap": False,
     }
 
 

@@ -116,6 +116,20 @@ class BarBuilder:
         """The tape has ended."""
         return self._final
 
+    @property
+    def progress_ns(self) -> int:
+        """The last promise: no bar follows that was known before."""
+        return self._published_ns
+
+    @property
+    def quiet_until_ns(self) -> int:
+        """The last promise ahead of the tape, as `BarMessage` has it."""
+        return self._quiet_until_ns
+
+    def pass_over(self, next_index: int) -> None:
+        """Go on with a later source index: the prints before it are none of this fold's."""
+        self._next_index = next_index
+
     def feed(self, batch: TickBatch) -> list[BarMessage]:
         """Take the next batch; returns the bars that it made known, in order, then at most one progress message.
 

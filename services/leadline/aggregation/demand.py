@@ -1,17 +1,22 @@
 """The series of bars that the rows of the demand ask for."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
-from leadline.aggregation.builder import BarBuilder
+from leadline.aggregation.builder import BarBuilder, session_from
+from leadline.aggregation.live import LiveBuilder
+from leadline.model.bars import CLOSE_GRACE_NS
 from leadline.model.durations import BarSpec, parse_bar_spec, spec_token
 from leadline.model.errors import InvalidInput
 from leadline.model.ids import ContractId, RunId
+from leadline.model.market.calendars import Calendar
 from leadline.model.market.contracts import instrument_of
 from leadline.model.market.hours import SessionHours
 from leadline.model.market.sessions import calendar_of
+
+Builder = TypeVar("Builder")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,13 +34,34 @@ class Series:
         """Bar specification with ticks per row, as in bar keys and subjects, such as `5m-r1`."""
         return spec_token(self.bars.token, self.ticks_per_row)
 
+    @property
+    def calendar(self) -> Calendar:
+        """The calendar of its sessions. Raises Unknown for a contract without one."""
+        return calendar_of(instrument_of(self.contract), self.hours)
+
     def builder(self, tape: RunId) -> BarBuilder:
         """A builder of these bars that has seen nothing. Raises Unknown for a contract without a calendar."""
-        return BarBuilder(
+        return self._made(BarBuilder, tape)
+
+    def live_builder(self, tape: RunId) -> LiveBuilder:
+        """The same for a tape without an end. Raises as `builder`."""
+        return self._made(LiveBuilder, tape)
+
+    def begins_ns(self, reached_ns: int) -> int:
+        """From when on prints are wanted by a builder that goes on where an earlier one has said all up to a time.
+
+        That is the open of the session that was not over by then, bars that wait for their grace included, else the
+        time itself: nothing is open then. Raises Unknown as `session_from`.
+        """
+        session = session_from(self.calendar, self.hours, reached_ns - CLOSE_GRACE_NS)
+        return min(session.open_ns, reached_ns)
+
+    def _made(self, kind: Callable[..., Builder], tape: RunId) -> Builder:
+        return kind(
             tape=tape,
             venue=self.venue,
             contract=self.contract,
-            calendar=calendar_of(instrument_of(self.contract), self.hours),
+            calendar=self.calendar,
             hours=self.hours,
             spec=self.bars,
             ticks_per_row=self.ticks_per_row,

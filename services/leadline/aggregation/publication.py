@@ -8,7 +8,7 @@ class Publication:
 
     last: that message, None when there is none. A builder that starts again folds the same prints into the same
     messages; the published ones are left out. A bar that became known at the very instant of the last progress may be
-    published again: readers drop the keys that they know.
+    published again, and so may a revision: readers drop the keys that they know.
     """
 
     def __init__(self, last: BarMessage | None) -> None:
@@ -44,9 +44,16 @@ def message_key(message: BarMessage) -> str:
 def _is_after(message: BarMessage, last: BarMessage) -> bool:
     if message.final or last.final:
         return not last.final
+    if _is_revision(message) or _is_revision(last):
+        # A revision has no place in the order of the bars. One that is told twice has the same key.
+        return message.progress_ns >= last.progress_ns and message_key(message) != message_key(last)
     if message.bar is None:
         return (message.progress_ns, message.quiet_until_ns) > (last.progress_ns, last.quiet_until_ns)
     if last.bar is None:
         return message.bar.known_at_ns >= last.progress_ns
     key, published = message.bar.key, last.bar.key
     return (key.trading_day, key.ordinal) > (published.trading_day, published.ordinal)
+
+
+def _is_revision(message: BarMessage) -> bool:
+    return message.bar is not None and message.bar.revision > 0

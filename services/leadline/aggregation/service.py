@@ -9,6 +9,7 @@ import structlog
 from leadline.aggregation import metrics
 from leadline.aggregation.builder import BarBuilder, Gap
 from leadline.aggregation.demand import Series, series_of
+from leadline.aggregation.live import LiveBuilder
 from leadline.aggregation.publication import Publication, coalesced, message_key
 from leadline.aggregation.servicer import AggregationServicer
 from leadline.aggregation.store import wanted_series
@@ -18,17 +19,19 @@ from leadline.aggregation.wide import BarTooWide
 from leadline.model.bars import BarMessage
 from leadline.model.errors import LeadlineError
 from leadline.model.ids import RunId
+from leadline.model.market.hours import local_datetime
 from leadline.model.subjects import BARS, TICKS, bar_subject, tick_subject
 from leadline.model.ticks import NS_PER_SECOND, TickBatch
 from leadline.model.wire.bars import encode_bar
-from leadline.runtime.bus.bus import Bus, BusError, BusRefused, MessageTooLarge
-from leadline.runtime.bus.intake import Intake, last_usable, read_bar, read_ticks
+from leadline.runtime.bus.bus import Bus, BusError, BusRefused, MessageTooLarge, Start
+from leadline.runtime.bus.intake import Intake, last_usable, place_before, read_bar, read_ticks
 from leadline.runtime.bus.publishing import keep_publishing
 from leadline.runtime.clock import monotonic_s
 from leadline.runtime.context import Context
 from leadline.runtime.database import DATABASE_LOST, Pool
 from leadline.runtime.poison import Handling, Poison
 from leadline.runtime.retry import until_done
+from leadline.runtime.runs import LIVE_TAPE
 
 DEMAND_EVERY_SECONDS: Final = 1.0
 # A builder whose prints cannot be used begins anew after a pause: somebody may have repaired them, or the calendar.
@@ -152,6 +155,9 @@ async def keep_building(bus: Bus, tape: RunId, series: Series, handling: Handlin
 class SeriesBuilding:
     """One life of a builder: from the tape's first print on, publishing what an earlier life has not.
 
+    On the tape `live` it begins where the session did in which the earlier life ended, and prints that the stream has
+    lost are given up: the bars over them have a gap.
+
     Prints are read while bars are being published: a bus that is slow to store makes larger groups, not a slower tape.
     """
 
@@ -162,7 +168,10 @@ class SeriesBuilding:
         self._handling = handling
         self._prints = tick_subject(tape, series.venue, series.contract)
         self._bars = bar_subject(tape, series.venue, series.contract, series.hours.id, series.spec)
-        self._builder: BarBuilder = series.builder(tape)
+        self._series = series
+        self._live = tape == LIVE_TAPE
+        self._builder: BarBuilder | LiveBuilder = series.live_builder(tape) if self._live else series.builder(tape)
+        self._start: Start = "all"
         self._measured = measured
         self._intake = Intake(TICKS)
         # What is to be published, and when its prints were taken (monotonic seconds).
@@ -171,11 +180,15 @@ class SeriesBuilding:
     async def run(self) -> None:
         """Build to the end of the tape.
 
-        Raises `Gap` when prints are missing from the stream, and what the builder and the bus raise.
+        Raises `Gap` when prints are missing from the stream, but not on the tape `live`, and what the builder and the
+        bus raise.
         """
-        publication = Publication(await last_usable(self._bus, BARS, self._bars, read_bar, own=True))
+        last = await last_usable(self._bus, BARS, self._bars, read_bar, own=True)
+        publication = Publication(last)
         if publication.ended:
             return
+        if self._live and last is not None:
+            self._start = await self._place_of(last)
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._build(publication))
@@ -195,11 +208,26 @@ class SeriesBuilding:
                 readings = readings + 1 if self._builder.next_index == before else 1
                 _log.warning("aggregation.prints_missing", subject=self._prints, reason=str(gap), readings=readings)
                 if readings >= MAX_READINGS:
-                    raise
+                    if not isinstance(self._builder, LiveBuilder):
+                        raise
+                    self._measured.given_up.inc(gap.got - gap.expected)
+                    _log.error("aggregation.prints_given_up", subject=self._prints, reason=str(gap))
+                    self._builder.give_up(gap.got)
+                    readings = 0
+
+    async def _place_of(self, last: BarMessage) -> Start:
+        """Where in the stream of prints the session begins in which an earlier life has said `last`."""
+        wanted_ns = self._series.begins_ns(last.progress_ns)
+        place = await place_before(self._bus, TICKS, self._prints, _watermark, wanted_ns)
+        if place is None:
+            begins = f"{local_datetime(wanted_ns, 'UTC'):%Y-%m-%d %H:%M:%S} UTC"
+            _log.error("aggregation.session_begins_too_early", subject=self._prints, begins=begins)
+            return "all"
+        return place
 
     async def _read(self, publication: Publication) -> None:
-        """Read the prints from the stream's beginning, however often: the builder drops what it has taken."""
-        async with aclosing(self._bus.ordered(TICKS, self._prints)) as messages:
+        """Read the prints from the beginning, however often: the builder drops what it has taken."""
+        async with aclosing(self._bus.ordered(TICKS, self._prints, start=self._start)) as messages:
             async for received in messages:
                 taken_s = monotonic_s()
                 try:
@@ -220,6 +248,10 @@ class SeriesBuilding:
     def _feed(self, batch: TickBatch) -> list[BarMessage]:
         before = self._builder.next_index
         messages = self._builder.feed(batch)
+        if isinstance(self._builder, LiveBuilder):
+            self._measured.late.inc(self._builder.late)
+            self._measured.too_late.inc(self._builder.too_late)
+            self._builder.late = self._builder.too_late = 0
         after = self._builder.next_index
         assert after is not None
         taken = after - (batch.ticks.first_index if before is None else before)
@@ -251,7 +283,16 @@ class SeriesBuilding:
     def _measure(self, published: list[tuple[BarMessage, float]]) -> None:
         now_s = monotonic_s()
         for message, taken_s in published:
-            if message.bar is not None:
+            if message.bar is None:
+                continue
+            self._measured.with_gap.inc(message.bar.gap)
+            if message.bar.revision:
+                self._measured.revisions.inc()
+            else:
                 self._measured.bars.inc()
                 self._measured.close_delay.observe(now_s - taken_s)
         self._measured.progress.set(published[-1][0].progress_ns / NS_PER_SECOND)
+
+
+def _watermark(subject: str, payload: bytes) -> int:
+    return read_ticks(subject, payload).watermark_ns

@@ -17,7 +17,7 @@ from leadline.runtime import measurements
 from leadline.runtime.bus._link import BusRefused, BusTrouble, Link
 from leadline.runtime.bus._pull import Puller
 
-Start = Literal["all", "last", "new"] | datetime
+Start = Literal["all", "last", "new"] | datetime | int
 GetLink = Callable[[], Awaitable[Link]]
 
 ORDERED_WINDOW: Final = 256
@@ -100,7 +100,7 @@ async def read_ordered(
             _log.warning("bus.reader_reopens", stream=stream, subject=subject, reason=str(trouble))
         except _Regressed:
             _log.error("bus.stream_regressed", stream=stream, subject=subject)
-            position, start = None, "all" if start == "new" else start
+            position, start = None, "all" if start == "new" or isinstance(start, int) else start
         finally:
             if puller is not None:
                 await puller.close()
@@ -184,6 +184,11 @@ async def read_at(link: Link, stream: str, subject: str, sequence: int) -> Recei
     return found if found is not None and found.sequence == sequence else None
 
 
+async def read_from(link: Link, stream: str, subject: str, sequence: int) -> Received | None:
+    """The first message on a subject from a sequence on, None when there is none. Raises as `read_last`."""
+    return await _first(link, stream, subject, {"deliver_policy": "by_start_sequence", "opt_start_seq": sequence})
+
+
 async def _first(link: Link, stream: str, subject: str, begin: dict[str, Any]) -> Received | None:
     """The first message of a consumer that begins there."""
     name, info = await _create(link, stream, subject, begin, LAST_SECONDS)
@@ -234,6 +239,8 @@ async def _open(link: Link, stream: str, subject: str, start: Start, position: _
         begin: dict[str, Any] = {"deliver_policy": "last_per_subject" if start == "last" else "all"}
         if isinstance(start, datetime):
             begin = {"deliver_policy": "by_start_time", "opt_start_time": start.isoformat()}
+        elif isinstance(start, int):
+            begin = {"deliver_policy": "by_start_sequence", "opt_start_seq": start}
     else:
         if (await stream_info(link, stream))["state"]["last_seq"] < position.sequence:
             raise _Regressed

@@ -22,6 +22,7 @@ from leadline.runtime.bus._reader import (
     Start,
     consumer_info,
     read_at,
+    read_from,
     read_last,
     read_ordered,
     stream_info,
@@ -148,9 +149,9 @@ class Bus:
     def ordered(self, stream: str, subject: str, *, start: Start = "all") -> AsyncGenerator[Received, None]:
         """Messages of `subject` (which may have wildcards) in the stream's order, without end.
 
-        start: from the first kept, from the last of each subject, only what comes from now on, or what has been stored
-        from a time on (in UTC), by the server's clock. Prefetch is bounded. Messages repeat when the server has lost
-        its end of the stream: drop what you know by its own key.
+        start: from the first kept, from the last of each subject, only what comes from now on, what has been stored
+        from a time on (in UTC), by the server's clock, or from a sequence that `at` has just told. Prefetch is bounded.
+        Messages repeat when the server has lost its end of the stream: drop what you know by its own key.
         Raises BusDenied, and Unknown when there is no such stream.
         """
         return read_ordered(self._current_link, stream, subject, start)
@@ -158,6 +159,10 @@ class Bus:
     async def last(self, stream: str, subject: str) -> Received | None:
         """The last message on one subject, None when there is none. Raises as `publish`, and Unknown."""
         return await self._with_retries(subject, lambda link: read_last(link, stream, subject))
+
+    async def at(self, stream: str, subject: str, sequence: int) -> Received | None:
+        """The first message on one subject from a sequence on, None when there is none. Raises as `last`."""
+        return await self._with_retries(subject, lambda link: read_from(link, stream, subject, sequence))
 
     async def durable(self, stream: str, consumer: str) -> Durable:
         """A consumer made by `leadline bus migrate`. Raises Unknown when there is none, BusDenied."""

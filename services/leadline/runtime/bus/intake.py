@@ -78,6 +78,36 @@ async def last_usable(
     return found
 
 
+async def place_before(
+    bus: Bus, stream: str, subject: str, reached_ns: Callable[[str, bytes], int], wanted_ns: int
+) -> int | None:
+    """The sequence of the last message on a subject that has reached a time of the tape, and none later.
+
+    reached_ns: the time that a message has reached, which never falls on the subject; it may raise RefusedMessage. None
+    where the stream's first message on the subject is later, or there is none. The stream is halved again and again: a
+    few dozen messages are looked at. Raises as `Bus.last`.
+    """
+    state = await bus.state(stream)
+    low, high, found = state.first_sequence, state.last_sequence, None
+    while low <= high:
+        middle = (low + high) // 2
+        message = await bus.at(stream, subject, middle)
+        if message is None or message.sequence > high:
+            high = middle - 1
+            continue
+        try:
+            is_before = reached_ns(message.subject, message.payload) <= wanted_ns
+        except RefusedMessage:
+            # It says no time: what stands behind it is looked at instead.
+            low = message.sequence + 1
+            continue
+        if is_before:
+            found, low = message.sequence, message.sequence + 1
+        else:
+            high = middle - 1
+    return found
+
+
 def _belongs(subject: str, own: str) -> None:
     if subject != own:
         raise RefusedMessage("other_subject", f"the message says that it belongs to {own}")
