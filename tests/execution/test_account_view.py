@@ -352,6 +352,16 @@ def test_risk_is_asked_about_the_session_of_the_calendar_whatever_the_bar_says()
     assert (nowhere.session_open_ns, nowhere.session_close_ns) == (0, 0)
 
 
+def test_a_quote_of_a_drill_stays_fresh_for_as_long_as_the_machine_s_clock_says():
+    book, _ = book_of()
+    owner = book.strategies[StrategyId("default/mes")]
+    [shown] = settings(book, owner).execute
+    assert shown.staleness_ns == instrument("MES").staleness_ns
+    book.clock_rate = 60
+    [shown] = settings(book, owner).execute
+    assert shown.staleness_ns == 60 * instrument("MES").staleness_ns
+
+
 def test_without_a_commission_of_the_account_the_sheet_s_is_paid():
     book, _ = book_of(manifest=account(commission={"ES": "9"}))
     [shown] = settings(book, book.strategies[StrategyId("default/mes")]).execute

@@ -99,6 +99,7 @@ class Account:
             feed_contracts=tuple(map(ContractId, tape.contracts)),
             trade_from=tape.trade_from,
             holder=context.settings.workload,
+            clock_rate=tape.clock_rate,
         )
         self.phases = metrics.Phases(self.name)
         self._pause_seconds = params.pause_seconds
@@ -138,6 +139,7 @@ class Account:
             trade_from=self.tape.trade_from,
             instant_ns=self.tape.begins_ns,
             equity_at_roll=self.manifest.spec.starting_balance,
+            clock_rate=self.tape.clock_rate,
         )
 
     async def run(self) -> None:

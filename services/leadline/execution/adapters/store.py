@@ -81,6 +81,7 @@ class PostgresStore:
         feed_contracts: Collection[ContractId],
         trade_from: date,
         holder: str,
+        clock_rate: int = 1,
     ) -> None:
         self.epoch = 0
         self._pool = pool
@@ -90,6 +91,7 @@ class PostgresStore:
         self._feed_contracts = feed_contracts
         self._trade_from = trade_from
         self._holder = holder
+        self._clock_rate = clock_rate
         self._written: dict[str, StrategyBook] = {}
         # The transaction that has written the account's row, as this store last saw it: empty where there is no row,
         # None before it has looked.
@@ -246,6 +248,7 @@ class PostgresStore:
         if account is None:
             return None, ""
         book = rows.book_of(account, self._manifest, tuple(self._feed_contracts), self._trade_from)
+        book.clock_rate = self._clock_rate
         for row in await connection.fetch(_STRATEGIES_LOCKED if lock else _STRATEGIES, *scope):
             book.strategies[row["strategy"]] = rows.strategy_of(row)
         book.positions = {

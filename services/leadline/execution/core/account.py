@@ -468,7 +468,7 @@ def _instrument(book: Book, strategy: StrategyBook, root: str) -> ExecutionInstr
         commission=sheet.commission if own is None else own,
         margin=sheet.margin if last is None else sheet.margin_at(last.price),
         quote=None if last is None else Quote(last.price, last.time_ns),
-        staleness_ns=instrument_of(tape).staleness_ns,
+        staleness_ns=instrument_of(tape).staleness_ns * book.clock_rate,
         collar_ticks=sheet.collar_ticks,
         expires=_no_entry_from(contract, book.manifest),
         inverse=sheet.inverse,

@@ -165,6 +165,9 @@ class Book:
     `decided` has the decisions by which a bar that is said again is known, each with its instant, oldest first: those
     of the book's instant, and on a tape that is live those of the last minutes.
 
+    `clock_rate` seconds of the tape's clock pass in one second of the machine's, more than 1 only in drills: what is
+    bounded for the machine's sake, and what is said of it, may take that many times as long on the tape.
+
     `orders` and `positions` are never changed: `put` and `hold` set others in their place, so that what follows from
     them is worked out once.
     """
@@ -197,6 +200,7 @@ class Book:
     tiers: tuple[Tier, ...] | None = None
     margin_limits: dict[str, Decimal] = field(default_factory=dict)
     calendar: str = ""
+    clock_rate: int = 1
     _live: "_Owned[Order] | None" = field(default=None, init=False, repr=False, compare=False)
     _held: "_Owned[Position] | None" = field(default=None, init=False, repr=False, compare=False)
 

@@ -346,7 +346,7 @@ class AccountLoop:
         if not self.book.live:
             return None
         behind_ns = self.book.instant_ns - asked.bar.known_at_ns
-        if behind_ns > LATE_NS:
+        if behind_ns > LATE_NS * self.book.clock_rate:
             return RiskDecision(False, Reason.LATE.value, arithmetic=(("behind_ns", str(behind_ns)),))
         doubt = self._deps.doubt()
         return None if doubt is None else RiskDecision(False, doubt[0].value, arithmetic=(("doubt", doubt[1]),))
