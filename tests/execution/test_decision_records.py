@@ -66,7 +66,13 @@ def test_a_refused_decision_has_the_reason_and_no_side():
 def test_the_audit_tells_what_was_decided_about_which_bar(answer: RiskDecision, told: dict[str, object]):
     decision = decided(answer)
     about = {"decision_id": decision.decision_id, "strategy": NAME, "source": SOURCE, "action": "ENTER"}
-    assert decision_facts(decision) == {**about, "bar_key": bar(600).bar.text(), "regime": "RANGING", **told}
+    rest = {"bar_key": bar(600).bar.text(), "regime": "RANGING", "arithmetic": []}
+    assert decision_facts(decision) == {**about, **rest, **told}
+
+
+def test_the_audit_has_the_arithmetic_of_the_size_in_its_order():
+    answer = RiskDecision(False, "day_budget", arithmetic=(("scaled", "2"), ("budget_size", "0")))
+    assert decision_facts(decided(answer))["arithmetic"] == [["scaled", "2"], ["budget_size", "0"]]
 
 
 @pytest.mark.parametrize(("leg", "reduces"), [("E", False), ("F1", True), ("F12", True)])

@@ -1,6 +1,7 @@
 """All that the database of a run knows of an id, told from the rows that the real loop has written."""
 
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,11 +9,18 @@ import asyncpg
 import orjson
 import pytest
 
+from leadline.execution.v1.execution_pb2 import GetStateResponse, StrategyState, StreamOrderEventsResponse
 from leadline.model.errors import Unknown
+from leadline.model.ids import AccountId, RunId, StrategyId
+from leadline.model.manifest.specs import TradingAccount, TradingStrategy
+from leadline.views.convert import account_view, audit_event
 from leadline.views.database import dsn_of
 from leadline.views.explained import ExplainedDecision, Explanation
-from leadline.views.explained_store import UnknownId, explain
-from leadline.views.explaining import asked_of
+from leadline.views.explained_audit import NOT_HERE, Told, explain_told
+from leadline.views.explained_store import explain
+from leadline.views.explaining import UnknownId, asked_of
+from leadline.views.store import StoppedRun
+from leadline.views.values import OrdersWanted
 from tests.execution.harness.builders import account, bar, ns
 from tests.execution.harness.desk import Books, Desk
 from tests.report.builders import change, recorded
@@ -136,6 +144,59 @@ async def test_the_limits_of_a_refusal_are_those_of_account_and_strategy_with_th
     assert (loss.name, loss.of, loss.used) == ("day_loss", "account", "42.50")
     alone = only(await told(desks, busy)).limits
     assert [each for each in alone if each.of == "account"] == []
+
+
+async def test_services_tell_the_same_as_the_database_but_for_the_footprint(desks: Database, desk: Desk):
+    key = bar(600).bar.text()
+    query = "SELECT decision_id FROM decision WHERE bar_key = $1 AND tape = $2"
+    [decided] = await ids(desks, query, key, desk.tape)
+    accounts = {PAPER: account()}
+    async with reader(desks) as connection:
+        stored = await explain(connection, asked_of(decided, "UTC"), None, accounts)
+        told = await told_by_services(connection, desk, accounts)
+    for name, kind in ((decided, "DECISION"), (key, "BAR"), ("mes@2025-06-10 13:40:00", "BAR")):
+        found = explain_told(asked_of(name, "UTC"), told, ["without desk/b: it is asleep"])
+        assert (found.kind, found.tape) == (kind, desk.tape)
+        assert found.missing == (NOT_HERE, "without desk/b: it is asleep")
+        [bar_stored], [bar_told] = stored.bars, found.bars
+        assert replace(bar_told, footprint=bar_stored.footprint, decisions=()) == replace(bar_stored, decisions=())
+        first, *rest = only(stored).steps
+        assert first.kind == "BAR_ENDED"  # which is in the bar itself
+        known, *more = only(found).steps
+        assert [*rest][1:] == more
+        assert replace(only(found), steps=()) == replace(only(stored), steps=())
+        assert known.kind == "BAR_KNOWN"
+    with pytest.raises(UnknownId, match=r"ID: got 'Lnone'"):
+        explain_told(asked_of("Lnone", "UTC"), told)
+
+
+async def told_by_services(connection: Any, desk: Desk, accounts: dict[AccountId, TradingAccount]) -> Told:
+    """The answers that execution and analysis would give of this run, from the rows that they are made of."""
+    run = StoppedRun(RunId(desk.tape), connection)
+    rows = await connection.fetch("SELECT * FROM order_event WHERE tape = $1 ORDER BY event", desk.tape)
+    events = [
+        audit_event(
+            StreamOrderEventsResponse(
+                event=row["event"], kind=row["kind"], instant_ns=row["instant_ns"], body_json=row["body"]
+            )
+        )
+        for row in rows
+    ]
+    manifests = [
+        TradingStrategy.from_manifest(orjson.loads(row[0]))
+        for row in await connection.fetch("SELECT manifest FROM strategy_state WHERE tape = $1", desk.tape)
+    ]
+    names = [StrategyState(strategy=each.full_name) for each in manifests]
+    state = await connection.fetchrow("SELECT block, tier_index FROM account_state WHERE tape = $1", desk.tape)
+    answer = GetStateResponse(account=PAPER, tape=desk.tape, block=state[0], tier=state[1] + 1, strategies=names)
+    return Told(
+        audits={PAPER: events},
+        orders={PAPER: (await run.orders(None, OrdersWanted(500))).found[PAPER]},
+        states={PAPER: account_view(answer)},
+        bars={StrategyId(name): bars for name, bars in (await run.signals(None, 500)).found.items()},
+        accounts=accounts,
+        strategies={each.full_name: each for each in manifests},
+    )
 
 
 async def test_of_a_bar_with_two_analyses_the_one_that_counts_is_told(desks: Database, desk: Desk):

@@ -10,22 +10,30 @@ import asyncpg
 from leadline.cli.options import Output
 from leadline.cli.output import complain, people_console, print_json, print_table
 from leadline.model.durations import NS_PER_MILLISECOND, NS_PER_SECOND
-from leadline.model.ids import AccountId
-from leadline.model.manifest.specs import TradingAccount
+from leadline.model.errors import InvalidInput
+from leadline.model.ids import AccountId, StrategyId
+from leadline.model.manifest.specs import TradingAccount, TradingStrategy
 from leadline.report.clock import day_and_time, day_of, moment, zone_name
 from leadline.report.halts import since_text, until_text
 from leadline.report.printable import plain_text
 from leadline.report.terminal_footprint import footprint_table
+from leadline.views.client import RunningStack, reasons
+from leadline.views.cluster import cluster_manifests
 from leadline.views.database import database_of, dsn_of
 from leadline.views.documents import document
 from leadline.views.explained import ExplainedBar, ExplainedDecision, Explanation, FootprintView, PointsView, Step
+from leadline.views.explained_audit import Told, explain_told
 from leadline.views.explained_store import explain
-from leadline.views.explaining import asked_of, contract_of, second_text
+from leadline.views.explaining import Asked, asked_of, contract_of, second_text
+from leadline.views.opening import open_running
 from leadline.views.place import Place
 from leadline.views.prices import price_text
 from leadline.views.signals import RegimeView, pattern_lines, proposal_text, readable
 from leadline.views.started import started_with
+from leadline.views.values import OrdersWanted
 
+_MOST_ASKED = 5000
+"""Of orders and of bars with signals the newest are looked through."""
 _CANDIDATES_SHOWN = 2
 """Of the four candidates those with the highest scores are shown in their parts."""
 _ROW_NAMES = frozenset({"rows", "neighbour", "price"})
@@ -43,12 +51,44 @@ def print_explanation(place: Place, name: str, tape: str | None, output: Output)
 
 async def _explained(place: Place, name: str, tape: str | None) -> Explanation:
     asked = asked_of(name, zone_name())
+    if place.kube:
+        if tape is not None:
+            raise InvalidInput("--tape", tape, "no run with --kube: services tell of the one that they are in")
+        async with open_running(place) as stack:
+            return await explained_by(stack, asked, *await cluster_manifests(place.namespace))
     async with database_of(place.data_dir) as settings:
         connection = await asyncpg.connect(dsn_of(settings))
         try:
             return await explain(connection, asked, tape, _accounts(place))
         finally:
             await connection.close()
+
+
+async def explained_by(
+    stack: RunningStack,
+    asked: Asked,
+    accounts: Mapping[AccountId, TradingAccount],
+    strategies: Mapping[StrategyId, TradingStrategy],
+) -> Explanation:
+    """All that the services of a stack tell of an id. Whoever does not answer is named. Raises UnknownId."""
+    audits, orders, bars, status = await asyncio.gather(
+        stack.audits(None),
+        stack.orders(None, OrdersWanted(_MOST_ASKED)),
+        stack.signals(None, _MOST_ASKED),
+        stack.status(),
+    )
+    states = {state.account: state for state in status.accounts}
+    answered = {name: audit for name, audit in audits.found.items() if name in states}
+    told = Told(
+        audits={AccountId(name): audit for name, audit in answered.items()},
+        orders={AccountId(name): listed for name, listed in orders.found.items()},
+        states=states,
+        bars={StrategyId(name): listed for name, listed in bars.found.items()},
+        accounts=accounts,
+        strategies=strategies,
+    )
+    silent = {**reasons(audits.failed), **reasons(orders.failed), **reasons(bars.failed), **bars.left_out}
+    return explain_told(asked, told, [f"without {name}: {why}" for name, why in silent.items()])
 
 
 def _accounts(place: Place) -> dict[AccountId, TradingAccount]:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
 import grpc
-import orjson
 
 from leadline.aggregation.v1 import aggregation_pb2
 from leadline.analysis.v1 import analysis_pb2
@@ -23,6 +22,7 @@ from leadline.runtime.rpc.errors import explain
 from leadline.runtime.rpc.failures import with_retries
 from leadline.views.convert import (
     account_view,
+    audit_event,
     bar_key_text,
     feed_view,
     order_view,
@@ -30,6 +30,7 @@ from leadline.views.convert import (
     series_view,
     signalled_bar,
 )
+from leadline.views.explaining import AuditEvent
 from leadline.views.market import FeedView, SeriesView, StatusView
 from leadline.views.signals import DecisionView, SignalledBar, decision_view
 from leadline.views.stack import NotRunning, Stack
@@ -115,6 +116,14 @@ class RunningStack:
             {**self.stack.left_out, **reasons(decided.failed)},
         )
 
+    async def audits(self, account: str | None) -> Answers[list[AuditEvent]]:
+        """The audit of each account up to now, in the order of its book."""
+        return await _answers(self.stack.chosen_accounts(account), self._audit)
+
+    async def _audit(self, account: AccountId) -> list[AuditEvent]:
+        stream = self._execution(account).StreamOrderEvents(execution_pb2.StreamOrderEventsRequest())
+        return [audit_event(event) async for event in until_quiet(stream, QUIET_SECONDS, FIRST_SECONDS)]
+
     async def _bars_with_signals(self, strategy: StrategyId, last: int) -> list[model_pb2.BarSignals]:
         """The newest bars with signals or proposals that are stored by now."""
         stub = self.services.analysis(self.stack.analysis_of(strategy))
@@ -124,12 +133,7 @@ class RunningStack:
 
     async def _decisions(self, account: AccountId) -> dict[tuple[str, str], tuple[DecisionView, ...]]:
         """Every decision by strategy and bar key, those of one bar in their order."""
-        stream = self._execution(account).StreamOrderEvents(execution_pb2.StreamOrderEventsRequest())
-        bodies = [
-            orjson.loads(event.body_json)
-            async for event in until_quiet(stream, QUIET_SECONDS, FIRST_SECONDS)
-            if event.kind == "decision"
-        ]
+        bodies = [event.body for event in await self._audit(account) if event.kind == "decision"]
         found: dict[tuple[str, str], tuple[DecisionView, ...]] = {}
         for body in bodies:
             key = (body["strategy"], body["bar_key"])

@@ -25,7 +25,7 @@ from leadline.model.ids import (
     namespaced_name,
     strategy_named,
 )
-from leadline.model.manifest.specs import TradingStrategy, parse_manifest, session_of
+from leadline.model.manifest.specs import TradingAccount, TradingStrategy, parse_manifest, session_of
 from leadline.model.manifest.strategy_spec import referenced_account
 from leadline.plan.plan import workload_id
 from leadline.runtime.rpc.auth import Keys, one_key
@@ -169,6 +169,23 @@ async def _accounts(namespace: str) -> tuple[AccountId, ...]:
             f"the namespace {namespace} has no TradingAccount: see `kubectl get tacct --namespace {namespace}`"
         )
     return tuple(account_id(namespace, name) for name in names)
+
+
+async def cluster_manifests(
+    namespace: str | None,
+) -> tuple[dict[AccountId, TradingAccount], dict[StrategyId, TradingStrategy]]:
+    """The manifests of a namespace that can be read; others are left out. Raises ClusterRefused."""
+    home = namespace or (await context_of()).namespace
+    accounts: dict[AccountId, TradingAccount] = {}
+    strategies: dict[StrategyId, TradingStrategy] = {}
+    for plural in ("tradingaccounts", "tradingstrategies"):
+        for item in (await kubectl_json("get", plural, "--namespace", home))["items"]:
+            parsed = parse_manifest(item)
+            if isinstance(parsed, TradingAccount):
+                accounts[parsed.full_name] = parsed
+            elif isinstance(parsed, TradingStrategy):
+                strategies[parsed.full_name] = parsed
+    return accounts, strategies
 
 
 async def _strategies(namespace: str) -> tuple[tuple[StrategyAddress, ...], dict[str, str]]:

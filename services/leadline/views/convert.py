@@ -18,6 +18,7 @@ from leadline.model.market.phases import MarketPhase, market_phase
 from leadline.model.v1 import model_pb2
 from leadline.model.wire.bars import bar_key_from_proto
 from leadline.model.wire.proposals import proposal_from_proto
+from leadline.views.explaining import AuditEvent
 from leadline.views.market import (
     BarKeyView,
     BarView,
@@ -92,6 +93,13 @@ def account_view(message: execution_pb2.GetStateResponse) -> AccountView:
 def _strategy_view(message: execution_pb2.StrategyState) -> StrategyView:
     leaving = tuple(LeavingView(**_of_same_name(each, LeavingView)) for each in message.leaving)
     return StrategyView(**_of_same_name(message, StrategyView, leaving=leaving))
+
+
+def audit_event(message: execution_pb2.StreamOrderEventsResponse) -> AuditEvent:
+    """A line of an account's audit; its key is the id of what it is about, as in the book."""
+    body = orjson.loads(message.body_json)
+    name = {"decision": "decision_id", "order": "client_id", "fill": "fill_id"}.get(message.kind, "")
+    return AuditEvent(message.event, message.kind, str(body.get(name, "")), message.instant_ns, body)
 
 
 def feed_view(message: ingestion_pb2.GetFeedStatusResponse) -> FeedView:

@@ -9,21 +9,20 @@ import orjson
 from leadline.execution.adapters.convert import order_to_proto
 from leadline.execution.adapters.order_rows import order_of
 from leadline.model.durations import NS_PER_HOUR
-from leadline.model.errors import InvalidInput
 from leadline.model.ids import AccountId, ContractId, RunId, StrategyId
 from leadline.model.proposals import proposal_of
 from leadline.views.convert import order_view
 from leadline.views.digest_store import run_of
 from leadline.views.explained import ExplainedBar, Explanation, FootprintView, LimitUse, RowView
 from leadline.views.explaining import (
-    ID_KINDS,
     Asked,
     AuditEvent,
     DecisionFacts,
     contract_of,
     explained_decision,
+    followed,
     halts_at,
-    trade_of,
+    unknown_id,
 )
 from leadline.views.halts import ReportedHalt
 from leadline.views.limits_used import Limits, limits_used
@@ -67,12 +66,6 @@ _COUNTED_NS: Final = 36 * NS_PER_HOUR
 _KINDS: Final = (("ORDER", _ORDER), ("FILL", _FILL), ("DECISION", _DECISION))
 
 
-class UnknownId(InvalidInput):
-    """An id that nobody knows."""
-
-    grpc_status = "NOT_FOUND"
-
-
 @dataclass(frozen=True, slots=True)
 class _Account:
     """The facts that all decisions of a strategy on its account share."""
@@ -94,13 +87,13 @@ async def explain(connection: Any, asked: Asked, tape: str | None, accounts: Man
     if asked.bar:
         found = await connection.fetchval(_BAR, asked.bar, tape)
         if found is None:
-            raise _unknown(asked, tape)
+            raise unknown_id(asked, tape)
         bars = await _bars(connection, found, asked.bar, None, asked.source, manifests)
         return _explanation(asked, "BAR", found, bars)
     if asked.strategy:
         row = await connection.fetchrow(_AT, asked.strategy, asked.at_ns, tape)
         if row is None:
-            raise _unknown(asked, tape)
+            raise unknown_id(asked, tape)
         bars = await _bars(connection, row["tape"], row["bar_key"], row["strategy"], "", manifests)
         return _explanation(asked, "BAR", row["tape"], bars)
     for kind, query in _KINDS:
@@ -111,12 +104,7 @@ async def explain(connection: Any, asked: Asked, tape: str | None, accounts: Man
             else:
                 bars = await _bars(connection, row["tape"], row["bar_key"], row["strategy"], row["source"], manifests)
             return _explanation(asked, kind, row["tape"], bars)
-    raise _unknown(asked, tape)
-
-
-def _unknown(asked: Asked, tape: str | None) -> UnknownId:
-    where = "" if tape is None else f" of the run {tape}"
-    return UnknownId("ID", asked.text, f"one that is known{where}: {ID_KINDS}")
+    raise unknown_id(asked, tape)
 
 
 def _explanation(asked: Asked, kind: str, tape: str, bars: tuple[ExplainedBar, ...]) -> Explanation:
@@ -253,28 +241,8 @@ def _facts(
         arithmetic=dict(_json(row["arithmetic"])),
         bar_end_ns=end_ns,
         bar_known_ns=known_ns,
-        **_followed(row["decision_id"], orders, account),
+        **followed(row["decision_id"], orders, account.events, account.trades, account.halts),
     )
-
-
-def _followed(decision: str, orders: tuple[OrderView, ...], account: _Account) -> dict[str, Any]:
-    """The orders of a decision, their events, their trade, and the halts in force at it."""
-    ids = {decision, *(order.client_id for order in orders)}
-    events = tuple(event for event in account.events if event.key in ids or event.body.get("client_id") in ids)
-    fills = [event.body["time_ns"] for event in events if event.kind == "fill"]
-    contract = orders[0].contract if orders else ""
-    at = next((event.event for event in events if event.kind == "decision"), None)
-    told = {
-        (event.body["number"], 1 if event.body["halted"] else 2): event.event
-        for event in account.events
-        if event.kind == "halt"
-    }
-    return {
-        "orders": orders,
-        "events": events,
-        "trade": trade_of(account.trades, decision, fills, contract),
-        "halts": halts_at(at, account.halts, told),
-    }
 
 
 async def _orders_alone(connection: Any, row: Any, manifests: Manifests) -> ExplainedBar:
@@ -282,7 +250,9 @@ async def _orders_alone(connection: Any, row: Any, manifests: Manifests) -> Expl
     tape, account, strategy, decision = row["tape"], row["account"], row["strategy"], row["decision_id"]
     facts = await _account(connection, tape, account, strategy, [decision])
     orders = tuple(facts.orders_of.get(decision, ()))
-    found = explained_decision(DecisionFacts(None, **_followed(decision, orders, facts)))
+    found = explained_decision(
+        DecisionFacts(None, **followed(decision, orders, facts.events, facts.trades, facts.halts))
+    )
     standing = await standing_of(connection, tape, account, strategy, manifests)
     return ExplainedBar(account, strategy, "", None, None, (), (found,), standing.block, standing.fence)
 

@@ -32,6 +32,12 @@ SIZE_BOUNDS: Final = ("tier_max", "fixed", "risk_size", "free_position", "max_si
 _BAR_PARTS: Final = 5
 
 
+class UnknownId(InvalidInput):
+    """An id that nobody knows."""
+
+    grpc_status = "NOT_FOUND"
+
+
 @dataclass(frozen=True, slots=True)
 class Asked:
     """An id that was asked for. bar: the bar that it names, with `source` where one proposal of it is meant.
@@ -62,6 +68,12 @@ def asked_of(text: str, zone: str) -> Asked:
     if bar.count("/") == _BAR_PARTS - 1:
         return Asked(text, bar=bar, source=text if numbered else "")
     return Asked(text)
+
+
+def unknown_id(asked: Asked, tape: str | None) -> UnknownId:
+    """The error for an id that nobody knows, of a tape or at all."""
+    where = "" if tape is None else f" of the run {tape}"
+    return UnknownId("ID", asked.text, f"one that is known{where}: {ID_KINDS}")
 
 
 def contract_of(bar: str) -> str:
@@ -111,7 +123,7 @@ def explained_decision(facts: DecisionFacts) -> ExplainedDecision:
         arithmetic=arithmetic,
         bounds=bounds_of(arithmetic),
         limits=facts.limits,
-        orders=facts.orders,
+        orders=tuple(sorted(facts.orders, key=lambda order: (order.decided_at_ns, order.leg))),
         steps=steps_of(facts),
         result=None if facts.trade is None else result_view(facts.trade),
         halts=facts.halts,
@@ -303,6 +315,33 @@ def halts_at(
         if told.get((halt.number, 1), 0) < decided_event
         and (told[halt.number, 2] > decided_event if (halt.number, 2) in told else True)
     )
+
+
+def followed(
+    decision: str,
+    orders: tuple[OrderView, ...],
+    audit: Iterable[AuditEvent],
+    trades: Iterable[Trade],
+    halts: Iterable[ReportedHalt],
+) -> dict[str, Any]:
+    """The fields of `DecisionFacts` that follow from a decision: its events, its trade, the halts in force at it.
+
+    audit, trades, halts: of its account; others among them do not count.
+    """
+    ids = {decision, *(order.client_id for order in orders)}
+    audit = tuple(audit)
+    events = tuple(event for event in audit if event.key in ids or event.body.get("client_id") in ids)
+    fills = [event.body["time_ns"] for event in events if event.kind == "fill"]
+    at = next((event.event for event in events if event.kind == "decision"), None)
+    told = {
+        (event.body["number"], 1 if event.body["halted"] else 2): event.event for event in audit if event.kind == "halt"
+    }
+    return {
+        "orders": orders,
+        "events": events,
+        "trade": trade_of(trades, decision, fills, orders[0].contract if orders else ""),
+        "halts": halts_at(at, halts, told),
+    }
 
 
 def second_text(time_ns: int, zone: str) -> str:

@@ -117,17 +117,20 @@ def explain(
     ],
     data_dir: DataDirOption,
     tape: TapeOption = None,
+    kube: KubeOption = False,
+    namespace: NamespaceOption = None,
     tz: ZoneOption = "UTC",
     output: OutputOption = Output.TEXT,
 ) -> None:
     """Tell all that is known of one decision: its bar with the footprint, what was seen, sized, sent and filled.
 
-    Without --tape it is of the newest run that has the id.
+    Without --tape it is of the newest run that has the id. With --kube the services of the namespace are asked: they
+    have no footprints.
     """
     del tz  # its callback has answered
     from leadline.cli.explaining import print_explanation
 
-    print_explanation(Place(data_dir), name, tape, output)
+    print_explanation(Place(data_dir, kube, namespace), name, tape, output)
 
 
 @app.command(

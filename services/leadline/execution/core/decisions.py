@@ -51,6 +51,7 @@ def decision_facts(decision: Decision) -> dict[str, Any]:
         "price": decision.price,
         "patterns": list(decision.patterns),
         "regime": decision.regime,
+        "arithmetic": [list(term) for term in decision.arithmetic],
     }
 
 
