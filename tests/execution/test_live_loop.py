@@ -93,6 +93,23 @@ async def test_a_machine_in_doubt_enters_nothing(books: Books, folder: Path, rea
     assert [(accepted, why) for _, _, accepted, why in found] == [(False, reason.value), (True, "")]
 
 
+async def test_an_entry_that_may_not_leave_in_time_never_leaves(books: Books, folder: Path):
+    asked: list[int] = []
+
+    def late(at_ns: int) -> bool:
+        asked.append(at_ns)
+        return len(asked) > 1  # while it waits for its lease
+
+    session = await opened(live_desk(books, folder), 600, lambda deps: replace(deps, late=late))
+    await hears(session, bar(601), 602)
+    session.close()
+    assert asked == [ns(602)] * 2
+    [(*_, state, reason)] = await session.desk.rows("intent", "leg, state, reason", "leg")
+    assert (state, reason) == ("EXPIRED_LOCAL", "late")
+    assert session.journal.written == frozenset()
+    assert [accepted for _, _, accepted, _ in await session.desk.decisions()] == [True]
+
+
 class Silent:
     """Risk that does not answer."""
 

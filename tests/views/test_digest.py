@@ -1,14 +1,17 @@
 """One number for a run: what it is made of, and what it is not made of."""
 
 import hashlib
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from leadline.model.errors import Unknown
 from leadline.model.ids import RunId
 from leadline.views.database import dsn_of
 from leadline.views.digest import FIELDS, KINDS, digest_lines
-from leadline.views.digest_store import digest
+from leadline.views.digest_store import digest, lines_of_day
+from tests.execution.harness.builders import DAY, ROLL_S, ns
 from tests.execution.harness.desk import Books, Desk
 from tests.execution.harness.stores import PostgresBooks
 from tests.report.builders import change, recorded
@@ -93,6 +96,28 @@ async def test_a_decimal_counts_by_its_value(desks: Database, books: Books, fold
     before = await number(desks, desk)
     await change(desks, "UPDATE fill SET commission = commission::numeric(20, 6) WHERE tape = $1", desk.tape)
     assert await number(desks, desk) == before
+
+
+@pytest.mark.integration
+async def test_a_trading_day_has_a_number_of_its_own_and_begins_with_its_roll(
+    desks: Database, books: PostgresBooks, folder: Path
+):
+    desk, days = await recorded(desks, books, folder), [DAY + timedelta(n) for n in range(-2, 4)]
+    dsn, last_ns = dsn_of(desks.settings("reader")), ns(ROLL_S) - 1
+    async with books.reader.acquire() as connection:
+        parts = [await lines_of_day(connection, desk.tape, day) for day in days]
+    assert sum(map(len, parts)) == len(await desk.lines())
+    assert len([part for part in parts if part]) > 1
+    with pytest.raises(Unknown, match="unknown trading day of the tape '2025-06-03'"):
+        await digest(dsn, desk.tape, DAY - timedelta(7))
+
+    async def moved(ts_ns: int) -> list[str]:
+        statement = f"UPDATE fill SET ts_ns = {ts_ns} WHERE tape = $1 AND ts_ns BETWEEN {ns(0)} AND {ns(ROLL_S)}"
+        await change(desks, statement, desk.tape)
+        return [await digest(dsn, desk.tape, day) for day in (DAY, DAY + timedelta(1))]
+
+    before, after = await moved(last_ns), await moved(last_ns + 1)
+    assert (before[0] != after[0], before[1] != after[1]) == (True, True)
 
 
 @pytest.mark.integration

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from datetime import date
 from pathlib import Path
 from tempfile import TemporaryFile
 
@@ -40,11 +41,18 @@ def report_run(data_dir: Path, tape: str | None, html: Path | None, output: Outp
         print_reports(reports, people_console())
 
 
-def print_digest(data_dir: Path, tape: str | None, output: Output) -> None:
-    """Print the digest of a run, the newest where none is named."""
-    found, value = asyncio.run(_digest(data_dir, tape))
+def print_digest(data_dir: Path, tape: str | None, day: str | None, output: Output) -> None:
+    """Print the digest of a run, the newest where none is named, or of one of its trading days (YYYY-MM-DD).
+
+    Raises InvalidInput for a day that is none, Unknown for one on which nothing was said, decided or traded.
+    """
+    try:
+        trading_day = None if day is None else date.fromisoformat(day)
+    except ValueError:
+        raise InvalidInput("--day", day, "a trading day such as 2026-11-30") from None
+    found, value = asyncio.run(_digest(data_dir, tape, trading_day))
     if output is Output.JSON:
-        print_json({"tape": found, "digest": value})
+        print_json({"tape": found, **({} if day is None else {"day": day}), "digest": value})
     else:
         print(value)
 
@@ -107,8 +115,8 @@ async def _reports(data_dir: Path, tape: str | None) -> list[AccountReport]:
         return await build_reports(dsn, await _chosen(dsn, tape, data_dir))
 
 
-async def _digest(data_dir: Path, tape: str | None) -> tuple[RunId, str]:
+async def _digest(data_dir: Path, tape: str | None, day: date | None) -> tuple[RunId, str]:
     async with database_of(data_dir) as settings:
         dsn = dsn_of(settings)
         chosen = await _chosen(dsn, tape, data_dir)
-        return chosen, await digest_of_tape(dsn, chosen)
+        return chosen, await digest_of_tape(dsn, chosen, day)

@@ -21,7 +21,7 @@ from leadline.execution.core.account import open_money
 from leadline.execution.core.book import DECIDED_NS, Book, BookEvent, RefusedSignal
 from leadline.execution.core.contracts import signal_source
 from leadline.execution.core.halts import Halts
-from leadline.execution.loop.account_loop import AccountLoop
+from leadline.execution.loop.account_loop import LATE_NS, AccountLoop
 from leadline.execution.loop.command_queue import Command, CommandQueue
 from leadline.execution.loop.deps import Deps
 from leadline.execution.loop.ports import LEASE_SECONDS, Fenced, PartFailed, Unavailable
@@ -126,6 +126,7 @@ class Account:
                 capabilities=venue_named(self.manifest.spec.venue).capabilities,
                 marks=self.marks,
                 doubt=self._doubt,
+                late=self._is_late,
             ),
             self._new_book,
         )
@@ -351,6 +352,10 @@ class Account:
             return Reason.CLOCK, words
         age_s = monotonic_s() - self.store.renewed_s
         return None if age_s <= LEASE_AGE_SECONDS else (Reason.LEASE, f"the lease was renewed {age_s:.1f} s ago")
+
+    def _is_late(self, at_ns: int) -> bool:
+        """Whether an entry that was decided at an instant may not leave any more."""
+        return self._live is not None and self._live.now_ns - at_ns > LATE_NS
 
     async def _lease_is_fresh(self) -> bool:
         return monotonic_s() - self.store.renewed_s < LEASE_SECONDS

@@ -164,7 +164,8 @@ class PaperVenue:
         self._check_position(after_event, None)
         for contract in contracts:
             self._live.follow(contract)
-        self._booked = max(self._booked, after_event)
+        if wait_s <= 0:  # who waits has heard of the event, and need not have booked it
+            self._booked = max(self._booked, after_event)
         if after_event >= self.last_event and wait_s > 0 and not self._context.stopping.is_set():
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._news.wait(), min(wait_s, WAIT_SECONDS))

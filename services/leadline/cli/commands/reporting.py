@@ -32,10 +32,21 @@ def report(
 
 @app.command(
     short_help="Print what is equal for two runs with the same trades.",
-    epilog="Example: leadline digest --tape 4uo7amvh2vlz-1",
+    epilog="Example: leadline digest --tape live --day 2026-11-30",
 )
-def digest(data_dir: DataDirOption, tape: TapeOption = None, output: OutputOption = Output.TEXT) -> None:
-    """Print the digest of a run: equal for two runs that took the same decisions and made the same trades."""
+def digest(
+    data_dir: DataDirOption,
+    tape: TapeOption = None,
+    day: Annotated[
+        str | None,
+        typer.Option("--day", metavar="DATE", help="Of this trading day alone, YYYY-MM-DD.", show_default=False),
+    ] = None,
+    output: OutputOption = Output.TEXT,
+) -> None:
+    """Print the digest of a run: equal for two runs that took the same decisions and made the same trades.
+
+    A tape without an end has one for each trading day, which no longer changes once the day has rolled.
+    """
     from leadline.cli.reporting import print_digest
 
-    print_digest(data_dir, tape, output)
+    print_digest(data_dir, tape, day, output)

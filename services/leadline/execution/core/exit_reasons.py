@@ -42,5 +42,7 @@ class ExitReason(StrEnum):
     """The same for a target: an order there would fill at once."""
     NEVER_SENT = "never sent"
     """The order was written down, and its process ended before it left."""
+    LATE = "late"
+    """On a tape that is live, the order was decided too long ago when it might have left."""
     ABSENT = "absent at the venue"
     """The venue does not have the order."""

@@ -28,7 +28,8 @@ class Deps:
     little before the venue is asked again what it may not know yet; `idle()` waits until there is a signal, progress or
     command; `switch` holds the halts; `committed(events)` is told what became durable; `marks` knows what processes
     have ended at. `doubt()` is why nothing can be entered now for the sake of this machine, with words on it, where
-    time waits for nobody; None while it can.
+    time waits for nobody; None while it can. `late(at_ns)` says whether an entry that was decided at an instant may
+    not leave any more, by the clock.
     """
 
     store: Store
@@ -44,6 +45,7 @@ class Deps:
     capabilities: AbstractSet[Capability]
     marks: Marks = UNMARKED
     doubt: Callable[[], tuple[Reason, str] | None] = lambda: None
+    late: Callable[[int], bool] = lambda _: False
 
     @property
     def trails(self) -> bool:

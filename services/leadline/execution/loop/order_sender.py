@@ -54,7 +54,9 @@ class OrderSender:
         """Why an order does not leave that has not left yet: empty while it may, and of all that is no entry."""
         if not is_entry(order):
             return ""
-        return self._deps.halted() or (ExitReason.FIRST_FILL if order.taken_out_by else "")
+        if order.taken_out_by:
+            return self._deps.halted() or ExitReason.FIRST_FILL
+        return self._deps.halted() or (ExitReason.LATE if self._deps.late(order.decided_at_ns) else "")
 
     async def send(self, order: Order) -> None:
         """The only code that sends an order: SENDING is committed, the id is on disk, and then it is written once."""
