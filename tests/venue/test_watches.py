@@ -14,7 +14,7 @@ from leadline.model.ticks import TickColumns
 from leadline.venue import watches
 from leadline.venue.fill_rules import FillRules, Mark, mark_after
 from leadline.venue.matching import PaperMarket
-from leadline.venue.watches import check_watch, first_crossing, price_range
+from leadline.venue.watches import first_crossing, price_range, scaled
 from tests.venue.builders import ES, MES, market, ns, order, tape
 from tests.venue.reference import crossing, merged
 
@@ -22,7 +22,7 @@ from tests.venue.reference import crossing, merged
 def first_at(watch: Watch, window: Mapping[ContractId, TickColumns], marks: Mapping[ContractId, Mark]) -> int | None:
     """The first crossing in a window, whose prices range as they do."""
     ranges = {contract: price_range(ticks) for contract, ticks in window.items()}
-    return first_crossing(watch, window, ranges, marks)
+    return first_crossing(scaled(watch), window, ranges, marks)
 
 
 def long_of(quantity: int, price: int, tick_value: str = "1.25", contract: ContractId = MES) -> WatchedPosition:
@@ -109,7 +109,7 @@ def test_a_watch_needs_the_tape_of_its_contract():
 @pytest.mark.parametrize("value", ["NaN", "Infinity", "1E-999999999"])
 def test_decimals_are_finite_and_reasonable(value: str):
     with pytest.raises(InvalidInput, match="watch"):
-        check_watch(Watch(Decimal(value), (), at_or_below=Decimal(0)))
+        scaled(Watch(Decimal(value), (), at_or_below=Decimal(0)))
 
 
 @pytest.mark.parametrize("place", range(5))
@@ -123,10 +123,10 @@ def test_every_decimal_of_a_watch_is_finite_and_of_at_most_28_places(place: int,
     base, cost, tick_value, below, above = decimals
     watch = Watch(base, (WatchedPosition(MES, 1, cost, tick_value),), below, above)
     if allowed:
-        check_watch(watch)
+        scaled(watch)
         return
     with pytest.raises(InvalidInput, match="finite decimals of at most 28 places"):
-        check_watch(watch)
+        scaled(watch)
 
 
 def test_round_decimals_are_the_numbers_that_they_stand_for():

@@ -42,7 +42,7 @@ from leadline.venue.fill_rules import (
     within_reach,
 )
 from leadline.venue.settlements import settlement
-from leadline.venue.watches import Range, check_watch, first_crossing, price_range
+from leadline.venue.watches import Range, ScaledWatch, first_crossing, price_range, scaled
 
 WINDOW_ROWS: Final = 16_384
 """Prints of a contract that are scanned at once: enough to hide the cost of a call, few enough to stay in the cache."""
@@ -269,8 +269,7 @@ class PaperMarket:
         watch makes no sense.
         """
         seen = len(self._events)
-        for watch in watches:
-            check_watch(watch)
+        watched = [scaled(watch) for watch in watches]
         needed = [order.tape_contract for order in self.live_orders()]
         needed += [position.tape_contract for watch in watches for position in watch.positions]
         for contract in needed:
@@ -278,7 +277,7 @@ class PaperMarket:
                 raise InvalidInput("prints", sorted(prints), f"the tape of {contract} too")
         rest, stopped = self._unmatched(prints, to_ns), False
         while self._instant_ns < to_ns and not stopped:
-            stopped, rest = self._advance_window(rest, to_ns, watches)
+            stopped, rest = self._advance_window(rest, to_ns, watched)
         last = {contract: self._marks[contract].last for contract in sorted(prints) if contract in self._marks}
         return Reached(self._instant_ns, tuple(self._events[seen:]), last, stopped)
 
@@ -309,7 +308,7 @@ class PaperMarket:
         return min(expected - ticks.first_index, len(ticks.time_ns))
 
     def _advance_window(
-        self, rest: dict[ContractId, TickColumns], to_ns: int, watches: Sequence[Watch]
+        self, rest: dict[ContractId, TickColumns], to_ns: int, watches: Sequence[ScaledWatch]
     ) -> tuple[bool, dict[ContractId, TickColumns]]:
         """Match one window of prints, whole instants; whether it stopped, and the rows after it where it did not.
 

@@ -6,7 +6,6 @@ A price is watched as a position of one size step without cost, with a tick valu
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from functools import lru_cache
 from typing import Any, Final
 
 import numpy as np
@@ -22,27 +21,6 @@ from leadline.venue.fill_rules import Mark
 _INT64_SAFE: Final = 2**62
 _DECIMAL_PLACES: Final = 28
 _NO_PRINTS: Final = TickColumns.empty()
-
-
-def check_watch(watch: Watch) -> None:
-    """InvalidInput when a decimal is not finite or has too many places, or there is no bound to reach."""
-    if watch.at_or_below is None and watch.at_or_above is None:
-        raise InvalidInput("watch", None, "a bound below, above, or both")
-    for value in _decimals(watch):
-        if not value.is_finite() or abs(int(value.as_tuple().exponent)) > _DECIMAL_PLACES:
-            raise InvalidInput("watch", value, f"finite decimals of at most {_DECIMAL_PLACES} places")
-
-
-def _decimals(watch: Watch) -> list[Decimal]:
-    bounds = [value for value in (watch.at_or_below, watch.at_or_above) if value is not None]
-    values = [value for position in watch.positions for value in (position.tick_value, position.cost)]
-    return [watch.base, *bounds, *values]
-
-
-def _scale(watch: Watch) -> int:
-    """The power of ten that makes an integer of every decimal of the watch, and of every worth."""
-    places = [-int(value.as_tuple().exponent) for value in _decimals(watch)]
-    return int(10 ** max(0, *places, *(WORTH_PLACES for position in watch.positions if position.inverse)))
 
 
 Range = tuple[int, int]
@@ -96,7 +74,7 @@ def _parts(watch: Watch, scale: int) -> list[_Part]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Scaled:
+class ScaledWatch:
     """A watch in integers: its result is `constant` and that of its parts at their prices."""
 
     constant: int
@@ -105,10 +83,18 @@ class _Scaled:
     above: int | None
 
 
-@lru_cache(maxsize=64)
-def _scaled(watch: Watch) -> _Scaled:
-    scale = _scale(watch)
-    return _Scaled(
+def scaled(watch: Watch) -> ScaledWatch:
+    """A watch in integers of the power of ten that makes one of every decimal of it, and of every worth.
+
+    InvalidInput when a decimal is not finite or has too many places, or there is no bound to reach.
+    """
+    if watch.at_or_below is None and watch.at_or_above is None:
+        raise InvalidInput("watch", None, "a bound below, above, or both")
+    places = max(0, *map(_places, _decimals(watch)))
+    if any(position.inverse for position in watch.positions):
+        places = max(places, WORTH_PLACES)
+    scale = int(10**places)
+    return ScaledWatch(
         int(watch.base * scale) - sum(int(position.cost * scale) for position in watch.positions),
         tuple(_parts(watch, scale)),
         None if watch.at_or_below is None else int(watch.at_or_below * scale),
@@ -116,8 +102,22 @@ def _scaled(watch: Watch) -> _Scaled:
     )
 
 
+def _decimals(watch: Watch) -> list[Decimal]:
+    bounds = [value for value in (watch.at_or_below, watch.at_or_above) if value is not None]
+    values = [value for position in watch.positions for value in (position.tick_value, position.cost)]
+    return [watch.base, *bounds, *values]
+
+
+def _places(value: Decimal) -> int:
+    """Decimal places of a number, below 0 of a round one; InvalidInput when it is none or has too many."""
+    exponent = value.as_tuple().exponent
+    if not isinstance(exponent, int) or abs(exponent) > _DECIMAL_PLACES:
+        raise InvalidInput("watch", value, f"finite decimals of at most {_DECIMAL_PLACES} places")
+    return -exponent
+
+
 def first_crossing(
-    watch: Watch,
+    watch: ScaledWatch,
     window: Mapping[ContractId, TickColumns],
     ranges: Mapping[ContractId, Range | None],
     marks: Mapping[ContractId, Mark],
@@ -128,8 +128,7 @@ def first_crossing(
     some; `marks` has the last prints before the window. A contract that has not printed at all keeps the watch silent
     until it does.
     """
-    found = _scaled(watch)
-    constant, parts, below, above = found.constant, found.parts, found.below, found.above
+    constant, parts, below, above = watch.constant, watch.parts, watch.below, watch.above
     lowest, highest, largest = _extremes(constant, parts, ranges, marks)
     if (below is None or lowest > below) and (above is None or highest < above):
         return None

@@ -354,7 +354,8 @@ def note(book: Book, changes: Changes, kind: str, key: str, version: int, body: 
 
 def put_order(book: Book, changes: Changes, order: Order) -> None:
     """Store an order's new state and tell of it."""
-    if book.orders.get(order.client_id) == order:
+    before = book.orders.get(order.client_id)
+    if before is not None and before.version == order.version and before == order:
         return
     book.put(order)
     changes.orders[order.client_id] = order
@@ -371,14 +372,14 @@ def order_facts(order: Order) -> dict[str, Any]:
         "strategy": order.strategy,
         "contract": order.contract,
         "tape_contract": order.tape_contract,
-        "side": order.side.value,
-        "type": order.type.value,
+        "side": order.side,
+        "type": order.type,
         "quantity": order.quantity,
         "filled": order.filled,
         "limit_price": order.limit_price,
         "stop_price": order.stop_price,
         "wanted_price": order.wanted_price,
-        "state": order.state.value,
+        "state": order.state,
         "reason": order.reason,
         "taken_out_by": order.taken_out_by,
     }

@@ -30,7 +30,7 @@ def unprotected(book: Book) -> Iterator[Unprotected]:
     they are never more than is held. A strategy that is being flattened is left out, and so is one that waits for the
     end of an order that closes all.
     """
-    if book.flatten or not (book.open_positions() or book.live_orders()):
+    if book.flatten or not (book.open_positions() or any(order.leg.is_exit for order in book.live_orders())):
         return
     for name, strategy in sorted(book.strategies.items()):
         if strategy.flatten:

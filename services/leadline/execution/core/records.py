@@ -146,9 +146,9 @@ class AccountRecords:
             WrittenEvent(event.event, event.kind, event.key, event.version, event.instant_ns, _json(event.body))
             for event in changes.events
         ]
-        for flatten in (book.flatten, *(strategy.flatten for strategy in book.strategies.values())):
-            if flatten:  # in no event
-                _json(flatten)
+        _json(book.flatten)  # in no event
+        for strategy in book.strategies.values():
+            _json(strategy.flatten)
         if changes.decisions:
             self._check_decisions(changes.decisions)
         legs, entries = self._check_orders(changes.orders.values()) if changes.orders else ({}, {})

@@ -11,7 +11,7 @@ from leadline.model.ids import ContractId
 from leadline.model.orders import LastPrint, Watch
 from leadline.model.ticks import TickBatch, TickColumns
 from leadline.venue.fill_rules import Mark, mark_after
-from leadline.venue.watches import first_crossing, price_range
+from leadline.venue.watches import first_crossing, price_range, scaled
 
 MOST_BATCHES: Final = 4_096
 """Batches that wait to be looked at. An account that stands still that long meets the later prices alone."""
@@ -66,7 +66,7 @@ class LivePrints:
                 continue
             window = {name: ticks if name == contract else TickColumns.empty() for name in contracts}
             ranges = {name: price_range(each) for name, each in window.items()}
-            found.append(first_crossing(watch, window, ranges, self._marks))
+            found.append(first_crossing(scaled(watch), window, ranges, self._marks))
         return min((at for at in found if at is not None), default=None)
 
     def last(self, contracts: Sequence[ContractId], now_ns: int) -> dict[ContractId, LastPrint]:
