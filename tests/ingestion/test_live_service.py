@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
+from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -23,9 +24,10 @@ from leadline.model.v1 import model_pb2
 from leadline.model.wire.ticks import decode_tick_batch
 from leadline.runtime.clock import wall_ns
 from leadline.runtime.runs import LIVE_TAPE, Run, announced_runs
+from leadline.schema.permissions import MIGRATE_USER
 from tests.ingestion.builders import rows_of
 from tests.ingestion.running import Place, client
-from tests.stack import Database, bus_as
+from tests.stack import Database, bus_as, run_sql
 
 pytestmark = pytest.mark.integration
 
@@ -107,6 +109,37 @@ async def test_a_simulated_market_goes_on_after_a_restart_as_if_there_had_been_n
     assert (run.trade_from, run.sessions) == (day, (day,))
     assert [(source.name, source.state) for source in status.sources] == [("sim", "connected")]
     assert abs(status.now_ns - run.now_ns(wall_ns())) < 600 * 60 * NS_PER_SECOND
+
+
+async def test_a_tape_whose_stream_has_lost_all_goes_on_behind_the_last_print_that_is_stored(place: Place) -> None:
+    async with place.ingestion(simulated()):
+        (contract,) = (run := await announced(place)).contracts
+        opens_ns = run.now_ns(run.clock_since_ns)
+        before = await has_come_to(place, contract, "cme", opens_ns)
+    stored = prints_of(before).slice(0, 500)
+    rows = ", ".join(
+        f"((SELECT source FROM tick_position), {stored.first_index + row}, {stored.time_ns[row]}, "
+        f"{stored.price[row]}, {stored.size[row]}, {stored.aggressor[row]})"
+        for row in range(len(stored))
+    )
+    admin = place.database.admin_settings()
+    await run_sql(
+        admin,
+        "INSERT INTO tick_position (tape, contract, venue, last_index) "
+        f"VALUES ('live', '{contract}', 'cme', {stored.last_index})",
+    )
+    days = {datetime.fromtimestamp(int(at) // NS_PER_SECOND, UTC).date() for at in stored.time_ns}
+    for day in sorted(days):
+        await run_sql(admin, f"SELECT use_partition('tick_row', '{day}', current_date)")
+    await run_sql(admin, f"INSERT INTO tick_row (source, source_index, ts_ns, price, size, aggressor) VALUES {rows}")
+    async with bus_as(place.nats, MIGRATE_USER) as bus:
+        await bus.purge(TICKS, tick_subject(RunId(LIVE_TAPE), "cme", contract))
+    async with place.ingestion(simulated()):
+        after = await has_come_to(place, contract, "cme", opens_ns)
+    again = prints_of(after)
+    assert again.first_index == stored.last_index + 1
+    whole = prints_of(before)
+    assert rows_of(again.slice(0, 1000)) == rows_of(whole.slice(500, 1500))
 
 
 async def test_the_tape_goes_on_with_no_other_source(place: Place) -> None:

@@ -41,6 +41,13 @@ _LIVE: Final = "SELECT details FROM run WHERE tape = $1"
 _OPEN_LIVE: Final = """
     INSERT INTO run (tape, code_version, content, launch, feed, details) VALUES ($1, $2, '', '', $3, $4)
 """
+_LAST_STORED: Final = """
+    SELECT last_index, last.ts_ns, last.price FROM tick_position LEFT JOIN LATERAL (
+        SELECT ts_ns, price FROM tick_row WHERE tick_row.source = tick_position.source
+        ORDER BY ts_ns DESC, source_index DESC LIMIT 1
+    ) AS last ON true
+    WHERE tape = $1 AND contract = $2
+"""
 _LIVE_NOW: Final = "UPDATE run SET details = $2, code_version = $3 WHERE tape = $1"
 _FINISH: Final = """
     UPDATE run SET finished_at = now(), failure = $2, details = details || jsonb_build_object('prints', $3::jsonb)
@@ -131,6 +138,17 @@ class Store:
     async def keep_live_tape(self, tape: RunId, code_version: str, details: Mapping[str, Any]) -> None:
         """Keep what the tape `live` has by now."""
         await self._with_retries(lambda: self._pool.execute(_LIVE_NOW, tape, dict(details), code_version))
+
+    async def last_stored(self, tape: RunId, contract: ContractId) -> tuple[int, int, int] | None:
+        """The last print of a contract that was stored: source index, time (ns UTC) and price (ticks); None for none.
+
+        The time is -1 where the print itself is not kept any more.
+        """
+        row = await self._with_retries(lambda: self._pool.fetchrow(_LAST_STORED, tape, contract))
+        if row is None:
+            return None
+        kept = row["ts_ns"] is not None
+        return row["last_index"], row["ts_ns"] if kept else -1, row["price"] if kept else 0
 
     async def finish_run(self, tape: RunId, failure: str, prints: Mapping[ContractId, int]) -> None:
         """Write down that the whole tape is published, how many prints each contract has on it, and why the run failed.

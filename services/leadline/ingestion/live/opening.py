@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 from leadline.ingestion.feed import Feed, open_feed
@@ -12,6 +12,7 @@ from leadline.ingestion.live.tape import (
     contracts_of,
     first_day,
     in_session,
+    require_each,
     require_same,
     session_begins,
     venues_of,
@@ -123,9 +124,19 @@ class LivePlan:
             contracts = contracts_of(self.params.instruments, tape.trade_from, tape.history, day)
         days = tape.days
         if day not in days:
-            days = tuple(sorted({*days, day}))
+            days = tuple(sorted({*days, *self._since(days[-1], day, contracts), day}))
         changed = replace(tape, contracts=contracts, days=days)
         return tape if changed == tape else changed
+
+    def _since(self, last: date, day: date, contracts: Mapping[ContractId, date]) -> list[date]:
+        """The trading days between two that a source which is played says again."""
+        if self.source is None or not contracts:
+            return []
+        market, found = market_of(next(iter(contracts))), []
+        while (last := last + timedelta(days=1)) < day:
+            if market.market(last) is not None:
+                found.append(last)
+        return found
 
     def _first(self, wall_ns: int) -> LiveTape:
         settings, feed = self.params, self.params.feed
@@ -141,6 +152,7 @@ class LivePlan:
         else:
             assert trade_from is not None
             contracts = contracts_of(settings.instruments, trade_from, settings.history, trade_from)
+            require_each(settings.instruments, contracts, trade_from)
             first = min(contracts.values())
             market = market_of(next(iter(contracts)))
             days = tuple(day for day in traded_days(market, first, settings.history + 1) if day <= trade_from)

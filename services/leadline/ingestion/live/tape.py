@@ -1,6 +1,6 @@
 """The contracts of the tape `live` on a trading day, and its clock."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Final
@@ -123,6 +123,15 @@ def _open_day(market: Calendar, now_ns: int) -> date:
     while (hours := market.market(day)) is None or hours[1] <= now_ns:
         day += timedelta(days=1)
     return day
+
+
+def require_each(symbols: Iterable[str], contracts: Collection[ContractId], day: date) -> None:
+    """Check that each instrument has a contract on a trading day. Raises InvalidInput."""
+    for symbol in symbols:
+        if not set(_months(symbol, day, day)) & set(contracts):
+            last = last_trading_day(resolve_contract(symbol, day))
+            expected = f"a contract that trades on {day}, or a root: its last day was {last}"
+            raise InvalidInput("instruments", symbol, expected)
 
 
 def require_same(kept: Mapping[str, str], given: Mapping[str, str]) -> None:

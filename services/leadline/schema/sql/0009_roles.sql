@@ -6,7 +6,7 @@ GRANT USAGE ON SCHEMA public
 -- Ingestion: its runs; it reads what is wanted, and how far the readers of its prints are.
 GRANT SELECT, INSERT, UPDATE ON run, kept_out TO leadline_ingestion;
 GRANT USAGE ON SEQUENCE run_number_seq TO leadline_ingestion;
-GRANT SELECT ON demand, tick_position, account_state TO leadline_ingestion;
+GRANT SELECT ON demand, tick_position, tick_row, account_state TO leadline_ingestion;
 
 GRANT SELECT ON demand TO leadline_aggregation;
 

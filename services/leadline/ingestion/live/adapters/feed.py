@@ -24,7 +24,7 @@ from leadline.ingestion.store import Store
 from leadline.ingestion.tape import Position
 from leadline.model.ids import ContractId
 from leadline.model.market import instruments
-from leadline.model.ticks import NS_PER_MINUTE, NS_PER_SECOND
+from leadline.model.ticks import NS_PER_MINUTE, NS_PER_SECOND, SenderPosition
 from leadline.runtime.bus.bus import TailLost
 from leadline.runtime.clock import monotonic_s, wall_ns
 from leadline.runtime.context import Context
@@ -125,8 +125,9 @@ class LiveFeed:
             link.carry(mine, self._tape.contracts)
 
     async def _taken_up(self, name: ContractId) -> LiveContract:
-        """A contract from where its stream ends."""
-        position, before = await self._publisher.position(name), await self._store.counts(LIVE_TAPE, name)
+        """A contract from where its stream ends; where that has lost it, from the last print that is stored."""
+        position = await self._publisher.position(name) or await self._stored(name)
+        before = await self._store.counts(LIVE_TAPE, name)
         pushed = self._plan.kind_of(name) == "push"
         opens_ns, _ = market_of(name).market(self._tape.contracts[name]) or (self.now_ns(), 0)
         begins_ns = self.now_ns() if pushed else opens_ns - 1
@@ -135,6 +136,15 @@ class LiveFeed:
             contract.miss(opens_ns, begins_ns)  # of the session under way
         self._publisher.begin(name, contract.tally, position)
         return contract
+
+    async def _stored(self, name: ContractId) -> Position | None:
+        stored = await self._store.last_stored(LIVE_TAPE, name)
+        if stored is None:
+            return None
+        index, time_ns, price = stored
+        _log.warning("tape.stream_is_empty", contract=name, last_index=index)
+        sender = SenderPosition(index + 1, (), time_ns, price)
+        return Position(index + 1, self.now_ns() if time_ns < 0 else time_ns, sender=sender)
 
     async def _publish(self) -> None:
         while True:
