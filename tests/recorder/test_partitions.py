@@ -1,6 +1,7 @@
 """Partitions on a real server: made where rows come, dropped when they are old, and never under somebody's hands."""
 
 import asyncio
+from dataclasses import replace
 from datetime import date, timedelta
 from functools import partial
 
@@ -84,6 +85,17 @@ async def test_rows_go_to_the_partition_of_their_date_which_is_made_as_they_come
     assert await names(bare, "footprint") == ["footprint_20251120"]
     assert (await names(bare, "candle"), await names(bare, "signal")) == (["candle_202511"], ["signal_202511"])
     assert await stored_indices(bare) == [0, 1, 2, 3, 4]
+
+
+async def test_late_prints_go_to_the_partition_of_their_own_time(bare: Pool):
+    store = Store(bare, Partitions(bare, Calendar()))
+    await store.write_ticks([of_days(0, 1), replace(of_days(1, 0), late=True), of_days(2, 1)])
+    rows = await bare.fetch("SELECT source_index, tableoid::regclass::text AS name FROM tick_row ORDER BY 1")
+    assert [tuple(row) for row in rows] == [
+        (0, "tick_row_20251121"),
+        (1, "tick_row_20251120"),
+        (2, "tick_row_20251121"),
+    ]
 
 
 async def test_a_partition_as_old_as_its_table_keeps_goes_whole_and_the_position_stays(bare: Pool, database: Database):

@@ -7,7 +7,7 @@ from datetime import date, timedelta
 from leadline.analysis.assemble import strategy_fold
 from leadline.analysis.fold import StrategyFold
 from leadline.model.ids import ContractId
-from leadline.model.manifest.specs import StrategySpec, calendar_of_spec
+from leadline.model.manifest.specs import StrategySpec, calendar_of_spec, session_of
 from leadline.model.market.calendars import Calendar
 from leadline.model.market.contracts import FrontMonth, front_months, months_from
 
@@ -17,12 +17,13 @@ class MonthFold:
     """One contract's part of a strategy.
 
     `fold` takes the bars of `contract` and speaks on the days that are the contract's. From `ends_ns` (ns UTC) on the
-    next part follows; None for the last one.
+    next part follows; None for the last one. The first history session of its series opens at `reads_from_ns`.
     """
 
     contract: ContractId
     fold: StrategyFold
     ends_ns: int | None
+    reads_from_ns: int
 
 
 def month_folds(spec: StrategySpec, feed: Iterable[str], trade_from: date) -> tuple[MonthFold, ...]:
@@ -36,7 +37,12 @@ def month_folds(spec: StrategySpec, feed: Iterable[str], trade_from: date) -> tu
     months = months_from(spec.instrument, known, trade_from) or front_months(spec.instrument, known, trade_from)
     ends = _ends(spec, months)
     return tuple(
-        MonthFold(month.contract, strategy_fold(spec, month.first, month.until), ends.get(month.contract))
+        MonthFold(
+            month.contract,
+            strategy_fold(spec, month.first, month.until),
+            ends.get(month.contract),
+            _history_opens(spec, month.first),
+        )
         for month in months
     )
 
@@ -49,6 +55,13 @@ def month_ends(spec: StrategySpec, feed: tuple[ContractId, ...], trade_from: dat
 def _ends(spec: StrategySpec, months: Sequence[FrontMonth]) -> dict[ContractId, int]:
     market = calendar_of_spec(spec)
     return {month.contract: _opening(market, month.until) for month in months[:-1] if month.until is not None}
+
+
+def _history_opens(spec: StrategySpec, day: date) -> int:
+    """When the first of the history sessions before a trading day opens, of all series."""
+    market, (_, hours) = calendar_of_spec(spec), session_of(spec)
+    before = market.previous_sessions(day, max(each.history for each in spec.all_series), hours)
+    return before[0].open_ns if before else _opening(market, day)
 
 
 def _opening(market: Calendar, day: date) -> int:

@@ -16,7 +16,7 @@ from leadline.recorder import metrics
 from leadline.recorder.store import Store
 from leadline.recorder.writes import REFUSED_BY_CONTENT
 from leadline.runtime.bus.bus import Bus
-from leadline.runtime.bus.intake import read_ticks
+from leadline.runtime.bus.intake import place_before, read_ticks
 
 # A stream that is silent for this long while it is read again does not have what is missing.
 IDLE_SECONDS: Final = 10.0
@@ -52,7 +52,8 @@ class TickSink:
         metrics.ASKED_AGAIN.inc()
         stored, position = 0, first_index
         subject = tick_subject(sample.tape, sample.venue, sample.contract)
-        async with aclosing(self._bus.ordered(TICKS, subject)) as messages:
+        place = await place_before(self._bus, TICKS, subject, _last_index, first_index - 1)
+        async with aclosing(self._bus.ordered(TICKS, subject, start="all" if place is None else place)) as messages:
             while position < next_index:
                 try:
                     message = await asyncio.wait_for(anext(messages), self._idle_s)
@@ -81,6 +82,10 @@ class TickSink:
         _log.error("recorder.tick_gap", contract=sample.contract, first=first_index, last=next_index - 1)
         metrics.GAPS.inc(next_index - first_index)
         await self._store.skip_ticks(sample.tape, sample.contract, first_index, next_index)
+
+
+def _last_index(subject: str, payload: bytes) -> int:
+    return read_ticks(subject, payload).ticks.last_index
 
 
 def _tape_and_contract(batch: TickBatch) -> tuple[RunId, ContractId]:

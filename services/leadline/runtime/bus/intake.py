@@ -79,16 +79,16 @@ async def last_usable(
 
 
 async def place_before(
-    bus: Bus, stream: str, subject: str, reached_ns: Callable[[str, bytes], int], wanted_ns: int
+    bus: Bus, stream: str, subject: str, reached: Callable[[str, bytes], int], wanted: int
 ) -> int | None:
-    """The sequence of the last message on a subject that has reached a time of the tape, and none later.
+    """The sequence of the last message on a subject that is at or before a place of the tape.
 
-    reached_ns: the time that a message has reached, which never falls on the subject; it may raise RefusedMessage. None
-    where the stream's first message on the subject is later, or there is none. The stream is halved again and again: a
-    few dozen messages are looked at. Raises as `Bus.last`.
+    reached: the place that a message has come to, a time or a source index, which never falls on the subject; it may
+    raise RefusedMessage. None where the first message on the subject is behind that place, or there is none. The stream
+    is halved again and again: a few dozen messages are looked at. Raises as `Bus.last`.
     """
     state = await bus.state(stream)
-    low, high, found = state.first_sequence, state.last_sequence, None
+    low, high, found = max(1, state.first_sequence), state.last_sequence, None
     while low <= high:
         middle = (low + high) // 2
         message = await bus.at(stream, subject, middle)
@@ -96,7 +96,7 @@ async def place_before(
             high = middle - 1
             continue
         try:
-            is_before = reached_ns(message.subject, message.payload) <= wanted_ns
+            is_before = reached(message.subject, message.payload) <= wanted
         except RefusedMessage:
             # It says no time: what stands behind it is looked at instead.
             low = message.sequence + 1
