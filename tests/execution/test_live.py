@@ -219,8 +219,11 @@ async def test_readiness_falls_with_the_venue_and_the_prints_and_comes_back(plat
         measured = await ready_is(False)
         assert measured["leadline_need_met{need=prints}"] == 0
         assert measured["leadline_need_met{need=lease}"] == 1
+        phase = "leadline_account_phase{account=default/paper,phase=waiting_for_prints}"
+        await with_retries(lambda: platform.scrape("first"), lambda measured: measured[phase] == 1)
         source.silent = False
         await ready_is(True)
+        await with_retries(lambda: platform.scrape("first"), lambda measured: measured[phase] == 0)
 
 
 async def test_an_account_is_flat_by_the_clock_and_not_by_a_print(platform: Platform):

@@ -209,7 +209,7 @@ class Account:
                     await self._compare_in_time()
                     await self.loop.step()
                     self._measure()
-                    self.phases.go_on(self.loop.phase)
+                    self._show_phase()
                     self.context.set_ready(True)
             except PartFailed as error:
                 self.loop.phase = self.phases.wait(error.part, str(error))
@@ -233,6 +233,15 @@ class Account:
         if monotonic_s() >= due_s or book.trading_day != self._compared_day:
             await self.loop.compare()
             self._compared_s, self._compared_day = monotonic_s(), self.loop.book.trading_day
+
+    def _show_phase(self) -> None:
+        """Show that the loop has got on; live without prints it goes on as well, and enters nothing."""
+        silent = [] if self._live is None else self._live.silent()
+        if silent:
+            reason = f"nothing is heard of {', '.join(silent)}, and the market is open"
+            self.loop.phase = self.phases.wait("prints", reason)
+        else:
+            self.phases.go_on(self.loop.phase)
 
     def _follow_feed(self) -> None:
         """Have the contracts in the book that the feed has gained: a strategy on a root rolls into them."""

@@ -14,5 +14,6 @@ class LoopPhase(StrEnum):
     WAITING_FOR_RISK = "waiting_for_risk"
     WAITING_FOR_DATABASE = "waiting_for_database"
     WAITING_FOR_DISK = "waiting_for_disk"
+    WAITING_FOR_PRINTS = "waiting_for_prints"
     WAITING_FOR_PARTS = "waiting_for_parts"
     FINISHED = "finished"

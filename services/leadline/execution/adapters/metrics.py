@@ -67,6 +67,7 @@ _WAITS: Final = {
     "risk": LoopPhase.WAITING_FOR_RISK,
     "database": LoopPhase.WAITING_FOR_DATABASE,
     "disk": LoopPhase.WAITING_FOR_DISK,
+    "prints": LoopPhase.WAITING_FOR_PRINTS,
     "parts": LoopPhase.WAITING_FOR_PARTS,
 }
 """The phase of a wait by the part that is waited for."""
