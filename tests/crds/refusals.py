@@ -793,7 +793,7 @@ ACCEPTED: Final[tuple[tuple[str, KindName, JsonObject], ...]] = (
                 "credentials": {},
                 "currency": "USD",
                 "startingBalance": "25000.50",
-                "paper": {"fillRule": "NextPrint", "slippageTicks": 0, "latency": "2s"},
+                "paper": {"fillRule": "NextPrint", "slippageTicks": 0, "brackets": "Attached", "latency": "2s"},
                 "commission": {"MES": "1.25", "ES": "4"},
                 "tiers": [
                     {"from": "0", "execute": "MES", "minSize": 1, "maxSize": 3, "dayLoss": "100"},

@@ -34,6 +34,8 @@ from tests.testing.test_venues import adapter, open_channel
 __all__ = ["adapter"]
 
 ALL = frozenset(Capability)
+RULED = ["market-order", "limit-order", "stop-order", "stop-limit-order", "partial-fill", "bracket", "partial-target"]
+"""The cases that depend on how an order fills."""
 
 
 def outcomes(found: Sequence[Finding]) -> dict[str, str]:
@@ -41,14 +43,23 @@ def outcomes(found: Sequence[Finding]) -> dict[str, str]:
     return {each.name: each.why for each in found if each.outcome is Outcome.FAILED}
 
 
-@pytest.mark.parametrize("rule", ["Pessimistic", "Optimistic", "NextPrint", "Nautilus1231"])
-async def test_the_paper_venue_passes_over_its_socket_by_every_fill_rule(rule: str):
-    section = PaperSection.from_manifest({"fillRule": rule})
+@pytest.mark.parametrize("brackets", ["Native", "Attached"])
+@pytest.mark.parametrize("rule", ["Pessimistic", "Nautilus1231"])
+async def test_the_paper_venue_passes_over_its_socket_with_brackets_of_its_own_and_without(rule: str, brackets: str):
+    section = PaperSection.from_manifest({"fillRule": rule, "brackets": brackets})
     opened = stand_in_of(venue_named("paper"))
     found = await check(lambda: opened(section), venue_named("paper").able(section))
     assert outcomes(found) == {}
-    assert {each.outcome for each in found} == {Outcome.PASSED}
     assert len(found) == len(CASES) > 50
+    left_out = {each.why for each in found if each.outcome is Outcome.NOT_CLAIMED}
+    assert left_out == (set() if brackets == "Native" else {"native-bracket"})
+
+
+@pytest.mark.parametrize("rule", ["Optimistic", "NextPrint"])
+async def test_the_paper_venue_passes_by_its_other_fill_rules(rule: str):
+    section = PaperSection.from_manifest({"fillRule": rule})
+    found = await check(lambda: stand_in_of(venue_named("paper"))(section), ALL, cases_named(RULED))
+    assert {each.outcome for each in found} == {Outcome.PASSED}
 
 
 def test_every_case_has_a_name_of_its_own_and_says_what_it_asks():

@@ -37,7 +37,7 @@ import json
 import sys
 from leadline.model.errors import InvalidInput
 from leadline.model.manifest.specs import load_manifests
-from leadline.model.manifest.venues import NEEDED, Capability, venue_named
+from leadline.model.manifest.venues import NEEDED, PROTECTING, Capability, venue_named
 from leadline.plan.plan import plan
 from leadline.plan.platform import PlatformSettings
 from scripts.crds import definition
@@ -62,9 +62,13 @@ drill = type(venue_named("drill"))
 drill.capabilities -= {Capability.REPLACE}
 refuse(lambda: plan(platform, [account], [trailing]))
 refuse(lambda: plan(platform, [account], [own]))
-for missing in NEEDED:
-    drill.capabilities = frozenset(Capability) - {missing}
+for missing in ({one} for one in NEEDED):
+    drill.capabilities = frozenset(Capability) - missing
     refuse(lambda: load_manifests(sys.argv[1]))
+drill.capabilities = frozenset(Capability) - {Capability.NATIVE_BRACKET}
+load_manifests(sys.argv[1])
+drill.capabilities -= PROTECTING
+refuse(lambda: load_manifests(sys.argv[1]))
 spec = definition("TradingAccount")["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]
 print(json.dumps({
     "workloads": {one.service: sorted(one.calls) for one in found.workloads if one.owner == "account"},
@@ -149,8 +153,9 @@ def test_one_more_venue_is_in_the_schema_in_the_plan_and_in_the_checks(tmp_path:
     expected = f"none, or an account at a venue that {either}: drill does neither"
     assert [
         f"spec.venue: got 'drill', expected a venue that {MEANINGS[one]}" in line
-        for one, line in zip(NEEDED, unsafe, strict=True)
-    ] == [True] * len(NEEDED)
+        for one, line in zip([*NEEDED, Capability.NATIVE_BRACKET], unsafe, strict=True)
+    ] == [True] * (len(NEEDED) + 1)
+    assert f" or {MEANINGS[Capability.ATTACH]}: else nothing is safe there" in unsafe[-1]
     assert f"spec.bracket.trail: got '4 and 8 ticks', expected {expected}" in refused
 
 

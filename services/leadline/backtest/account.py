@@ -25,18 +25,17 @@ from leadline.execution.loop.deps import Deps
 from leadline.execution.loop.signal_queue import SignalQueue
 from leadline.execution.venues.both_ports import BothPorts
 from leadline.execution.venues.connect import Connection
-from leadline.execution.venues.paper.direct import DirectVenue
+from leadline.execution.venues.paper.direct import DirectVenue, fill_rules_of
 from leadline.execution.venues.paper.venue import PaperVenue
 from leadline.model.errors import LeadlineError
 from leadline.model.ids import ContractId, StrategyId
 from leadline.model.loop_phase import LoopPhase
-from leadline.model.manifest.specs import TradingAccount, TradingStrategy
+from leadline.model.manifest.specs import TradingAccount, TradingStrategy, able_at
 from leadline.model.manifest.venues import Capability
 from leadline.model.signals import SignalMessage
 from leadline.model.ticks import TickColumns, concat
 from leadline.risk.decide import decide
 from leadline.risk.view import DecisionInputs, RiskDecision, Tier, tier_at
-from leadline.venue.fill_rules import FillRules, parse_fill_rule
 from leadline.venue.matching import PaperMarket
 
 
@@ -68,8 +67,7 @@ class _Risk:
 
 def paper_market(account: TradingAccount, begins_ns: int) -> PaperMarket:
     """A fresh paper market with the rules of an account's manifest, from an instant on."""
-    paper = PaperVenue().section_of(account.spec)
-    return PaperMarket(FillRules(parse_fill_rule(paper.fill_rule), paper.slippage_ticks, paper.latency_ns), begins_ns)
+    return PaperMarket(fill_rules_of(PaperVenue().section_of(account.spec)), begins_ns)
 
 
 class Tape(Protocol):
@@ -109,7 +107,8 @@ class AccountRun:
     """One account with its strategies; `start`, then `go_on` for each step of the tape, the last of them final.
 
     contracts: of the feed. begins_ns: an instant before everything that is decided. folder: for the account's halts.
-    tape: its time and its venue, the paper market where none is given; `capabilities` are that venue's.
+    tape: its time and its venue, the paper market where none is given; `capabilities` are that venue's,
+    those of the account's manifest where none are given.
     """
 
     def __init__(
@@ -121,7 +120,7 @@ class AccountRun:
         begins_ns: int,
         folder: Path,
         tape: Tape | None = None,
-        capabilities: AbstractSet[Capability] = frozenset(Capability),
+        capabilities: AbstractSet[Capability] | None = None,
     ) -> None:
         self._account = account
         self._strategies = tuple(sorted(strategies, key=lambda each: each.full_name))
@@ -158,7 +157,7 @@ class AccountRun:
                 idle=self._note_idle,
                 switch=self._switch,
                 committed=lambda _: None,
-                capabilities=capabilities,
+                capabilities=able_at(account) if capabilities is None else capabilities,
             ),
             new_book,
         )

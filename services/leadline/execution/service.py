@@ -38,8 +38,7 @@ from leadline.model.errors import RefusedMessage
 from leadline.model.halts import Halt, HaltSource
 from leadline.model.ids import ContractId, StrategyId
 from leadline.model.loop_phase import LoopPhase
-from leadline.model.manifest.specs import TradingStrategy
-from leadline.model.manifest.venues import venue_named
+from leadline.model.manifest.specs import TradingStrategy, able_at
 from leadline.model.subjects import SIGNALS, signal_subject
 from leadline.risk.reasons import Reason
 from leadline.runtime.bus.bus import Start, TailLost
@@ -123,7 +122,7 @@ class Account:
                 idle=self._idle,
                 switch=self.kill_switch,
                 committed=self._note_committed,
-                capabilities=venue_named(self.manifest.spec.venue).capabilities,
+                capabilities=able_at(self.manifest),
                 marks=self.marks,
                 doubt=self._doubt,
                 late=self._is_late,

@@ -61,13 +61,13 @@ def replay(
     trade_from: date,
     account: TradingAccount | None = None,
     connect: Callable[[TapeTime], Orders] | None = None,
-    capabilities: AbstractSet[Capability] = frozenset(Capability),
+    capabilities: AbstractSet[Capability] | None = None,
 ) -> Replay:
     """Run a strategy over prints (by contract) and return what came of it; the account is the paper one when not given.
 
     Nothing is decided before the trading day `trade_from`: what prints before it are history. `connect` puts the orders
     of another venue in the place of the paper venue's: it is given the time, to which that venue may listen, and
-    `capabilities` say what that venue does by itself. Raises
+    `capabilities` say what that venue does by itself, where that is not all that there is. Raises
     InvalidInput and Unknown for what a plan refuses, whatever the strategy raises as StrategyFailed, and Halted.
     """
     if not market or not any(map(len, market.values())):
@@ -142,7 +142,7 @@ async def _run(
     signals: Sequence[SignalMessage],
     folder: Path,
     connect: Callable[[TapeTime], Orders] | None,
-    capabilities: AbstractSet[Capability],
+    capabilities: AbstractSet[Capability] | None,
 ) -> Replay:
     begins_ns = min(int(ticks.time_ns[0]) for ticks in market.values() if len(ticks)) - 1
     ends_ns = signals[-1].progress_ns
@@ -150,6 +150,7 @@ async def _run(
     if connect is not None:
         time = TapeTime(market, begins_ns, ends_ns)
         tape = _TapeOfItsOwn(time, connect(time))
+        capabilities = frozenset(Capability) if capabilities is None else capabilities
     run = AccountRun(account, [strategy], tuple(sorted(market)), trade_from, begins_ns, folder, tape, capabilities)
     await run.start()
     await run.go_on(market, {strategy.full_name: signals}, ends_ns, final=True)

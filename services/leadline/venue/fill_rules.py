@@ -62,12 +62,14 @@ def parse_fill_rule(text: str, field: str = "fillRule") -> FillRule:
 class FillRules:
     """A paper account's declarations: the rule, slippage of market and stop fills in ticks, and latency in ns.
 
+    `native_brackets`: whether the market makes stop and target of each fill; else it takes no order that asks for them.
     InvalidInput when slippage or latency is negative.
     """
 
     rule: FillRule = FillRule.PESSIMISTIC
     slippage_ticks: int = 1
     latency_ns: int = 50_000_000
+    native_brackets: bool = True
 
     def __post_init__(self) -> None:
         if self.slippage_ticks < 0:

@@ -189,6 +189,8 @@ class PaperMarket:
             check_same(known, order)
             return known, True
         check_order(order)
+        if order.bracket is not None and not self._rules.native_brackets:
+            raise InvalidInput("order.bracket", order.bracket, "none: this venue makes no brackets")
         after_ns = order.decided_at_ns + self._rules.latency_ns
         if order.parent and order.leg.is_exit:
             return self._attach(order, after_ns), False

@@ -84,7 +84,8 @@ class PaperVenue:
     """The market, its ledger and its tapes. Made with what the ledger remembers."""
 
     def __init__(self, context: Context, params: VenueParams, tape: Run, ledger: Ledger) -> None:
-        rules = FillRules(parse_fill_rule(params.fill_rule, "fill_rule"), params.slippage_ticks, params.latency_ns)
+        rule = parse_fill_rule(params.fill_rule, "fill_rule")
+        rules = FillRules(rule, params.slippage_ticks, params.latency_ns, params.native_brackets)
         self.market = PaperMarket(rules, tape.begins_ns)
         if (kept := ledger.kept()) is not None:
             self.market.restore_kept(kept)

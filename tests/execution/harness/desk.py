@@ -20,7 +20,7 @@ from leadline.execution.loop.deps import Deps
 from leadline.execution.loop.ports import PartFailed, Risk
 from leadline.execution.loop.signal_queue import SignalQueue
 from leadline.execution.venues.both_ports import BothPorts, MatchingVenue
-from leadline.execution.venues.paper.direct import DirectVenue
+from leadline.execution.venues.paper.direct import DirectVenue, fill_rules_of
 from leadline.execution.venues.paper.venue import PaperVenue
 from leadline.model.errors import RefusedMessage
 from leadline.model.halts import Halt, HaltSource
@@ -33,7 +33,6 @@ from leadline.model.signals import SignalMessage
 from leadline.model.ticks import TickColumns
 from leadline.risk.decide import decide
 from leadline.risk.view import DecisionInputs, RiskDecision
-from leadline.venue.fill_rules import FillRules, parse_fill_rule
 from leadline.venue.ledger import Ledger
 from leadline.venue.matching import PaperMarket, Step
 from tests.execution.harness.builders import ANALYSIS, DAY, account, ns
@@ -204,7 +203,7 @@ class Session:
         self._heard: dict[StrategyId, int] = {}
         self.queues: dict[StrategyId, SignalQueue] = {}
         paper = PaperVenue().section_of(desk.manifest.spec)
-        rules = FillRules(parse_fill_rule(paper.fill_rule), paper.slippage_ticks, paper.latency_ns)
+        rules = fill_rules_of(paper)
         self.ledger = Ledger.open(desk.folder / desk.tape, desk.tape)
         self.market = PaperMarket(rules, ns(desk.begins))
         for step in self.ledger.steps():

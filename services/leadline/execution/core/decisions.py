@@ -81,9 +81,12 @@ def decision_of(book: Book, strategy: StrategyBook, asked: Asked, answer: RiskDe
     )
 
 
-def venue_order(order: Order, *, trails: bool) -> VenueOrder:
-    """An order as it is handed to the venue; where that does not trail (`trails`), it is not told how stops do."""
-    bracket = order.bracket
+def venue_order(order: Order, *, trails: bool, brackets: bool = True) -> VenueOrder:
+    """An order as it is handed to the venue.
+
+    Where that does not trail (`trails`), it is not told how stops do, and where it makes no brackets, of none.
+    """
+    bracket = order.bracket if brackets else None
     if bracket is not None and not trails:
         bracket = replace(bracket, trail=None)
     return VenueOrder(

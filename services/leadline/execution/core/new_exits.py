@@ -11,7 +11,7 @@ from itertools import count
 
 from leadline.execution.core.book import Book, Changes, UnitExit, is_entry, put_order
 from leadline.execution.core.booking import is_foreign
-from leadline.execution.core.bracket_legs import are_pair, trailing
+from leadline.execution.core.bracket_legs import are_pair, of_entry, trailing
 from leadline.execution.core.exit_reasons import ExitReason
 from leadline.execution.core.orders import GIVEN_UP
 from leadline.execution.core.positions import part_of
@@ -174,6 +174,57 @@ def _exit(
     return order
 
 
+def exits_of_fills(book: Book, changes: Changes) -> None:
+    """Make the stop and the target of what entries have filled in this transaction, where no venue makes them.
+
+    They are the legs that such a venue would make, as a pair. Where the market is at one, or has passed it, the entry's
+    unit leaves.
+    """
+    for fill, _, _ in list(changes.fills):
+        entry = book.orders.get(fill.client_id)
+        if entry is None or not is_entry(entry) or is_foreign(entry) or entry.bracket is None:
+            continue
+        if _is_leaving(book, entry.strategy, entry.unit):
+            continue
+        found = [of_entry(book, changes, order, entry) for order in _legs_of(book, entry, entry.bracket, fill)]
+        if reason := beyond(book, found):
+            _leave(book, changes, entry, reason)
+            continue
+        for order in found:
+            put_order(book, changes, order)
+
+
+def _legs_of(book: Book, entry: Order, bracket: Bracket, fill: Fill) -> Iterator[Order]:
+    """The exits that a bracket asks for of a fill, of as much of it as is held."""
+    held = book.positions.get((entry.strategy, entry.contract))
+    size = 0 if held is None else sum(lot.quantity for lot in held.lots if lot.fill_id == fill.fill_id)
+    prices = {
+        LegKind.STOP: bracket.stop_at(fill.price, entry.side),
+        LegKind.TARGET: bracket.target_at(fill.price, entry.side),
+    }
+    legs = {kind: Leg.of(kind, fill.k) for kind, price in prices.items() if price is not None}
+    ids = {kind: client_order_id(entry.decision, leg) for kind, leg in legs.items()}
+    for kind, leg in legs.items() if size else ():
+        stop = kind is LegKind.STOP
+        yield Order(
+            client_id=ids[kind],
+            decision=entry.decision,
+            leg=leg,
+            strategy=entry.strategy,
+            contract=entry.contract,
+            tape_contract=entry.tape_contract,
+            side=entry.side.opposite,
+            type=OrderType.STOP if stop else OrderType.LIMIT,
+            quantity=size,
+            decided_at_ns=book.instant_ns,
+            limit_price=None if stop else prices[kind],
+            stop_price=prices[kind] if stop else None,
+            parent=entry.client_id,
+            oco=next((other for twin, other in ids.items() if twin is not kind), NO_ORDER),
+            unit=entry.unit,
+        )
+
+
 def exits_of_later_fills(book: Book, changes: Changes, *, attaches: bool) -> None:
     """Make the exits that a strategy wants of what an entry has filled in this transaction, and that it does not have.
 
@@ -249,6 +300,13 @@ def beyond(book: Book, exits: Iterable[Order]) -> ExitReason | None:
         if order.leg.kind is not LegKind.STOP and away <= 0:
             return ExitReason.BEYOND_TARGET
     return None
+
+
+def renew_exits(book: Book, changes: Changes) -> None:
+    """Put another exit in the place of each that the venue does not have and that is wanted still."""
+    while (found := next(sent_again(book), None)) is not None:
+        for order in found:
+            put_order(book, changes, order)
 
 
 def sent_again(book: Book) -> Iterator[tuple[Order, Order]]:

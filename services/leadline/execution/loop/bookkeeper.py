@@ -15,7 +15,7 @@ from leadline.execution.core.booking import (
 from leadline.execution.core.day import apply_limits, around_the_roll, roll, watches
 from leadline.execution.core.exit_reasons import ExitReason
 from leadline.execution.core.exits import at_rest, settled
-from leadline.execution.core.new_exits import exits_of_later_fills
+from leadline.execution.core.new_exits import exits_of_fills, exits_of_later_fills, renew_exits
 from leadline.execution.core.protection import unprotected
 from leadline.execution.core.settlements import settle_opposites
 from leadline.execution.core.trails import move_stops, trail_watches
@@ -57,6 +57,8 @@ class Bookkeeper:
 
         A position without protection is on its way out before anything else is written.
         """
+        if not self.deps.makes_brackets:
+            renew_exits(self.book, changes)
         self._protect()
         forget(self.book)
         await self.deps.store.commit(self.book, changes, check)
@@ -166,6 +168,8 @@ class Bookkeeper:
                     self.differs(taken)
             self.unsettled = False
         apply_limits(book)
+        if not deps.makes_brackets:
+            exits_of_fills(book, changes)
         exits_of_later_fills(book, changes, attaches=deps.attaches)
         if not deps.trails:
             move_stops(book, changes)

@@ -53,6 +53,11 @@ class Deps:
         return Capability.TRAILING in self.capabilities
 
     @property
+    def makes_brackets(self) -> bool:
+        """Whether the venue makes stop and target of each fill itself; else the account makes them behind it."""
+        return Capability.NATIVE_BRACKET in self.capabilities
+
+    @property
     def attaches(self) -> bool:
         """Whether the venue takes a stop or a target that a position does not have."""
         return Capability.ATTACH in self.capabilities

@@ -85,7 +85,8 @@ class OrderSender:
             raise Unavailable(f"the disk does not take the journal: {error}", "disk") from error
         self._unsent = ""
         try:
-            reported = await self._deps.venue.submit(venue_order(order, trails=self._deps.trails))
+            sent = venue_order(order, trails=self._deps.trails, brackets=self._deps.makes_brackets)
+            reported = await self._deps.venue.submit(sent)
             if reported.client_id != order.client_id:  # what became of ours is asked for by its own id
                 raise Refused(f"the venue answers order {order.client_id} with {shown(reported.client_id)}", "venue")
         except PartFailed as error:

@@ -141,7 +141,8 @@ class Reconciliation:
         if order.state is OrderState.PENDING and order.client_id in self._deps.journal.written:
             order = move(order, OrderState.SENDING)
         if order.state is OrderState.PENDING:
-            if order.decided_at_ns == self._book.instant_ns:
+            protects = bool(order.parent) and not self._deps.makes_brackets
+            if order.decided_at_ns == self._book.instant_ns or protects:
                 await self._orders.send(order)
             else:
                 await self._keeper.commit_order(move(order, OrderState.EXPIRED_LOCAL, reason=ExitReason.NEVER_SENT))

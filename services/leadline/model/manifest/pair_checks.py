@@ -6,7 +6,7 @@ from typing import Final
 from leadline.model.durations import DAY, NEVER, parse_duration
 from leadline.model.errors import InvalidInput
 from leadline.model.manifest.account_spec import TradingAccount
-from leadline.model.manifest.spec_checks import bracket_of, signal_instrument, valid_for_ns
+from leadline.model.manifest.spec_checks import able_at, bracket_of, signal_instrument, valid_for_ns
 from leadline.model.manifest.strategy_spec import StrategySpec, TradingStrategy
 from leadline.model.manifest.venues import MEANINGS, Capability, venue_named
 from leadline.model.market.instruments import instrument
@@ -80,7 +80,7 @@ def root_problems(spec: StrategySpec, account: TradingAccount, roots: Sequence[s
 
 def _beyond_the_venue(strategy: TradingStrategy, account: TradingAccount) -> Iterator[InvalidInput]:
     """Problems with orders that a strategy, or a class of its own, may ask of a venue that cannot do them."""
-    spec, venue = strategy.spec, venue_named(account.spec.venue)
+    spec, venue, able = strategy.spec, venue_named(account.spec.venue), able_at(account)
     asked: list[tuple[Capability, str, str, str]] = []
     if (own := spec.strategy.entry_point) is not None:
         asked += [(one, "spec.strategy.entryPoint", own, "the strategy OrderFlow") for one in _OF_PROPOSALS]
@@ -91,12 +91,12 @@ def _beyond_the_venue(strategy: TradingStrategy, account: TradingAccount) -> Ite
             asked.append((Capability.VALIDITY, "spec.entries.validFor", spec.entries.valid_for, DAY))
     if spec.bracket is not None and spec.bracket.trail is not None:
         trail = f"{spec.bracket.trail.trigger_ticks} and {spec.bracket.trail.offset_ticks} ticks"
-        if not _MOVES_STOPS & venue.capabilities:
-            able = " or ".join(MEANINGS[one] for one in Capability if one in _MOVES_STOPS)
-            expected = f"none, or an account at a venue that {able}: {venue.name} does neither"
+        if not _MOVES_STOPS & able:
+            either = " or ".join(MEANINGS[one] for one in Capability if one in _MOVES_STOPS)
+            expected = f"none, or an account at a venue that {either}: {venue.name} does neither"
             yield InvalidInput("spec.bracket.trail", trail, expected)
     for capability, where, value, instead in asked:
-        if capability not in venue.capabilities:
+        if capability not in able:
             expected = f"{instead}, or an account at a venue that {MEANINGS[capability]}: {venue.name} does not"
             yield InvalidInput(where, value, expected)
 

@@ -23,7 +23,7 @@ from leadline.model.manifest.strategy_spec import (
     StrategySpec,
     TradingStrategy,
 )
-from leadline.model.manifest.venues import MEANINGS, NEEDED, unable, venue_named, venues
+from leadline.model.manifest.venues import MEANINGS, NEEDED, PROTECTING, Capability, venue_named, venues
 from leadline.model.market.calendars import Calendar
 from leadline.model.market.contracts import instrument_of, parse_contract
 from leadline.model.market.hours import SessionHours
@@ -202,8 +202,12 @@ def account_problems(account: TradingAccount) -> Iterator[InvalidInput]:
             yield InvalidInput(
                 "spec.credentials.secretName", spec.credentials.secret_name, "no credentials with environment Paper"
             )
-    for missing in unable(known[spec.venue], *NEEDED) if spec.venue in known else ():
+    able = able_at(account) if spec.venue in known else frozenset(Capability)
+    for missing in (capability for capability in NEEDED if capability not in able):
         yield InvalidInput("spec.venue", spec.venue, f"a venue that {MEANINGS[missing]}: else nothing is safe there")
+    if not able & PROTECTING:
+        either = " or ".join(MEANINGS[one] for one in Capability if one in PROTECTING)
+        yield InvalidInput("spec.venue", spec.venue, f"a venue that {either}: else nothing is safe there")
     by_root = (
         ("commission", spec.commission),
         ("marginLimits", spec.margin_limits),
@@ -443,6 +447,12 @@ def _live_problems(spec: StrategySpec) -> Iterator[InvalidInput]:
         yield InvalidInput("spec.risk.dayLoss", None, "a limit with mode Live")
     if spec.risk.max_position is None:
         yield InvalidInput("spec.risk.maxPosition", None, "a limit with mode Live")
+
+
+def able_at(account: TradingAccount) -> frozenset[Capability]:
+    """The capabilities of an account's venue, as its section sets it. Raises Unknown for a name that no venue has."""
+    venue = venue_named(account.spec.venue)
+    return venue.able(venue.section_of(account.spec))
 
 
 def _listed_twice(account: TradingAccount) -> Iterator[InvalidInput]:

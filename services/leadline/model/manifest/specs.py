@@ -25,6 +25,7 @@ from leadline.model.manifest.pair_checks import root_problems
 from leadline.model.manifest.spec_base import API_VERSION, Change
 from leadline.model.manifest.spec_checks import (
     Distances,
+    able_at,
     bracket_of,
     calendar_of_spec,
     day_problem,
@@ -80,6 +81,7 @@ __all__ = [
     "TradingAccount",
     "TradingStrategy",
     "Window",
+    "able_at",
     "bracket_of",
     "calendar_of_spec",
     "change_class",

@@ -8,7 +8,7 @@ docs/how-to/add-a-venue.md.
 
 import re
 from abc import ABC
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from enum import StrEnum
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
@@ -65,13 +65,15 @@ MEANINGS: Final[Mapping[Capability, str]] = {
 
 NEEDED: Final = (
     Capability.STOP,
-    Capability.NATIVE_BRACKET,
     Capability.OCO,
     Capability.REDUCE_ONLY,
     Capability.LOOK_UP,
     Capability.FILL_IDS,
 )
 """Without these no account can be at a venue: its positions would be unprotected, or its orders' fates unknown."""
+
+PROTECTING: Final = frozenset({Capability.NATIVE_BRACKET, Capability.ATTACH})
+"""Without one of these no account can be at a venue either: nothing would stand behind what it holds."""
 
 SectionT = TypeVar("SectionT", bound=SpecModel)
 
@@ -183,8 +185,3 @@ def _is_venue(value: object) -> TypeGuard[type[Venue[Any]]]:
         and isinstance(section, type)
         and issubclass(section, SpecModel)
     )
-
-
-def unable(venue: Venue[Any], *capabilities: Capability) -> Iterator[Capability]:
-    """Those of the capabilities that a venue does not have."""
-    return (capability for capability in capabilities if capability not in venue.capabilities)

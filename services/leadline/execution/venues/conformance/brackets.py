@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from leadline.execution.loop.ports import Refused
 from leadline.execution.venues.conformance.cases import Cases
 from leadline.execution.venues.conformance.exercise import Exercise, require
 from leadline.model.ids import LegKind, client_order_id
@@ -40,6 +41,22 @@ async def bracket(at: Exercise) -> None:
         require(leg.client_id == derived, f"{leg.leg} has the id {leg.client_id}, expected {derived}")
     require((stop.oco, target.oco) == (target.client_id, stop.client_id), "stop and target do not name one another")
     await at.work(stop, target)
+
+
+@CASES.case()
+async def bracket_is_not_ignored(at: Exercise) -> None:
+    """An entry that asks for stop and target gets them, or is refused: it is never taken without them."""
+    entry = at.entry(bracket=_WIDE)
+    try:
+        answer = await at.orders.submit(entry)
+    except Refused:
+        answer = None
+    await at.trade(0)
+    await at.quiet()
+    if answer is None or answer.state is OrderState.REJECTED:
+        require(not at.fills, "a refused entry has filled")
+        return
+    await _pair(at, entry)
 
 
 @CASES.case(Capability.NATIVE_BRACKET)
@@ -179,6 +196,24 @@ async def attached_pair(at: Exercise) -> None:
     await at.quiet()
     await at.holds(0)
     await at.work()
+
+
+@CASES.case(Capability.ATTACH, Capability.OCO, Capability.PARTIAL_FILLS)
+async def attached_pair_in_parts(at: Exercise) -> None:
+    """When a target that was handed in later fills in part, its stop shrinks by as much."""
+    entry = await at.entered(Side.BUY, 3)
+    stop = at.exit_of(entry, STOP, -40, quantity=3)
+    target = at.exit_of(entry, TARGET, 60, quantity=3, oco=stop.client_id)
+    await at.submit(stop)
+    await at.submit(target)
+    await at.trade(80, 1)
+    await at.in_state(target, OrderState.PARTIAL)
+    await at.until("the stop has the size of what is left", lambda: at.told(stop).remaining == 2)
+    await at.trade(-50)
+    await at.trade(-50)
+    await at.in_state(stop, OrderState.FILLED)
+    await at.in_state(target, *_ENDED)
+    await at.holds(0)
 
 
 @CASES.case(Capability.ATTACH, Capability.OCO)

@@ -292,6 +292,21 @@ async def stop_rests_while_cut(at: Exercise) -> None:
     await at.work()
 
 
+@CASES.case(Capability.ATTACH)
+async def attached_stop_rests_while_cut(at: Exercise) -> None:
+    """A stop that was handed in later rests at the venue while the connection is cut, and fills there."""
+    entry = await at.entered()
+    stop = at.exit_of(entry, LegKind.STOP, -40, quantity=1)
+    await at.submit(stop)
+    await at.stand_in.cut()
+    await at.trade(-50)
+    await at.trade(-50)
+    await at.stand_in.mend()
+    await at.in_state(stop, OrderState.FILLED)
+    await at.holds(0)
+    await at.work()
+
+
 @CASES.case(Capability.NATIVE_BRACKET)
 async def fill_while_cut_is_protected(at: Exercise) -> None:
     """An entry that fills while the connection is cut has its stop at once."""

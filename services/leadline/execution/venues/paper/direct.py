@@ -3,11 +3,19 @@
 from collections.abc import Callable, Mapping, Sequence
 
 from leadline.execution.loop.ports import Refused
+from leadline.execution.venues.paper.venue import PaperSection
 from leadline.model.errors import InvalidInput, Unknown
 from leadline.model.ids import ClientOrderId, ContractId
 from leadline.model.orders import Advanced, Replacement, VenueOrder, Watch
 from leadline.model.ticks import TickColumns
+from leadline.venue.fill_rules import FillRules, parse_fill_rule
 from leadline.venue.matching import PaperMarket, Step
+
+
+def fill_rules_of(section: PaperSection) -> FillRules:
+    """The rules of a paper market that is set so."""
+    rule = parse_fill_rule(section.fill_rule, "fillRule")
+    return FillRules(rule, section.slippage_ticks, section.latency_ns, section.brackets == "Native")
 
 
 class DirectVenue:

@@ -16,6 +16,7 @@ from leadline.execution.loop.ports import Orders, Unavailable
 from leadline.execution.venues.conformance.stand_in import Call
 from leadline.execution.venues.connect import Reach
 from leadline.execution.venues.paper.client import connect
+from leadline.execution.venues.paper.direct import fill_rules_of
 from leadline.execution.venues.paper.venue import VENUE_SERVICE, PaperSection
 from leadline.model.ids import AccountId, ClientOrderId, ContractId, RunId
 from leadline.model.orders import Advanced, OrderEvents, Replacement, VenueOrder, Watch
@@ -24,7 +25,6 @@ from leadline.runtime.retry import until_done
 from leadline.runtime.rpc.auth import Keys, audience, one_key, token_source
 from leadline.runtime.rpc.grpc_client import open_channel
 from leadline.runtime.rpc.grpc_server import GrpcServer
-from leadline.venue.fill_rules import FillRules, parse_fill_rule
 from leadline.venue.ledger import Ledger
 from leadline.venue.matching import PaperMarket
 from leadline.venue.servicer import PaperVenueServicer
@@ -138,8 +138,7 @@ class _Exchange:
     """The paper venue without a bus: what its servicer speaks for. Each change is in the ledger before it is told."""
 
     def __init__(self, section: PaperSection, folder: Path) -> None:
-        rules = FillRules(parse_fill_rule(section.fill_rule, "fill_rule"), section.slippage_ticks, section.latency_ns)
-        self.market = PaperMarket(rules, BEGINS_NS)
+        self.market = PaperMarket(fill_rules_of(section), BEGINS_NS)
         self._ledger = Ledger.open(folder, _TAPE)
         self._prints = 0
 

@@ -23,6 +23,10 @@ class PaperSection(SpecModel):
     """Which prints fill an order, and at which price."""
     slippage_ticks: Annotated[int, Field(ge=0, le=1000)] = 1
     """Ticks lost by market and stop orders."""
+    brackets: Literal["Native", "Attached"] = "Native"
+    """The maker of stop and target of a fill. Native: the venue, with the fill. Attached: the account, as orders
+    that follow the fill, as at a venue that makes none itself.
+    """
     latency: DurationText = "50ms"
     """From the decision to the venue: an order first meets prints strictly later than that."""
 
@@ -43,6 +47,10 @@ class PaperVenue(Venue[PaperSection]):
     processes = (VENUE_SERVICE,)
     stand_in = "leadline.execution.venues.paper.stand_in:open_stand_in"
 
+    def able(self, section: PaperSection) -> frozenset[Capability]:
+        """All, but brackets of its own where it is set so."""
+        return self.capabilities if section.brackets == "Native" else self.capabilities - {Capability.NATIVE_BRACKET}
+
     def settings(self, account: AccountId, section: PaperSection) -> Mapping[str, ServiceParams]:
         """One process for each account, with its ledger."""
         return {
@@ -51,6 +59,7 @@ class PaperVenue(Venue[PaperSection]):
                 fill_rule=section.fill_rule,
                 slippage_ticks=section.slippage_ticks,
                 latency_ns=section.latency_ns,
+                native_brackets=section.brackets == "Native",
             )
         }
 
