@@ -8,11 +8,11 @@ import pytest
 
 from leadline.execution.loop.deps import Deps
 from leadline.execution.loop.ports import Unavailable
-from leadline.model.ids import LIVE, RunId
+from leadline.model.ids import LIVE, ContractId, RunId
 from leadline.model.signals import BarSignals
 from leadline.risk.reasons import Reason
 from leadline.risk.view import DecisionInputs, RiskDecision
-from tests.execution.harness.builders import HOUR, MES, RTH_S, account, bar, ns, says, strategy, tape
+from tests.execution.harness.builders import DAY_S, HOUR, MES, RTH_S, account, bar, ns, says, strategy, tape
 from tests.execution.harness.desk import Books, Bounded, Desk, Session
 from tests.execution.harness.ports import replace_venue, venue_of
 
@@ -44,9 +44,16 @@ async def hears(session: Session, said: BarSignals, seconds: float) -> None:
     await session.until(seconds)
     [queue] = session.queues.values()
     session._hear(queue, says([said], end=RTH_S)[0])
+    await steps(session, seconds)
+
+
+async def steps(session: Session, seconds: float) -> None:
+    """The clock goes on to a second, and the loop looks at least once."""
     clock = Bounded(venue_of(session.loop._deps), ns(seconds))
     session.replace_deps(lambda deps: replace_venue(deps, clock))
     await session.loop.step()
+    while session.book.instant_ns < ns(seconds):
+        await session.loop.step()
     session.replace_deps(lambda deps: replace_venue(deps, clock._venue))
 
 
@@ -164,3 +171,46 @@ async def test_the_day_rolls_by_the_clock_alone(books: Books, folder: Path):
     session.close()
     assert days is not None
     assert days.isoformat() == "2025-06-11"
+
+
+async def test_a_day_leaves_no_more_behind_than_the_day_before(books: Books, folder: Path):
+    """In the book, the queue and the venue, each day a trade that the target ends and bars that come to nothing."""
+    days, rows = 4, []
+    for day in range(days):
+        rows += [(day * DAY_S + second, 20_000) for second in range(600, 640)]
+        rows += [(day * DAY_S + 640, 20_040)]
+    desk = live_desk(books, folder)
+    desk.prints, desk.ends = {MES: tape(*rows)}, days * DAY_S
+    session = await opened(desk, 60)
+    [queue], found = session.queues.values(), []
+    for day in range(days):
+        for second in (601, 602, 603):
+            await hears(session, bar(day * DAY_S + second), day * DAY_S + second)
+        await session.until(day * DAY_S + 5 * HOUR)
+        book = session.book
+        held = (book.orders, book.decided, book.entry_instants, book.positions, book.open_positions())
+        found.append([len(each) for each in held] + [queue.waits])
+    session.close()
+    assert found == [[0, 0, 0, 1, 0, False]] * days
+    kept = session.market.forget(session.book.venue_event, session.book.instant_ns)
+    assert (kept.orders, kept.events, kept.positions, kept.step.resting) == ((), (), {}, {})
+    assert sum(accepted for _, _, accepted, _ in await desk.decisions()) == days
+
+
+async def test_a_strategy_goes_on_in_the_next_month_which_the_feed_has_gained_while_it_ran(books: Books, folder: Path):
+    later = ContractId("MESU2025")
+    desk = live_desk(books, folder)
+    desk.prints, desk.ends = {MES: PRINTS, later: tape()}, 12 * DAY_S
+    session = await opened(desk, HOUR)
+    session.book.feed_contracts = (MES,)
+    await steps(session, HOUR + 1)
+    [owner] = session.book.strategies.values()
+    assert (owner.contract, session.book.tapes(owner)) == (MES, (MES,))
+    session.book.feed_contracts = (MES, later)  # as the service follows the run
+    await steps(session, 2 * HOUR)
+    [owner] = session.book.strategies.values()
+    assert (owner.contract, set(session.book.tapes(owner))) == (MES, {MES, later})
+    await steps(session, 11 * DAY_S)
+    [owner] = session.book.strategies.values()
+    assert owner.contract == later
+    session.close()

@@ -95,7 +95,7 @@ class Account:
             self.pool,
             tape=tape.tape,
             manifest=self.manifest,
-            feed_contracts=tuple(map(ContractId, tape.contracts)),
+            feed_contracts=tape.contracts.keys(),  # those that it gains as well
             trade_from=tape.trade_from,
             holder=context.settings.workload,
             clock_rate=tape.clock_rate,
