@@ -96,6 +96,20 @@ def test_one_is_shown_again_as_it_was_by_the_beginning_of_its_id(leadline: Run, 
     assert ids[0] in page.read_text(encoding="utf-8")
 
 
+def test_a_trade_of_it_is_explained_by_the_id_of_its_decision(
+    home: Path, leadline: Run, ids: list[str], capsys: pytest.CaptureFixture[str]
+):
+    _, shown, _ = leadline("show", ids[0], "--output", "json")
+    trade = orjson.loads(shown)["accounts"][0]["trades"][0]
+    words = ["explain", trade["decision_id"], "--backtest", ids[0][:6], "--data-dir", str(home)]
+    assert run([*words, "--output", "json"]) == 0
+    found = orjson.loads(capsys.readouterr().out)
+    assert found["bars"][0]["decisions"][0]["result"]["net"] == trade["net"]
+    assert found["bars"][0]["footprint"]["rows"]
+    assert run([*words, "--tape", "t"]) == 2
+    assert "--tape: got 't', expected nothing beside --backtest" in capsys.readouterr().err
+
+
 def test_its_document_is_the_one_that_was_printed(home: Path, ids: list[str]):
     shown = document("backtest", "show", ids[0], "--data-dir", str(home))
     printed = document("backtest", "-f", str(MES), "--no-keep")

@@ -7,8 +7,11 @@ from typing import Any
 
 import asyncpg
 
+from leadline.backtest.explained import explain_kept
+from leadline.cli.kept_backtests import kept_backtest
 from leadline.cli.options import Output
 from leadline.cli.output import complain, people_console, print_json, print_table
+from leadline.model.counted import counted
 from leadline.model.durations import NS_PER_MILLISECOND, NS_PER_SECOND
 from leadline.model.errors import InvalidInput
 from leadline.model.ids import AccountId, StrategyId
@@ -40,13 +43,25 @@ _ROW_NAMES = frozenset({"rows", "neighbour", "price"})
 """Names of evidence whose values are rows, in ticks."""
 
 
-def print_explanation(place: Place, name: str, tape: str | None, output: Output) -> None:
-    """Tell all that is known of an order, a fill, a decision or a bar."""
-    found = asyncio.run(_explained(place, name, tape))
+def print_explanation(place: Place, name: str, tape: str | None, backtest: str | None, output: Output) -> None:
+    """Tell all that is known of an order, a fill, a decision or a bar, of a run or of a backtest that is kept."""
+    if backtest is None:
+        found = asyncio.run(_explained(place, name, tape))
+    else:
+        found = _explained_by_backtest(place, name, tape, backtest)
     if output is Output.JSON:
         print_json(document(found))
     else:
-        draw(found)
+        draw(found, "tape" if backtest is None else "backtest")
+
+
+def _explained_by_backtest(place: Place, name: str, tape: str | None, backtest: str) -> Explanation:
+    given = {"--kube": "" if not place.kube else "given", "--tape": tape or ""}
+    for option, value in given.items():
+        if value:
+            raise InvalidInput(option, value, "nothing beside --backtest: its results are in the data directory")
+    kept = kept_backtest(place.data_dir, backtest)
+    return explain_kept(asked_of(name, zone_name()), kept.id, kept.result())
 
 
 async def _explained(place: Place, name: str, tape: str | None) -> Explanation:
@@ -97,8 +112,8 @@ def _accounts(place: Place) -> dict[AccountId, TradingAccount]:
     return {each.full_name: each for each in found}
 
 
-def draw(found: Explanation) -> None:
-    """Print an explanation for people."""
+def draw(found: Explanation, of: str = "tape") -> None:
+    """Print an explanation for people. of: `tape`, or `backtest` where it is of one."""
     console = people_console()
     drawn = ""
     for bar in found.bars:
@@ -106,7 +121,7 @@ def draw(found: Explanation) -> None:
         for decision in bar.decisions:
             console.print(plain_text(decision.summary, "bold"))
         where = f", bar {bar.bar}" if bar.bar else ""
-        console.print(plain_text(f"{whose}, tape {found.tape}{where}; times in {zone_name()}", "dim"))
+        console.print(plain_text(f"{whose}, {of} {found.tape}{where}; times in {zone_name()}", "dim"))
         if bar.footprint is not None and drawn != bar.bar:
             drawn = bar.bar
             _draw_bar(bar.footprint, bar)
@@ -121,21 +136,28 @@ def draw(found: Explanation) -> None:
 def _draw_bar(bar: FootprintView, explained: ExplainedBar) -> None:
     columns = ("open", "high", "low", "close", "volume", "prints", "delta", "cum", "POC")
     row = (
-        bar.open,
+        bar.open or "",
         bar.high,
         bar.low,
         bar.close,
         f"{bar.volume:,}",
-        f"{bar.prints:,}",
+        "" if bar.prints is None else f"{bar.prints:,}",
         f"{bar.delta:+,}",
-        f"{bar.cumulative_delta:+,}",
+        "" if bar.cumulative_delta is None else f"{bar.cumulative_delta:+,}",
         bar.poc,
     )
-    until, known = (second_text(time_ns, zone_name()) for time_ns in (bar.end_ns, bar.known_at_ns))
-    title = f"Bar from {day_and_time(bar.start_ns)} to {until}, known at {known}"
-    print_table(title, columns, [row], "", wide_only=("prints",))
+    title = f"Bar {bar.bar}"
+    if bar.start_ns is not None and bar.end_ns is not None and bar.known_at_ns is not None:
+        until, known = (second_text(time_ns, zone_name()) for time_ns in (bar.end_ns, bar.known_at_ns))
+        title = f"Bar from {day_and_time(bar.start_ns)} to {until}, known at {known}"
+    absent = () if bar.prints is None else ("prints",)
+    print_table(title, columns, [row], "", wide_only=absent, only_where_filled=("open", "prints", "cum"))
     if bar.incomplete:
-        complain(f"the bar is not whole: {bar.incomplete:,} of its prints could not be had")
+        complain(f"the bar is not whole: {counted(bar.incomplete, 'print')} of it could not be had")
+    elif bar.gap:
+        complain("prints of the bar may be missing: the feed had a gap, so that no entry comes of it")
+    if bar.revision:
+        complain(f"late prints have changed the bar {counted(bar.revision, 'time')} since it closed")
     console = people_console()
     marked = {each.price_ticks for each in explained.signals}
     console.print(footprint_table(bar, marked, console.width))

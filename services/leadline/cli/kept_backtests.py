@@ -49,7 +49,7 @@ def print_list(data_dir: Path, output: Output) -> int:
 def show_backtest(data_dir: Path, prefix: str, report: Path | None, tables: Path | None, output: Output) -> None:
     """Show the results of one, and write its page and tables where places for them are given."""
     check_places(report, tables)
-    found = _opened(data_dir, prefix)
+    found = kept_backtest(data_dir, prefix)
     result = found.result()
     write_results(result, report, tables)
     if output is Output.JSON:
@@ -61,7 +61,7 @@ def show_backtest(data_dir: Path, prefix: str, report: Path | None, tables: Path
 
 def compare_backtests(data_dir: Path, one: str, other: str, output: Output) -> None:
     """Show two side by side."""
-    left, right = _opened(data_dir, one), _opened(data_dir, other)
+    left, right = kept_backtest(data_dir, one), kept_backtest(data_dir, other)
     comparison = compared(left.identity, right.identity, left.accounts, right.accounts)
     if output is Output.JSON:
         print_json({"one": left.id, "other": right.id, **document(comparison)})
@@ -86,7 +86,8 @@ def _store(data_dir: Path) -> Store:
     return store_of(data.results_dir(FOLDER))
 
 
-def _opened(data_dir: Path, prefix: str) -> KeptBacktest:
+def kept_backtest(data_dir: Path, prefix: str) -> KeptBacktest:
+    """One that is kept, by the beginning of its id. Raises Unknown and InvalidInput."""
     store = _store(data_dir)
     return opened(store, store.find(prefix))
 

@@ -28,30 +28,34 @@ class FootprintView:
     """One closed bar with its rows, the highest price first. Prices are decimal strings, times ns UTC.
 
     bar: its key as events spell it. poc: point of control; poc_ticks, value_area_low_ticks and value_area_high_ticks:
-    rows, as in `RowView.price_ticks`. incomplete: prints of the bar that could not be had, 0 where it is whole.
+    rows, as in `RowView.price_ticks`. incomplete: prints of the bar that could not be had, 0 where it is whole. gap: of
+    a live bar, that prints of it may be missing. revision: how often late prints have changed it. A bar of a backtest
+    has neither times nor the fields from `open` on.
     """
 
     bar: str
     contract: ContractId
-    start_ns: int
-    end_ns: int
-    known_at_ns: int
-    open: str
     high: str
     low: str
     close: str
     volume: int
-    prints: int
     delta: int
-    min_delta: int
-    max_delta: int
-    cumulative_delta: int
     poc: str
     poc_ticks: int
     value_area_low_ticks: int
     value_area_high_ticks: int
-    incomplete: int
     rows: tuple[RowView, ...]
+    incomplete: int = 0
+    gap: bool = False
+    revision: int = 0
+    open: str | None = None
+    start_ns: int | None = None
+    end_ns: int | None = None
+    known_at_ns: int | None = None
+    prints: int | None = None
+    min_delta: int | None = None
+    max_delta: int | None = None
+    cumulative_delta: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

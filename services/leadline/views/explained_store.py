@@ -355,6 +355,8 @@ async def _footprint(connection: Any, tape: str, bar_key: str) -> FootprintView 
         value_area_low_ticks=bar["value_area_low"],
         value_area_high_ticks=bar["value_area_high"],
         incomplete=bar["incomplete"],
+        gap=bar["gap"],
+        revision=bar["revision"],
         rows=tuple(
             RowView(price_text(contract, row["price"]), row["price"], row["bid"], row["ask"], row["unknown"])
             for row in rows

@@ -172,8 +172,20 @@ def _outcome(facts: DecisionFacts) -> str:
     entries = [order for order in facts.orders if not order.leg.is_exit and order.leg.kind == "E"]
     parts = [_entry_text(order) for order in entries]
     if facts.trade is not None:
-        parts.append(f"closed by {readable(facts.trade.exit_by)}, net {facts.trade.net:+f}")
+        parts.append(_closed_text(facts.trade))
     return "; " + "; ".join(parts) if parts else ""
+
+
+def _closed_text(trade: Trade) -> str:
+    return f"closed by {readable(trade.exit_by)}, net {trade.net:+f}"
+
+
+def trade_text(trade: Trade) -> str:
+    """A closed trade in a few words: `Entered: buy 2 MESM2025 at 5000.25; closed by target, net +55.00`."""
+    entry = (
+        f"{readable(trade.side)} {trade.quantity} {trade.contract} at {price_text(trade.contract, trade.entry_price)}"
+    )
+    return f"Entered: {entry}; {_closed_text(trade)}"
 
 
 def _entry_text(order: OrderView) -> str:

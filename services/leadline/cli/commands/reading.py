@@ -117,6 +117,10 @@ def explain(
     ],
     data_dir: DataDirOption,
     tape: TapeOption = None,
+    backtest: Annotated[
+        str | None,
+        typer.Option("--backtest", metavar="ID", help="A backtest that is kept, or the beginning of its id."),
+    ] = None,
     kube: KubeOption = False,
     namespace: NamespaceOption = None,
     tz: ZoneOption = "UTC",
@@ -125,12 +129,12 @@ def explain(
     """Tell all that is known of one decision: its bar with the footprint, what was seen, sized, sent and filled.
 
     Without --tape it is of the newest run that has the id. With --kube the services of the namespace are asked: they
-    have no footprints.
+    have no footprints. With --backtest the trades of one that is kept are told, each with the bar of its entry.
     """
     del tz  # its callback has answered
     from leadline.cli.explaining import print_explanation
 
-    print_explanation(Place(data_dir, kube, namespace), name, tape, output)
+    print_explanation(Place(data_dir, kube, namespace), name, tape, backtest, output)
 
 
 @app.command(
