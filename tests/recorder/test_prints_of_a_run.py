@@ -85,6 +85,37 @@ async def test_the_days_of_a_finished_run_are_kept(
     assert [state for _, state in (await recorded(reader, catalog)).days] == ["there already"] * 2
 
 
+async def test_a_day_that_the_database_keeps_only_a_part_of_is_left_out_and_those_after_it_are_kept(
+    database: Database, pool: Pool, reader: Pool, tmp_path: Path
+):
+    await begun(database)
+    # The trading day of the 21st begins on the evening of the 20th, in UTC still the same date.
+    evening = OPEN_NS + 9 * 3600 * 10**9
+    await stored(pool, prints(0, 4), prints(5, 9, evening), prints(10, 14, OPEN_NS + A_DAY))
+    await stored(pool, prints(15, 19, OPEN_NS + 4 * A_DAY), prints(20, 24, OPEN_NS + 5 * A_DAY))
+    await pool.execute("SELECT drop_partition('tick_row', $1)", DAY)
+    catalog = Catalog(tmp_path)
+    done = await recorded(reader, catalog)
+    assert catalog.dates(CONTRACT) == (date(2025, 11, 24),)
+    assert done.left_out == {f"{CONTRACT} 2025-11-21": 5, f"{CONTRACT} 2025-11-25": 5}
+
+
+async def test_late_prints_of_a_live_tape_stand_in_their_day_in_the_order_of_time(
+    database: Database, pool: Pool, reader: Pool, tmp_path: Path
+):
+    await begun(database)
+    late, too_late = prints(10, 11, OPEN_NS - 3), prints(15, 16, OPEN_NS)
+    await stored(
+        pool, prints(0, 9), late, prints(12, 14, OPEN_NS + A_DAY), too_late, prints(17, 18, OPEN_NS + 4 * A_DAY)
+    )
+    catalog = Catalog(tmp_path)
+    done = await recorded(reader, catalog)
+    kept = catalog.read(CONTRACT, DAY, verified=True)
+    assert kept.time_ns.tolist() == sorted([*prints(0, 9).time_ns.tolist(), *late.time_ns.tolist()])
+    assert len(catalog.read(CONTRACT, NEXT, verified=True)) == 3
+    assert done.left_out == {f"{CONTRACT} 2025-11-24": 2, f"{CONTRACT} late for 2025-11-20": 2}
+
+
 async def test_the_day_that_a_run_is_in_is_left_out(database: Database, pool: Pool, reader: Pool, tmp_path: Path):
     await begun(database)
     await stored(pool, prints(0, 9), prints(10, 14, OPEN_NS + A_DAY))

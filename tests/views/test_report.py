@@ -188,3 +188,12 @@ def test_a_drawdown_is_measured_from_the_highest_point_so_far():
     assert report().max_drawdown == Decimal("28.75")
     assert report(curve=()).max_drawdown == 0
     assert report(curve=report().curve[:1]).max_drawdown == Decimal("2.50")
+
+
+async def test_of_a_session_whose_prints_are_gone_the_bars_say_from_when_to_when_it_was(
+    desks: Database, books: Books, folder: Path
+):
+    # The desk has bars, and no print is stored.
+    found = await report_of(desks, await recorded(desks, books, folder))
+    (session,) = found.coverage
+    assert (session.first_ns, session.last_ns, session.bars) == (ns(300), ns(900), 2)

@@ -1,6 +1,7 @@
 """`leadline data record`: the prints that a run has stored into the catalog."""
 
 import asyncio
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from leadline.ingestion.tally import OUTSIDE
 from leadline.local.data_dir import placed_at
 from leadline.model.counted import counted
 from leadline.model.errors import InvalidInput
-from leadline.model.ids import RunId
+from leadline.model.ids import ContractId, RunId
 from leadline.views.database import database_of, dsn_of
 from leadline.views.print_store import StoredContract, StoredRun, stored_prints, stored_run
 from leadline.views.stack import NotRunning
@@ -57,16 +58,27 @@ async def record(connection: Any, tape: RunId, catalog: Catalog, done: Done, *, 
 async def _record_contract(
     connection: Any, run: StoredRun, of: StoredContract, catalog: Catalog, done: Done, *, replace: bool
 ) -> None:
-    splitter, source = DaySplitter(of.contract), f"run {run.tape}"
+    splitter, source, begun = DaySplitter(of.contract), f"run {run.tape}", of.first == 0
     async for ticks in stored_prints(connection, of):
         for day, whole in splitter.take(ticks):
+            if not begun:
+                # The database keeps days of UTC: of the first trading day the evening before may be gone.
+                _leave_out(done, of.contract, day, len(whole), "the database keeps no more than a part of it")
+                begun = True
+                continue
             done.days.append(put(catalog, imported(of.contract, day, whole, source, of.kept_out), replace=replace))
     for day, whole in splitter.finish():
         if of.prints == of.of:
             done.days.append(put(catalog, imported(of.contract, day, whole, source, of.kept_out), replace=replace))
         else:
-            done.left_out[f"{of.contract} {day}"] = len(whole)
             why = f"of {of.of:,} of its tape {of.prints:,} are stored" if of.of else "the run is in this day"
-            progress(f"{of.contract} {day}: {counted(len(whole), 'print')} so far, left out: {why}")
+            _leave_out(done, of.contract, day, len(whole), why)
+    for day, count in sorted(splitter.too_late.items()):
+        _leave_out(done, of.contract, f"late for {day}", count, "they came when the day was over")
     if undated := of_day(of.kept_out, None):
         done.undated[of.contract] = undated
+
+
+def _leave_out(done: Done, contract: ContractId, day: date | str, count: int, why: str) -> None:
+    done.left_out[f"{contract} {day}"] = count
+    progress(f"{contract} {day}: {counted(count, 'print')} so far, left out: {why}")

@@ -3,6 +3,7 @@
 All files are read once before the first day is given, so that nothing is kept of one with an error in it.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -20,7 +21,9 @@ from leadline.ingestion.tally import Counts, OutsideSessions
 from leadline.model.ids import ContractId
 from leadline.model.market.calendars import calendar
 from leadline.model.market.contracts import instrument_of
-from leadline.model.ticks import NS_PER_SECOND, TickColumns, concat
+from leadline.model.ticks import NS_PER_SECOND, TickColumns
+
+_COLUMNS: Final = ("time_ns", "price", "size", "aggressor")
 
 ALLOWED_LATENESS_NS: Final = NS_PER_SECOND
 
@@ -75,15 +78,20 @@ class CsvPrints:
 
 
 class DaySplitter:
-    """Accepted prints of one contract, given out a trading day at a time, each when it is over."""
+    """Accepted prints of one contract, given out a trading day at a time, each when it is over.
+
+    Those of a live tape may come late: a day has them in the order of time. `too_late` counts by day those that came
+    when their day was over.
+    """
 
     def __init__(self, contract: ContractId) -> None:
+        self.too_late: Counter[date] = Counter()
         self._days = TradingDays(calendar(instrument_of(contract).calendar))
         self._day: date | None = None
         self._parts: list[TickColumns] = []
 
     def take(self, ticks: TickColumns) -> Iterator[tuple[date, TickColumns]]:
-        """The days that are over with these prints, which follow those before: with source indices from 0 on."""
+        """The days that are over with these prints, which come after those before: with source indices from 0 on."""
         ordinals = self._days.of(ticks.time_ns)
         edges = np.flatnonzero(np.diff(ordinals)) + 1
         for start, stop in zip([0, *edges.tolist()], [*edges.tolist(), len(ticks)], strict=True):
@@ -91,6 +99,9 @@ class DaySplitter:
                 continue
             day = day_of(int(ordinals[start]))
             assert day is not None  # what has none is never accepted
+            if self._day is not None and day < self._day:
+                self.too_late[day] += stop - start
+                continue
             if day != self._day:
                 yield from self.finish()
             self._day = day
@@ -99,9 +110,14 @@ class DaySplitter:
     def finish(self) -> Iterator[tuple[date, TickColumns]]:
         """The day that is under way, if there is one."""
         if self._day is not None and self._parts:
-            joined = concat(self._parts)
-            self._parts = []
-            yield self._day, TickColumns(joined.time_ns, joined.price, joined.size, joined.aggressor)
+            parts, self._parts = self._parts, []
+            time_ns, price, size, aggressor = (
+                np.concatenate([getattr(each, name) for each in parts]) for name in _COLUMNS
+            )
+            if (np.diff(time_ns) < 0).any():
+                order = np.argsort(time_ns, kind="stable")
+                time_ns, price, size, aggressor = time_ns[order], price[order], size[order], aggressor[order]
+            yield self._day, TickColumns(time_ns, price, size, aggressor)
 
 
 class DayCutter:

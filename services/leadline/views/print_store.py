@@ -27,8 +27,8 @@ class PrintsMissing(LeadlineError):
 class StoredContract:
     """A contract of a run.
 
-    prints: how many of it are stored. of: how many its tape has, 0 while nobody knows. kept_out: faulty ones by trading
-    day and reason.
+    prints: how many of it are stored, or were. of: how many its tape has, 0 while nobody knows. kept_out: faulty ones
+    by trading day and reason. first: the index of the first one that the database still keeps.
     """
 
     contract: ContractId
@@ -36,6 +36,7 @@ class StoredContract:
     prints: int
     of: int
     kept_out: dict[tuple[date | None, str], int]
+    first: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,8 @@ async def stored_run(connection: Any, tape: RunId, outside: str) -> StoredRun:
     run = await run_of(connection, tape)
     rows = await connection.fetch(
         """
-        SELECT contract, source, last_index, coalesce((details -> 'prints' ->> contract)::bigint, 0) AS of
+        SELECT contract, source, last_index, coalesce((details -> 'prints' ->> contract)::bigint, 0) AS of,
+            (SELECT min(source_index) FROM tick_row WHERE tick_row.source = tick_position.source) AS first
         FROM tick_position JOIN run USING (tape) WHERE tape = $1 AND last_index >= 0 ORDER BY contract
         """,
         tape,
@@ -74,6 +76,7 @@ async def stored_run(connection: Any, tape: RunId, outside: str) -> StoredRun:
                     for each in counts
                     if each["contract"] == row["contract"]
                 },
+                row["last_index"] + 1 if row["first"] is None else row["first"],
             )
             for row in rows
         ),
@@ -81,8 +84,11 @@ async def stored_run(connection: Any, tape: RunId, outside: str) -> StoredRun:
 
 
 async def stored_prints(connection: Any, of: StoredContract) -> AsyncIterator[TickColumns]:
-    """The prints of a contract in their order, some at a time. Raises PrintsMissing where one is not there."""
-    position = 0
+    """The prints of a contract in their order, some at a time, from the first one that is kept.
+
+    Raises PrintsMissing where a later one is not there.
+    """
+    position = of.first
     while position < of.prints:
         rows = await connection.fetch(
             """

@@ -177,19 +177,24 @@ async def _days(
 
 
 async def _coverage(connection: Any, tape: RunId) -> tuple[Coverage, ...]:
-    """Each session of which there are bars; several kinds of bars of one session have the same prints."""
+    """Each session of which there are bars; several kinds of bars of one session have the same prints.
+
+    Where the prints are not kept any more, the bars say from when to when it was.
+    """
     rows = await connection.fetch(
         """
         WITH session AS (
             SELECT DISTINCT ON (contract, session, trading_day) contract, session, trading_day,
-                   sum(prints) AS prints, count(*) AS bars, min(first_index) AS first, max(last_index) AS last
+                   sum(prints) AS prints, count(*) AS bars, min(first_index) AS first, max(last_index) AS last,
+                   min(start_ns) AS start_ns, max(end_ns) AS end_ns
             FROM candle WHERE tape = $1 GROUP BY contract, session, trading_day, spec
             ORDER BY contract, session, trading_day, spec
         )
-        SELECT s.contract, s.session, s.trading_day, s.prints::bigint, s.bars, f.ts_ns AS first_ns, l.ts_ns AS last_ns
+        SELECT s.contract, s.session, s.trading_day, s.prints::bigint, s.bars,
+               coalesce(f.ts_ns, s.start_ns) AS first_ns, coalesce(l.ts_ns, s.end_ns) AS last_ns
         FROM session s JOIN tick_position p ON p.tape = $1 AND p.contract = s.contract
-        JOIN tick_row f ON f.source = p.source AND f.source_index = s.first
-        JOIN tick_row l ON l.source = p.source AND l.source_index = s.last
+        LEFT JOIN tick_row f ON f.source = p.source AND f.source_index = s.first
+        LEFT JOIN tick_row l ON l.source = p.source AND l.source_index = s.last
         ORDER BY s.contract, s.session, s.trading_day
         """,
         tape,
