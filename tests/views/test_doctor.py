@@ -98,6 +98,14 @@ def test_each_check_says_the_name_that_it_is_listed_under():
     assert len(here) == len({name for name, _ in checked}) + len(MACHINE)
 
 
+def test_a_server_that_should_answer_and_does_not_is_wrong_once():
+    silent = Missing("the database does not answer: postgres ended with code 2", "read its log", broken=True)
+    found = [each for each in findings_here(replace(HERE, database=silent)) if each.state != "OK"]
+    assert [(each.check, each.state) for each in found] == [
+        (name, "UNKNOWN" if number else "WRONG") for number, (name, _) in enumerate(DATABASE)
+    ]
+
+
 def test_what_could_not_be_had_is_unknown_and_says_why():
     missing = Missing("nothing runs in /data, so this cannot be known", "start it with `leadline up`")
     found = findings_here(replace(HERE, bus=missing, services=missing))

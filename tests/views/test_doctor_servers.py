@@ -19,6 +19,7 @@ from leadline.schema.permissions import MIGRATE_USER
 from leadline.schema.streams import migrate_bus, stream_definitions
 from leadline.views.database import dsn_of
 from leadline.views.doctor import gather_servers, machine, servers, trading
+from leadline.views.doctor.checkup import findings_here
 from leadline.views.doctor.facts import Bus, Finding
 from leadline.views.doctor.facts import Database as Asked
 from leadline.views.doctor.gather import gather_here, trading_of
@@ -168,6 +169,19 @@ def test_this_machine_has_what_leadline_needs(tmp_path: Path):
         assert wrong(check(found)) == []
     missing = replace(found, wanted={**found.wanted, "asyncpg": "999.0"})
     assert [each.subject for each in wrong(machine.packages(missing))] == ["asyncpg"]
+
+
+async def test_a_database_that_cannot_start_is_wrong_and_told_in_one_line(tmp_path: Path):
+    (tmp_path / "data" / "postgres" / "data").mkdir(parents=True)
+    for folder in (tmp_path / "data", tmp_path / "data" / "postgres", tmp_path / "data" / "postgres" / "data"):
+        folder.chmod(0o700)
+    (tmp_path / "data" / "postgres" / "data" / "PG_VERSION").write_text("junk")
+    here = await gather_here(tmp_path / "data")
+    first, *others = [each for each in findings_here(here) if each.subject == "database"]
+    assert (first.check, first.state) == ("database-version", "WRONG")
+    assert "postgres ended with code" in first.text
+    assert "\n" not in first.text
+    assert {each.state for each in others} == {"UNKNOWN"}
 
 
 async def test_of_a_place_where_nothing_has_run_it_is_said_what_cannot_be_known(tmp_path: Path):

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from itertools import groupby
 from typing import Final
 
 from leadline.cli.options import Output
@@ -44,7 +45,11 @@ async def _findings(place: Place) -> tuple[Finding, ...]:
 def draw(findings: Sequence[Finding]) -> None:
     """Print findings for people: in the order in which they were looked for, and what is to be done at the end."""
     console = people_console()
-    rows = [(each.check, each.state.lower(), f"{each.text}.") for each in findings]
+    # What several checks could not look at for one reason is said once.
+    groups = [
+        (key, [each.check for each in found]) for key, found in groupby(findings, lambda each: (each.state, each.text))
+    ]
+    rows = [(", ".join(dict.fromkeys(checks)), state.lower(), f"{text}.") for (state, text), checks in groups]
     print_table("Checks", ("check", "state", "finding"), rows, "Nothing was looked at.")
     bad = [each for each in findings if each.advice and each.state in (State.WRONG, State.WARNING)]
     for each in sorted(bad, key=lambda found: found.state != State.WRONG):

@@ -61,10 +61,14 @@ def findings_here(here: Here) -> tuple[Finding, ...]:
 
 
 def _of(subject: str, facts: Facts | Missing, checks: Iterable[tuple[str, Check[Facts]]]) -> Iterator[Finding]:
-    """The findings of some checks; where their facts are missing, each is unknown and says why."""
-    for name, check in checks:
+    """The findings of some checks; where their facts are missing, each is unknown and says why.
+
+    Where that is a fault by itself, the first of them is wrong.
+    """
+    for number, (name, check) in enumerate(checks):
         if isinstance(facts, Missing):
-            yield Finding(name, subject, State.UNKNOWN, facts.why, facts.advice)
+            state = State.WRONG if facts.broken and not number else State.UNKNOWN
+            yield Finding(name, subject, state, facts.why, facts.advice)
         else:
             yield from check(facts)
 

@@ -39,10 +39,14 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """Facts that could not be had. why: a clause in words, such as `nothing runs in /data`."""
+    """Facts that could not be had. why: a clause in words, such as `nothing runs in /data`.
+
+    broken: that is a fault by itself, as that of a server that should answer.
+    """
 
     why: str
     advice: str = ""
+    broken: bool = False
 
 
 @dataclass(frozen=True, slots=True)

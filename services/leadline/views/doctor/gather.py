@@ -75,6 +75,8 @@ async def _database(data_dir: Path, machine: Machine) -> tuple[Database | Missin
     """The database, which is started for this where nothing runs, and the contracts in use."""
     if not all(machine.servers.values()):
         return Missing("there is no PostgreSQL here to open the database with", "mend what `extras` says"), ()
+    if not (DataDir(data_dir).root / "postgres" / "data").is_dir():
+        return Missing(f"nothing has run in {data_dir}", _START), ()
     try:
         async with any_database_of(data_dir) as (postgres, _):
             return await _asked(postgres.settings("reader"))
@@ -83,7 +85,8 @@ async def _database(data_dir: Path, machine: Machine) -> tuple[Database | Missin
     except NotPrivate:
         return _NOT_PRIVATE, ()
     except (LeadlineError, ServerFailed, OSError, asyncpg.PostgresError) as error:
-        return Missing(f"the database does not answer: {error_text(error)}", "read postgres/server.log in it"), ()
+        log = DataDir(data_dir).root / "postgres" / "server.log"
+        return Missing(f"the database does not answer: {_one_line(error)}", f"read {log}", broken=True), ()
 
 
 async def _asked(settings: DatabaseSettings) -> tuple[Database | Missing, tuple[str, ...]]:
@@ -108,7 +111,13 @@ async def _bus(data: DataDir, stack: Stack | Missing) -> Bus | Missing:
         )
         return await gather_servers.bus(manager, data.root / "nats" / "server.conf")
     except (LeadlineError, OSError, ValueError, KeyError, TypeError) as error:
-        return Missing(f"the bus does not answer: {error_text(error)}", "read nats/server.log in the data directory")
+        log = data.root / "nats" / "server.log"
+        return Missing(f"the bus does not answer: {_one_line(error)}", f"read {log}", broken=True)
+
+
+def _one_line(error: Exception) -> str:
+    """An error in one line, each of its lines once."""
+    return " ".join(dict.fromkeys(line.strip() for line in error_text(error).splitlines() if line.strip())).rstrip(".")
 
 
 async def _services(stack: Stack | Missing) -> Services | Missing:
@@ -131,7 +140,7 @@ def _trading(data: DataDir, contracts: tuple[str, ...], today: date) -> Trading 
             for params in started_with(data.root, "analysis")
         ]
     except (LeadlineError, OSError, ValueError, KeyError) as error:
-        return Missing(f"the settings of the last start cannot be read: {error_text(error)}", _START)
+        return Missing(f"the settings of the last start cannot be read: {_one_line(error)}", _START)
     return trading_of(accounts, strategies, contracts, today)
 
 
