@@ -363,7 +363,7 @@ class Account:
 
     def _is_late(self, at_ns: int) -> bool:
         """Whether an entry that was decided at an instant may not leave any more."""
-        return self._live is not None and self._live.now_ns - at_ns > LATE_NS
+        return self._live is not None and self._live.now_ns - at_ns > LATE_NS * self.tape.clock_rate
 
     async def _lease_is_fresh(self) -> bool:
         return monotonic_s() - self.store.renewed_s < LEASE_SECONDS

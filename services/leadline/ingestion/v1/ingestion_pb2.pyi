@@ -31,10 +31,11 @@ class PublishTicksRequest(_message.Message):
     first_index: _builtins.int
     """The sender's index of the batch's first print: its number among all prints that the sender has for this contract,
     from 0. Needed without prints too: there it is that of the next one. Prints that were taken before are dropped and
-    counted; an index after the next one is refused, for prints would be missing.
+    counted; an index after the next one is refused, for prints would be missing. On the tape `live` it is taken: the
+    sender has lost prints, which is a gap.
     """
     end: _builtins.bool
-    """The contract's prints end with this batch."""
+    """The contract's prints end with this batch. Refused on the tape `live`."""
     @_builtins.property
     def batch(self) -> _model_pb2.TickBatch:
         """Prints with their watermark. Its tape, venue, indices and `final` are not used."""
