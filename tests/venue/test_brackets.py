@@ -9,7 +9,8 @@ from leadline.model.errors import InvalidInput
 from leadline.model.ids import NO_ORDER, ClientOrderId, DecisionId, Leg, client_order_id
 from leadline.model.orders import Bracket, OrderState, OrderType, Side, VenueEvent, VenueOrder
 from leadline.venue.fill_rules import Rest
-from leadline.venue.matching import PaperMarket, Step
+from leadline.venue.history import Step
+from leadline.venue.matching import PaperMarket
 from tests.venue.builders import ES, SELL, fills, market, ns, order, run, tape, told
 
 

@@ -14,8 +14,9 @@ import pytest
 from leadline.model.ids import ClientOrderId, RunId
 from leadline.model.ticks import TickColumns
 from leadline.venue.fill_rules import FillRules
+from leadline.venue.history import Step
 from leadline.venue.ledger import FILE_NAME, Ledger, LedgerDamaged, LedgerInUse
-from leadline.venue.matching import PaperMarket, Step
+from leadline.venue.matching import PaperMarket
 from tests.conftest import ROOT
 from tests.venue.builders import BUY, MES, SELL, ns, order, tape
 

@@ -32,7 +32,7 @@ from leadline.model.orders import (
     bracket_of,
 )
 from leadline.venue.fill_rules import Mark, Rest
-from leadline.venue.matching import Kept, Step
+from leadline.venue.history import Kept, Step
 
 FILE_NAME: Final = "ledger"
 FORMAT: Final = 1

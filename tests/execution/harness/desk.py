@@ -33,8 +33,9 @@ from leadline.model.signals import SignalMessage
 from leadline.model.ticks import TickColumns
 from leadline.risk.decide import decide
 from leadline.risk.view import DecisionInputs, RiskDecision
+from leadline.venue.history import Step
 from leadline.venue.ledger import Ledger
-from leadline.venue.matching import PaperMarket, Step
+from leadline.venue.matching import PaperMarket
 from tests.execution.harness.builders import ANALYSIS, DAY, account, ns
 from tests.execution.harness.checks import AccountStore, CheckedStore, CheckedVenue
 from tests.execution.harness.ports import replace_venue, venue_of

@@ -9,7 +9,8 @@ from leadline.model.ids import ClientOrderId, ContractId
 from leadline.model.orders import Advanced, Replacement, VenueOrder, Watch
 from leadline.model.ticks import TickColumns
 from leadline.venue.fill_rules import FillRules, parse_fill_rule
-from leadline.venue.matching import PaperMarket, Step
+from leadline.venue.history import Step
+from leadline.venue.matching import PaperMarket
 
 
 def fill_rules_of(section: PaperSection) -> FillRules:
