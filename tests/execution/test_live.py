@@ -197,6 +197,21 @@ async def test_a_late_bar_enters_nothing_and_late_prints_move_nothing(platform: 
         assert (await state_of(stub, lambda _: True)).strategies[0].position == 1
 
 
+async def test_a_loss_of_the_day_is_met_at_the_print_that_makes_it_although_the_price_comes_back(
+    platform: Platform, source: LiveSource
+):
+    platform.execution("first", account(limits={"dayLoss": "50"}))
+    async with platform.calls() as stub:
+        await set_strategy(stub, strategy(bars="ticks:500", bracket=(100, 100), budget=False))
+        await enter(source, platform, stub)
+        await source.say(19_960, 20_000)  # 51.25 below the entry
+        await flat(stub)
+    blocked = "SELECT block, trades FROM account_state"
+    assert await rows(platform, blocked, lambda found: len(found) == 1) == [("DAY_LOSS", 1)]
+    legs = await rows(platform, "SELECT leg, reason FROM intent WHERE leg LIKE 'F%'", lambda found: len(found) == 1)
+    assert legs == [("F1", "day_loss")]
+
+
 async def test_readiness_falls_with_the_venue_and_the_prints_and_comes_back(platform: Platform, source: LiveSource):
     platform.execution("first", account())
 

@@ -41,9 +41,10 @@ class LiveSource:
         return self.run.now_ns(time.time_ns())
 
     async def say(self, *prices: int, late_ns: int = 0) -> None:
-        """Prints of one contract each, at this time; with `late_ns` older ones that come too late."""
+        """Prints of one contract each, a nanosecond apart, up to this time; with `late_ns` older ones, too late."""
         now_ns, subject = self.now_ns, tick_subject(LIVE_TAPE, "cme", MES)
-        ticks = TickColumns.of([(now_ns - late_ns, price, 1, 0) for price in prices], self.next_index)
+        begin_ns = now_ns - late_ns - len(prices) + 1
+        ticks = TickColumns.of([(begin_ns + n, price, 1, 0) for n, price in enumerate(prices)], self.next_index)
         self.next_index += len(prices)
         batch = TickBatch(LIVE_TAPE, "cme", MES, ticks, now_ns, late=late_ns > 0)
         await self._bus.publish(subject, encode_tick_batch(batch), f"{subject}/{self.next_index}/{now_ns}")
