@@ -27,7 +27,7 @@ from leadline.runtime.runs import LIVE_TAPE, Run, announced_runs
 from leadline.schema.permissions import MIGRATE_USER
 from tests.ingestion.builders import rows_of
 from tests.ingestion.running import Place, client
-from tests.stack import Database, bus_as, run_sql
+from tests.stack import Database, OlderStore, bus_as, run_sql
 
 pytestmark = pytest.mark.integration
 
@@ -142,6 +142,40 @@ async def test_a_tape_whose_stream_has_lost_all_goes_on_behind_the_last_print_th
     assert rows_of(again.slice(0, 1000)) == rows_of(whole.slice(500, 1500))
 
 
+async def test_prints_of_a_simulated_market_that_the_bus_has_lost_are_said_again(place: Place, tmp_path: Path) -> None:
+    async with place.ingestion(simulated()):
+        run = await announced(place)
+        (contract,) = run.contracts
+        opens_ns = run.now_ns(run.clock_since_ns)
+        await has_come_to(place, contract, "cme", opens_ns)
+        older = OlderStore(place.nats, tmp_path / "kept")
+        reached = (await has_come_to(place, contract, "cme", opens_ns + 20 * NS_PER_MINUTE))[-1].watermark_ns
+        older.put_back()
+        batches = await has_come_to(place, contract, "cme", reached + 10 * NS_PER_MINUTE)
+    made = simulate_day(contract, calendar("cme").trading_day(opens_ns), 1)
+    until = int(made.time_ns.searchsorted(batches[-1].watermark_ns, side="right"))
+    assert rows_of(prints_of(batches)) == rows_of(made.slice(0, until))
+    assert_promises_hold(batches)
+
+
+async def test_a_client_pushes_again_what_the_bus_has_lost(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(PushSource, "patience_s", 0.3)
+    async with place.ingestion(pushed()) as context, client(context) as stub:
+        await stub.PublishTicks(stream(batch(0, wall_ns())))
+        older = OlderStore(place.nats, tmp_path / "kept")
+        lost_ns = wall_ns()
+        await stub.PublishTicks(stream(batch(1, lost_ns)))
+        older.put_back()
+        await until_asked_for(stub, 1)
+        answer = await stub.PublishTicks(stream(batch(1, lost_ns), batch(2, wall_ns())))
+        batches = await said(place, BTC, "binance")
+    assert answer.accepted == 2
+    assert prints_of(batches).first_index == 0
+    assert len(prints_of(batches)) == 3
+
+
 async def test_the_tape_goes_on_with_no_other_source(place: Place) -> None:
     async with place.ingestion(simulated()):
         await announced(place)
@@ -160,6 +194,16 @@ async def test_contracts_of_one_tape_have_sources_of_their_own(place: Place) -> 
         answer = await stub.PublishTicks(stream(batch(0, wall_ns())))
     assert answer.accepted == 1
     assert {source.name: list(source.contracts) for source in status.sources}["push"] == [BTC]
+
+
+async def until_asked_for(stub: Any, next_index: int) -> None:
+    """Return when the sender is to go on from that number."""
+    async with asyncio.timeout(30):
+        while True:
+            found = await stub.GetFeedStatus(pb.GetFeedStatusRequest())
+            if found.pushed[0].next_index == next_index:
+                return
+            await asyncio.sleep(0.1)
 
 
 async def until_pushed(stub: Any) -> pb.GetFeedStatusResponse:
