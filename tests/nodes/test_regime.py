@@ -482,3 +482,18 @@ class TestBits:
         before, now = (slope(tuple(accumulate(part))) for part in (ON_THE_LINE[:-1], ON_THE_LINE[1:]))
         assert found[1] == regime_scale(50).fast_slope == 1.0
         assert now - before != 1.0
+
+    @given(st.integers(0, 70), st.integers(0, 70), st.integers(0, 1 << 16))
+    def test_bars_that_come_together_count_as_those_that_come_one_by_one(self, alone, together, seed) -> None:
+        bars = random_tape(seed=seed, days=1, bars_a_day=alone + together + 40)
+        one, other = RegimeTracker(), RegimeTracker()
+        for bar in bars[: alone + together]:
+            one.update(bar)
+        for bar in bars[:alone]:
+            other.update(bar)
+        other.extend(bars[alone : alone + together])
+        assert one.inputs() == other.inputs()
+        for bar in bars[alone + together :]:
+            one.update(bar)
+            other.update(bar)
+            assert one.inputs() == other.inputs()

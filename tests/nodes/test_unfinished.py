@@ -3,6 +3,9 @@
 from datetime import timedelta
 from decimal import Decimal
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from leadline.model.signals import Direction, Pattern
 from leadline.nodes.base import Inputs
 from leadline.nodes.detectors.unfinished import Unfinished
@@ -89,3 +92,23 @@ def test_rows_of_several_ticks_are_judged_as_rows_and_priced_at_the_extreme() ->
     bar = footprint_bar([(100, 5, 0), (104, 3, 3)], ticks_per_row=4, high=106)
     (signal,) = Listed().taken(bar)
     assert signal.price == 106
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 12), st.integers(0, 6), st.booleans(), st.booleans()), max_size=40),
+    st.integers(1, 6),
+)
+def test_the_list_is_that_of_looking_at_each_auction_at_each_bar(shapes, keep) -> None:
+    auctions = Listed(changed(UNFINISHED, keep=keep))
+    listed: list[tuple[Direction, int]] = []
+    for low, height, open_low, open_high in shapes:
+        high = low + height
+        ends = {low: (1, int(open_low)), high: (int(open_high), 1)} if height else {low: (1, int(open_low))}
+        found = auctions.taken(footprint_bar([(price, *volumes) for price, volumes in ends.items()]))
+        revisited = [each for each in listed if (each[1] <= high if each[0] is Direction.LONG else each[1] >= low)]
+        fresh = [(Direction.LONG, high)] if (open_high if height else open_low) else []
+        fresh += [(Direction.SHORT, low)] if open_low else []
+        listed = [*(each for each in listed if each not in revisited), *fresh][-keep:]
+
+        assert [(signal.direction, signal.price) for signal in found] == fresh + revisited
+        assert [(auction.direction, auction.price) for auction in auctions.open] == listed

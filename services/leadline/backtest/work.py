@@ -15,7 +15,7 @@ from leadline.analysis.merge import merged
 from leadline.analysis.publication import Publication
 from leadline.analysis.strategies import StrategyFailed
 from leadline.backtest.names import ANALYSIS, TAPE
-from leadline.model.bars import BarMessage
+from leadline.model.bars import Bar, BarMessage
 from leadline.model.durations import BarSpec
 from leadline.model.ids import ContractId
 from leadline.model.manifest.specs import TradingStrategy, calendar_of_spec, session_of
@@ -120,13 +120,11 @@ def day_signals(
     series = series_of(strategy)
     fold = strategy_fold(strategy.spec, day)
     publication = Publication(TAPE, strategy.account_name, strategy.full_name, ANALYSIS, fold, None, ends_ns)
-    streams = {
-        name: [message for each in (*history, bars) for message in each[of] if _counts(message, each is bars)]
-        for name, of in series.items()
-    }
     found: list[SignalMessage] = []
     try:
-        for name, message in merged(streams):
+        for name, bar in _known(history, series):
+            fold.step(bar, name)
+        for name, message in merged({name: bars[of] for name, of in series.items()}):
             if publication.passed:
                 break
             one = publication.step(message, name)
@@ -137,9 +135,20 @@ def day_signals(
     return found
 
 
-def _counts(message: BarMessage, of_the_day: bool) -> bool:
-    """Of the days before only the bars matter: how far their word reached is passed by the day's own."""
-    return of_the_day or message.bar is not None
+def _known(days: Sequence[Bars], series: Mapping[str, Series]) -> list[tuple[str, Bar]]:
+    """The bars of days in the order of `analysis.merge`, each after the name of its series.
+
+    How far the word of those days reached is passed by that of the day after them.
+    """
+    found = [
+        (name, message.bar)
+        for day in days
+        for name, of in series.items()
+        for message in day[of]
+        if message.bar is not None
+    ]
+    # The sort is stable: at one instant they stay in the order of the series.
+    return sorted(found, key=lambda each: each[1].known_at_ns)
 
 
 def history_start(strategy: TradingStrategy, day: date) -> date:

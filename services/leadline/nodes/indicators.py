@@ -9,10 +9,15 @@ other unit: outputs are in the unit of the inputs, oscillators from 0 to 100.
 import math
 from bisect import bisect_left, insort
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
+from typing import TypeAlias
 
 from leadline.model.bars import Bar
+
+Candle: TypeAlias = tuple[float, float, float]
+"""High, low and close of a bar."""
 
 
 class SimpleAverage:
@@ -49,6 +54,23 @@ class _SeededAverage:
             self.value = math.fsum(self._seed) / self._length
             self._seed.clear()
         return self.value
+
+    def extend(self, values: Iterable[float]) -> list[float]:
+        """Take values in; the average at each of them from value number `length` on, as `update` gives it."""
+        found, left = [], iter(values)
+        while self.value is None:
+            try:
+                first = self.update(next(left))
+            except StopIteration:
+                return []
+            if first is not None:
+                found.append(first)
+        value, weight = self.value, self._weight
+        for each in left:
+            value += weight * (each - value)
+            found.append(value)
+        self.value = value
+        return found
 
 
 class ExponentialAverage(_SeededAverage):
@@ -103,6 +125,15 @@ class AverageTrueRange:
         self._close = close
         return self._average.update(true_range)
 
+    def extend(self, bars: Sequence[Candle]) -> list[float]:
+        """Take bars in; the average range at each of them from bar `length` on, as `update` gives it."""
+        if not bars:
+            return []
+        found = [] if (first := self.update(*bars[0])) is None else [first]
+        found += self._average.extend(_true_range(bar[0], bar[1], before[2]) for before, bar in pairwise(bars))
+        self._close = bars[-1][2]
+        return found
+
 
 class DirectionalIndex:
     """Average Directional Index (Wilder 1978); its first value comes with bar 2 x `length`.
@@ -125,18 +156,36 @@ class DirectionalIndex:
         if before is None:
             return None
         high_before, low_before, close_before = before
-        up, down = high - high_before, low_before - low
-        plus = self._plus.update(up if up > down and up > 0 else 0)
-        minus = self._minus.update(down if down > up and down > 0 else 0)
+        up, down = _moves(high - high_before, low_before - low)
+        plus, minus = self._plus.update(up), self._minus.update(down)
         true_range = self._range.update(_true_range(high, low, close_before))
         if plus is None or minus is None or true_range is None:
             return None
         self.directional = _directional(plus, minus, true_range)
         return self._average.update(self.directional)
 
+    def extend(self, bars: Sequence[Candle]) -> list[float]:
+        """Take bars in; the index at each of them from bar 2 x `length` on, as `update` gives it."""
+        if not bars:
+            return []
+        found = [] if (first := self.update(*bars[0])) is None else [first]
+        pairs = list(pairwise(bars))
+        moves = [_moves(bar[0] - before[0], before[1] - bar[1]) for before, bar in pairs]
+        plus, minus = self._plus.extend(up for up, _ in moves), self._minus.extend(down for _, down in moves)
+        ranges = self._range.extend(_true_range(bar[0], bar[1], before[2]) for before, bar in pairs)
+        values = list(map(_directional, plus, minus, ranges))
+        self._before = bars[-1]
+        self.directional = values[-1] if values else self.directional
+        return found + self._average.extend(values)
+
 
 def _true_range(high: float, low: float, close_before: float) -> float:
     return max(high - low, abs(high - close_before), abs(low - close_before))
+
+
+def _moves(up: float, down: float) -> tuple[float, float]:
+    """The movement up and that down, of which the smaller counts for nothing."""
+    return (up if up > down and up > 0 else 0), (down if down > up and down > 0 else 0)
 
 
 def _directional(plus: float, minus: float, true_range: float) -> float:
@@ -189,6 +238,11 @@ class Percentile:
         self._past.append(value)
         insort(self._ranked, value)
         return share
+
+    def extend(self, values: Sequence[float]) -> None:
+        """Take values in as `update` does."""
+        self._past = deque([*self._past, *values][-self._window :])
+        self._ranked = sorted(self._past)
 
 
 @dataclass(frozen=True, slots=True)

@@ -158,6 +158,19 @@ class RegimeTracker:
         if self._atr_now is not None:
             self._atr_percentile = self._atr_rank.update(self._atr_now)
 
+    def extend(self, bars: Sequence[Bar]) -> None:
+        """Take bars in as `update` does, some hundred in a tenth of the time."""
+        self._bars.extend(bars)
+        candles = [(bar.high, bar.low, bar.close) for bar in bars]
+        closes = [bar.close for bar in bars]
+        self._ema_fast.extend(closes)
+        self._ema_slow.extend(closes)
+        self._adx_values.extend(self._adx.extend(candles))
+        if ranges := self._atr.extend(candles):
+            self._atr_now = ranges[-1]
+            self._atr_rank.extend(ranges[:-1])
+            self._atr_percentile = self._atr_rank.update(ranges[-1])
+
     def inputs(self) -> RegimeInputs | None:
         """The inputs at the close of the bar taken in last; None while any of them is not available yet."""
         bars = tuple(self._bars)
@@ -248,6 +261,8 @@ class RegimeNode(Node[NoParams, RegimeReading]):
         super().__init__(params, context)
         self._scale = regime_scale(context.thresholds.typical_bar_volume)
         self._tracker = RegimeTracker()
+        # Bars of the history that the indicators do not know yet.
+        self._before: list[Bar] = []
 
     @property
     def warm_up(self) -> int:
@@ -255,11 +270,14 @@ class RegimeNode(Node[NoParams, RegimeReading]):
         return WARM_UP_BARS
 
     def warm(self, bar: Bar) -> None:
-        """Fold a bar of an earlier session into the indicators."""
-        self._tracker.update(bar)
+        """Keep a bar of an earlier session: all of them are folded into the indicators before the session's first."""
+        self._before.append(bar)
 
     def update(self, inputs: Inputs) -> RegimeReading:
         """The regime at the bar's close."""
+        if self._before:
+            self._tracker.extend(self._before)
+            self._before.clear()
         self._tracker.update(inputs.bar)
         return classify(self._tracker.inputs(), self._scale, around_the_clock=self.context.around_the_clock)
 

@@ -2,8 +2,8 @@
 
 from collections import deque
 from dataclasses import dataclass
-from itertools import compress
-from typing import Annotated
+from operator import itemgetter
+from typing import Annotated, TypeAlias
 
 from pydantic import Field
 
@@ -30,6 +30,9 @@ class UnfinishedAuction:
     ask: int
 
 
+_Numbered: TypeAlias = tuple[int, UnfinishedAuction]
+
+
 class UnfinishedParams(DetectorParams):
     """Extremes at which both sides traded, listed until price comes back."""
 
@@ -52,12 +55,16 @@ class Unfinished(Detector[UnfinishedParams, Found]):
     def __init__(self, params: UnfinishedParams, context: NodeContext) -> None:
         super().__init__(params, context)
         self._full_volume = context.thresholds.imbalance_min
-        self._open: deque[UnfinishedAuction] = deque(maxlen=params.keep)
+        # Highs and lows, each with its number, oldest first. No bar has come back to any, so highs fall from one to the
+        # next and lows rise, and the newest is reached first.
+        self._highs: deque[_Numbered] = deque()
+        self._lows: deque[_Numbered] = deque()
+        self._count = 0
 
     @property
     def open(self) -> tuple[UnfinishedAuction, ...]:
         """The extremes that are listed, oldest first."""
-        return tuple(self._open)
+        return tuple(auction for _, auction in sorted([*self._highs, *self._lows], key=itemgetter(0)))
 
     def thresholds(self) -> dict[str, str]:
         """The parameters, and `fullVolume`: the volume of the smaller side that is full strength."""
@@ -76,19 +83,21 @@ class Unfinished(Detector[UnfinishedParams, Found]):
         return Found([self._found(auction) for auction in fresh] + [self._revisited(auction) for auction in revisited])
 
     def _take(self, bar: Bar) -> tuple[list[UnfinishedAuction], list[UnfinishedAuction]]:
-        high, low = bar.high, bar.low
+        highs, lows = self._highs, self._lows
+        revisited: list[_Numbered] = []
         # At the auction's price or through it.
-        trades = [
-            high >= auction.price if auction.direction is Direction.LONG else low <= auction.price
-            for auction in self._open
-        ]
-        revisited: list[UnfinishedAuction] = []
-        if True in trades:
-            revisited = list(compress(self._open, trades))
-            self._open = deque((each for each, at in zip(self._open, trades, strict=True) if not at), self.params.keep)
+        while highs and bar.high >= highs[-1][1].price:
+            revisited.append(highs.pop())
+        while lows and bar.low <= lows[-1][1].price:
+            revisited.append(lows.pop())
+        revisited.sort(key=itemgetter(0))
         fresh = _unfinished(bar)
-        self._open.extend(fresh)
-        return fresh, revisited
+        for auction in fresh:
+            self._count += 1
+            (highs if auction.direction is Direction.LONG else lows).append((self._count, auction))
+        while len(highs) + len(lows) > self.params.keep:
+            (highs if not lows or (highs and highs[0][0] < lows[0][0]) else lows).popleft()
+        return fresh, [auction for _, auction in revisited]
 
     def _found(self, auction: UnfinishedAuction) -> Signal:
         high = auction.direction is Direction.LONG
