@@ -8,10 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from leadline.backtest.causes import cause_of
+from leadline.backtest.causes import cause_of, entry_of
 from leadline.backtest.coverage import KeptOut, ShortDay, UnfinishedLine
 from leadline.backtest.identity import Code, Data, DataDay, Identity, manifests_document
-from leadline.backtest.market import EntryBar
 from leadline.backtest.results import (
     AccountResult,
     BacktestResult,
@@ -139,7 +138,7 @@ def account_result(**changes: Any) -> AccountResult:
         figures=FIGURES,
         days=(DayLine(MONDAY, 0, D(0), D("10000.00")), DayLine(TUESDAY, 2, D("26.25"), D("10026.25"))),
         trades=(replace(WON, decision_id=DecisionId("d1")), LOST),
-        causes=(cause_of(DECIDED, EntryBar(CLOSED, SAID)), cause_of(None, None)),
+        causes=(cause_of(DECIDED, entry_of(CLOSED, SAID)), cause_of(None, None)),
         by_pattern=(won, lost),
         by_regime=(Group("RANGING", 2, 1, D("26.25"), D("1.9130")),),
         by_hour=(Group("09:00", 2, 1, D("26.25"), D("1.9130")),),

@@ -26,7 +26,7 @@ def store(tmp_path: Path) -> Store:
 @pytest.fixture
 def kept(store: Store) -> KeptBacktest:
     result = backtest_result()
-    keep(store, result, IDENTITY, parquet_files(result))
+    keep(store, result, result_document(result), IDENTITY, parquet_files(result))
     return opened(store, IDENTITY.id)
 
 
@@ -39,7 +39,8 @@ def test_with_another_commit_of_the_same_files_the_same_is_kept(store: Store):
     found = []
     for commit, dirty in (("a" * 40, False), ("b" * 40, True), ("", False)):
         identity = replace(IDENTITY, code=replace(IDENTITY.code, commit=commit, dirty=dirty))
-        folder = keep(store, replace(backtest_result(), identity=identity), identity, {})
+        result = replace(backtest_result(), identity=identity)
+        folder = keep(store, result, result_document(result), identity, {})
         assert opened(store, identity.id).identity == identity
         about = orjson.loads((folder / ABOUT).read_bytes())
         assert about.pop("noted") == ({"commit": commit, "dirty": dirty} if commit else {})
@@ -92,7 +93,7 @@ def test_what_is_not_what_its_id_says_is_told(kept: KeptBacktest, store: Store, 
 def test_instruments_of_ones_own_that_are_none_are_told(store: Store):
     manifests = {**IDENTITY.manifests, "instruments": {"instruments": {"XX": 5}}}
     identity = IDENTITY.__class__(IDENTITY.code, manifests, IDENTITY.data)
-    keep(store, backtest_result(), identity, {})
+    keep(store, backtest_result(), result_document(backtest_result()), identity, {})
     found = opened(store, identity.id)
     assert json.dumps(found.identity.manifests["instruments"]) == '{"instruments": {"XX": 5}}'
     with pytest.raises(InvalidInput, match=r"about.json: instruments: got 'something else', expected instruments"):

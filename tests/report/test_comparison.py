@@ -8,6 +8,7 @@ import pytest
 from rich.console import Console
 
 from leadline.backtest.comparison import compared
+from leadline.backtest.documents import result_document
 from leadline.backtest.identity import DataDay, Identity
 from leadline.backtest.kept import KeptBacktest, keep, opened, store_of
 from leadline.backtest.results import BacktestResult
@@ -21,7 +22,7 @@ OTHER_DAYS = (DataDay("MESM2025", MONDAY, 6_000, "c" * 64), DataDay("ESM2025", T
 
 def kept(folder: Path, result: BacktestResult, identity: Identity) -> KeptBacktest:
     store = store_of(folder)
-    keep(store, result, identity, {})
+    keep(store, result, result_document(result), identity, {})
     return opened(store, identity.id)
 
 

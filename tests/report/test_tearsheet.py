@@ -8,8 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from leadline.backtest.causes import cause_of
-from leadline.backtest.market import EntryBar
+from leadline.backtest.causes import cause_of, entry_of
 from leadline.backtest.results import AccountResult
 from leadline.model.bars import Bar, FootprintRows
 from leadline.report import tearsheet
@@ -22,7 +21,7 @@ from tests.report.test_html import Page
 
 
 def drawn_bar(bar: Bar, marked: Collection[int]) -> str:
-    found = cause_of(None, EntryBar(bar, SAID)).footprint
+    found = cause_of(None, entry_of(bar, SAID)).footprint
     assert found is not None
     return footprint(found, marked)
 
@@ -71,7 +70,7 @@ def test_it_needs_nothing_but_itself(tmp_path: Path):
 def test_texts_of_others_are_texts(tmp_path: Path):
     evil = "<script>alert(1)</script>"
     signal = replace(SAID.signals[0], evidence={evil: evil})
-    entry = EntryBar(CLOSED, replace(SAID, signals=(signal,)))
+    entry = entry_of(CLOSED, replace(SAID, signals=(signal,)))
     decided = replace(DECIDED, arithmetic=((evil, evil),))
     trade = replace(WON, pattern=evil, regime=evil, exit_by=evil)
     found = page(
@@ -93,7 +92,7 @@ def test_a_day_without_a_trade_has_a_page(tmp_path: Path):
 def test_of_many_trades_the_newest_are_drawn_and_the_page_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(tearsheet, "MOST_FOOTPRINTS", 2)
     monkeypatch.setattr(tearsheet, "MOST_TRADES", 5)
-    cause = cause_of(DECIDED, EntryBar(CLOSED, SAID))
+    cause = cause_of(DECIDED, entry_of(CLOSED, SAID))
     trades = tuple(replace(WON, entry_ns=WON.entry_ns + number * 10**9) for number in range(7))
     found = page(tmp_path, account_result(trades=trades, causes=(cause,) * 7))
     assert found.tags.count("details") == 1 + 2  # the manifests, and the newest trades

@@ -3,9 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from leadline.backtest.market import EntryBar
+import orjson
+
+from leadline.model.bars import Bar
 from leadline.model.ids import ContractId
 from leadline.model.proposals import Decision
+from leadline.model.signals import BarSignals
+from leadline.recorder.rows import signal_document
+from leadline.views.documents import value_of
 from leadline.views.signals import SignalView, signal_of
 
 
@@ -45,40 +50,48 @@ class Cause:
     signals: tuple[SignalView, ...] = ()
 
 
-def cause_of(decision: Decision | None, entry: EntryBar | None) -> Cause:
+def entry_of(bar: Bar, said: BarSignals) -> bytes:
+    """The bar at which an entry is decided and what was seen there, packed until `cause_of` opens it."""
+    footprint = {
+        "bar": bar.key.text(),
+        "contract": bar.key.contract,
+        "ticks_per_row": bar.ticks_per_row,
+        "high_ticks": bar.high,
+        "low_ticks": bar.low,
+        "close_ticks": bar.close,
+        "volume": bar.volume,
+        "delta": bar.delta,
+        "poc_ticks": bar.poc,
+        "value_area_low_ticks": bar.value_area_low,
+        "value_area_high_ticks": bar.value_area_high,
+        "rows_ticks": bar.rows.price,
+        "sold": bar.rows.bid,
+        "bought": bar.rows.ask,
+    }
+    signals = [signal_document(each) for each in said.signals]
+    return orjson.dumps({"footprint": footprint, "signals": signals}, option=orjson.OPT_SERIALIZE_NUMPY)
+
+
+def cause_of(decision: Decision | None, entry: bytes | None) -> Cause:
     """The cause of a trade by its decision and the bar of that, where they are known. Raises Unknown for a contract."""
     size = {} if decision is None else dict(decision.arithmetic)
     if entry is None:
         return Cause(size)
-    bar, rows = entry.bar, entry.bar.rows
+    found = orjson.loads(entry)
+    footprint = value_of(Footprint, found["footprint"])
     return Cause(
         size,
-        Footprint(
-            bar=bar.key.text(),
-            contract=bar.key.contract,
-            ticks_per_row=bar.ticks_per_row,
-            high_ticks=bar.high,
-            low_ticks=bar.low,
-            close_ticks=bar.close,
-            volume=bar.volume,
-            delta=bar.delta,
-            poc_ticks=bar.poc,
-            value_area_low_ticks=bar.value_area_low,
-            value_area_high_ticks=bar.value_area_high,
-            rows_ticks=tuple(rows.price.tolist()),
-            sold=tuple(rows.bid.tolist()),
-            bought=tuple(rows.ask.tolist()),
-        ),
+        footprint,
         tuple(
             signal_of(
-                bar.key.contract,
-                each.pattern.value,
-                each.direction.value,
-                each.price,
-                str(each.strength),
-                each.evidence,
-                each.rejection,
+                footprint.contract,
+                each["pattern"],
+                each["direction"],
+                each["price"],
+                each["strength"],
+                each["evidence"],
+                each["rejection"],
             )
-            for each in entry.said.signals
+            for each in found["signals"]
         ),
     )

@@ -1,6 +1,5 @@
 """The part of a backtest's days that is kept for its results, while the days themselves go by."""
 
-import pickle
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import islice
@@ -8,7 +7,7 @@ from typing import Final
 
 from leadline.backtest.account import TierDay
 from leadline.backtest.engine import Accounts
-from leadline.backtest.market import Close, DayResult, EntryBar
+from leadline.backtest.market import Close, DayResult
 from leadline.backtest.work import Series, series_of
 from leadline.model.bars import OWN_SERIES, UnfinishedBar
 from leadline.model.ids import AccountId, StrategyId
@@ -49,13 +48,9 @@ class Gathered:
         self._recent = {(name, key): bar for name, said in result.said.items() for key, bar in said.entries.items()}
         self._keep_entries({**before, **self._recent}, accounts)
 
-    def entry_bar(self, strategy: StrategyId, bar_key: str) -> EntryBar | None:
-        """The bar of a decision on an entry; None where it is older than those that are kept."""
-        packed = self._entries.get((strategy, bar_key))
-        if packed is None:
-            return None
-        found: EntryBar = pickle.loads(packed)  # noqa: S301 - a process of our own has made it
-        return found
+    def entry(self, strategy: StrategyId, bar_key: str) -> bytes | None:
+        """The bar of a decision on an entry, packed; None where it is older than those that are kept."""
+        return self._entries.get((strategy, bar_key))
 
     def _keep_entries(self, candidates: dict[tuple[StrategyId, str], bytes], accounts: Accounts) -> None:
         for account, run in accounts.items():

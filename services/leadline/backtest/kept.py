@@ -10,7 +10,7 @@ import orjson
 import yaml
 from pydantic import ValidationError
 
-from leadline.backtest.documents import result_document, result_of_document, summary_document
+from leadline.backtest.documents import result_of_document, summary_document
 from leadline.backtest.identity import Identity, identity_of_document
 from leadline.backtest.results import BacktestResult
 from leadline.backtest.store import ABOUT, Kept, Store
@@ -81,16 +81,18 @@ class KeptBacktest:
         return result_of_document(found, self.identity, where)
 
 
-def keep(store: Store, result: BacktestResult, identity: Identity, tables: Mapping[str, bytes]) -> Path:
+def keep(
+    store: Store, result: BacktestResult, document: Mapping[str, Any], identity: Identity, tables: Mapping[str, bytes]
+) -> Path:
     """Keep the results of a backtest, in the place of those with the same id; returns their folder.
 
-    tables: files that go with them, by name. Raises OSError.
+    document: theirs, as `result_document` makes it. tables: files that go with them, by name. Raises OSError.
     """
     manifests = identity.manifests
     documents = [*manifests["accounts"], *manifests["strategies"]]
     files = {
         **tables,
-        _RESULT: orjson.dumps(result_document(result), option=orjson.OPT_APPEND_NEWLINE),
+        _RESULT: orjson.dumps(document, option=orjson.OPT_APPEND_NEWLINE),
         _MANIFESTS: yaml.safe_dump_all(documents, sort_keys=False, allow_unicode=True).encode(),
     }
     if manifests["instruments"]:

@@ -4,7 +4,6 @@ Bars are many and large, and what is said of them is larger. So they stay where 
 lines of the digest, the closes, what an account listens to, and the bars at which something may be entered.
 """
 
-import pickle
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -12,6 +11,7 @@ from typing import Final, Literal
 
 import numpy as np
 
+from leadline.backtest.causes import entry_of
 from leadline.backtest.days import BacktestDay, BacktestDays, SpokenDay
 from leadline.backtest.prints import Prints, numbered_from
 from leadline.backtest.work import Bars, ContractDay, Series, day_bars, day_signals, series_of
@@ -19,7 +19,7 @@ from leadline.model.bars import OWN_SERIES, Bar, BarMessage, UnfinishedBar
 from leadline.model.frozen import replace
 from leadline.model.ids import AccountId, ContractId, StrategyId
 from leadline.model.manifest.specs import TradingStrategy
-from leadline.model.signals import BarSignals, SignalMessage
+from leadline.model.signals import SignalMessage
 from leadline.model.ticks import TickColumns
 from leadline.views.digest import Line, Owners, line_of
 from leadline.views.digest_values import bar_row, signal_row
@@ -38,20 +38,12 @@ class Close:
 
 
 @dataclass(frozen=True, slots=True)
-class EntryBar:
-    """The bar at which an entry was decided, with its footprint and all that its strategy said of it."""
-
-    bar: Bar
-    said: BarSignals
-
-
-@dataclass(frozen=True, slots=True)
 class Said:
     """The words of a strategy on a day.
 
     heard: the messages without what no account listens to, which are the patterns and the numbers of the regime. lines:
     those of the digest, of nobody's account and strategy. entries: by the bar's key, each bar at which it proposes what
-    may be accepted, as the pickled `EntryBar`.
+    may be accepted, as `causes.entry_of` packs it.
     """
 
     heard: tuple[SignalMessage, ...]
@@ -153,7 +145,7 @@ class DayWorker:
             tuple(map(_heard, messages)),
             tuple(line_of("signal", signal_row(AccountId(""), StrategyId(""), each), _NOBODY) for each in said),
             {
-                each.bar.text(): pickle.dumps(EntryBar(keyed[each.bar], each), protocol=5)
+                each.bar.text(): entry_of(keyed[each.bar], each)
                 for each in said
                 if any(proposal.withdrawn is None for proposal in each.proposals)
             },

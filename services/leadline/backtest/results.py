@@ -374,5 +374,5 @@ def _zone(strategy: TradingStrategy) -> str:
 
 def _cause(trade: Trade, run: AccountRun, gathered: Gathered) -> Cause:
     decision = run.records.decisions.get(trade.decision_id)
-    entry = None if decision is None else gathered.entry_bar(decision.strategy, decision.bar_key)
+    entry = None if decision is None else gathered.entry(decision.strategy, decision.bar_key)
     return cause_of(decision, entry)

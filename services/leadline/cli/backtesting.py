@@ -68,14 +68,15 @@ def run_backtest_command(planned: PlanOptions, options: BacktestOptions) -> None
     identity = inputs.identity(outcome.days)
     result, seconds = result_of(outcome, gathered, identity), perf_counter() - began
     write_results(result, options.report, options.tables)
+    found = result_document(result) if folder is not None or options.output is Output.JSON else {}
     if folder is not None:
         from leadline.backtest.kept import keep, store_of  # noqa: PLC0415 - as above
         from leadline.report.tables import parquet_files  # noqa: PLC0415 - Arrow, which nothing else here needs
 
-        announce_written(keep(store_of(folder), result, identity, parquet_files(result)))
+        announce_written(keep(store_of(folder), result, found, identity, parquet_files(result)))
     # Last of all: what reads it may go at any line, as `head` does.
     if options.output is Output.JSON:
-        print_json(result_document(result))
+        print_json(found)
     else:
         render_backtest(result, people_console(), seconds)
 

@@ -19,6 +19,7 @@ from typing import Final
 import yaml
 
 from leadline.backtest.days import backtest_days
+from leadline.backtest.documents import result_document
 from leadline.backtest.gathered import Gathered
 from leadline.backtest.kept import keep, opened, store_of
 from leadline.backtest.results import result_of
@@ -125,7 +126,7 @@ def _run(job: _Job, options: ShardOptions) -> Path:
     )
     identity = inputs.identity(outcome.days)
     result = result_of(outcome, gathered, identity)
-    return keep(store_of(job.results.root), result, identity, parquet_files(result))
+    return keep(store_of(job.results.root), result, result_document(result), identity, parquet_files(result))
 
 
 def _swept(job: _Job, options: ShardOptions, index: int | None) -> SweepResult:

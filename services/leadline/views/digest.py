@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final, TypeAlias
 
+import numpy as np
 import orjson
 
 from leadline.model.bars import numbered
@@ -134,8 +135,8 @@ def _asked(proposal: Mapping[str, Any]) -> dict[str, Any]:
     return {"proposal": {**terms, "direction": proposal["direction"]}} if terms else {}
 
 
-_AS_THEY_ARE: Final = frozenset({int, bool, list, dict, type(None)})
-_CANONICAL: Final = orjson.OPT_SORT_KEYS
+_AS_THEY_ARE: Final = frozenset({int, bool, list, dict, np.ndarray, type(None)})
+_CANONICAL: Final = orjson.OPT_SORT_KEYS | orjson.OPT_SERIALIZE_NUMPY
 _NO_ACCOUNT: Final = b'{"account":-1'
 _NO_STRATEGY: Final = b'"strategy":-1}'
 

@@ -4,6 +4,8 @@ from dataclasses import asdict, fields, is_dataclass
 from decimal import Decimal
 from typing import Any, Final, TypeAlias
 
+import numpy as np
+
 from leadline.execution.core.records import BookedFill
 from leadline.model.bars import Bar
 from leadline.model.ids import AccountId, StrategyId
@@ -27,7 +29,6 @@ def bar_row(bar: Bar) -> Row:
     values = {name: getattr(bar, name) for name in _BAR_FIELDS}
     # Sums that a database keeps as decimals, for they outgrow its integers.
     large = {name: Decimal(values[name]) for name in ("vwap_price_volume", "vwap_price2_volume")}
-    table = [list(row) for row in zip(*(column.tolist() for column in columns), strict=True)]
     return {
         **_NOBODY,
         **values,
@@ -36,7 +37,7 @@ def bar_row(bar: Bar) -> Row:
         "bar_key": key,
         "sort": key,
         "at": bar.known_at_ns,
-        "rows": table,
+        "rows": np.ascontiguousarray(np.array(columns).T),
     }
 
 

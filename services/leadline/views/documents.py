@@ -153,6 +153,8 @@ def _plain(value: Any, hint: Any) -> Any:
         (kind,) = (each for each in inner if each is not NoneType)
         return _plain(value, kind)
     if origin is tuple:
+        if inner[0] is int and inner[-1] is Ellipsis:
+            return list(value)
         kinds = inner if inner[-1] is not Ellipsis else [inner[0]] * len(value)
         return [_plain(each, kind) for each, kind in zip(value, kinds, strict=True)]
     if origin is Mapping or origin is dict:
