@@ -9,8 +9,8 @@ from leadline.backtest.account import PaperTape
 from leadline.backtest.days import backtest_days
 from leadline.backtest.market import DayWorker
 from leadline.backtest.packed import packed, unpacked
+from leadline.backtest.processes import process_context
 from leadline.backtest.shared import SharedDays
-from leadline.backtest.workers import process_context
 from leadline.model.bars import Bar, FootprintRows
 from leadline.model.ids import ContractId
 from leadline.model.ticks import TickColumns

@@ -13,8 +13,9 @@ from typer.testing import CliRunner
 
 from leadline.cli.main import app, run
 from leadline.cli.output import print_json, print_table
+from leadline.cli.places import check_place
 from leadline.cli.reading import print_kept_out
-from leadline.cli.reporting import check_place, write_reports
+from leadline.cli.reporting import write_reports
 from leadline.local.data_dir import DataDir
 from leadline.model.errors import Unknown
 from leadline.model.ids import StrategyId

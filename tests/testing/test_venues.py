@@ -13,7 +13,8 @@ import pytest
 
 from leadline.execution.loop.ports import Orders
 from leadline.execution.venues.both_ports import BothPorts
-from leadline.execution.venues.connect import Connection, Reach
+from leadline.execution.venues.connect import Reach
+from leadline.execution.venues.connection import Connection
 from leadline.model.errors import InvalidInput, Unknown
 from leadline.model.ids import AccountId, ClientOrderId
 from leadline.model.manifest.spec_base import SpecModel

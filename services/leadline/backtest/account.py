@@ -24,7 +24,7 @@ from leadline.execution.loop.account_loop import AccountLoop
 from leadline.execution.loop.deps import Deps
 from leadline.execution.loop.signal_queue import SignalQueue
 from leadline.execution.venues.both_ports import BothPorts
-from leadline.execution.venues.connect import Connection
+from leadline.execution.venues.connection import Connection
 from leadline.execution.venues.paper.direct import DirectVenue, fill_rules_of
 from leadline.execution.venues.paper.venue import PaperVenue
 from leadline.model.errors import LeadlineError

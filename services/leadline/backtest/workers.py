@@ -13,7 +13,6 @@ import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
-from multiprocessing.context import ForkServerContext
 from multiprocessing.process import BaseProcess
 from queue import Empty
 from typing import Any, Final
@@ -22,6 +21,7 @@ from leadline.backtest.days import BacktestDay, BacktestDays
 from leadline.backtest.market import DayResult, DayWorker
 from leadline.backtest.packed import packed, unpacked
 from leadline.backtest.prints import Prints
+from leadline.backtest.processes import process_context
 from leadline.backtest.shared import SharedDays
 from leadline.backtest.work import Bars
 from leadline.model.errors import LeadlineError
@@ -46,16 +46,6 @@ def suitable_workers(prints: Prints, first: date | None = None, last: date | Non
     inside = (each for each in days if (not first or first <= each.day) and (not last or each.day <= last))
     count = times * sum(each.prints for each in inside)
     return 1 if count < _FEWEST_PRINTS else processors()
-
-
-def process_context() -> ForkServerContext:
-    """The way in which processes of a backtest begin: as copies of one that has loaded their code, and does nothing.
-
-    It is started with the first of them, and ends with this process.
-    """
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["leadline.backtest.workers", "leadline.backtest.catalog_prints"])
-    return context
 
 
 class DayFailed(LeadlineError):

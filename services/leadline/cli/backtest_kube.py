@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from leadline.cli.options import Output
 from leadline.cli.output import announce_written, print_json, print_table
-from leadline.cli.reporting import check_place
+from leadline.cli.places import check_place
 from leadline.model.errors import InvalidInput, LeadlineError
 from leadline.model.manifest.backtest_spec import Backtest
 from leadline.model.manifest.backtest_status import BacktestPhase, BacktestStatus

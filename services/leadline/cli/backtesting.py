@@ -16,7 +16,7 @@ from leadline.backtest.workers import suitable_workers
 from leadline.cli.backtest_inputs import backtest_inputs
 from leadline.cli.options import Output, PlanOptions
 from leadline.cli.output import announce_written, complain, people_console, print_json
-from leadline.cli.reporting import check_place
+from leadline.cli.places import check_place
 from leadline.local.data_dir import DataDir
 from leadline.model.counted import counted
 from leadline.report.backtest import render_backtest

@@ -4,13 +4,13 @@ import asyncio
 from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
-from tempfile import TemporaryFile
 
 from rich.console import Console
 
 from leadline.cli.options import Output
 from leadline.cli.output import announce_written, people_console, print_json
-from leadline.model.errors import InvalidInput, reason_of
+from leadline.cli.places import check_place
+from leadline.model.errors import InvalidInput
 from leadline.model.ids import RunId
 from leadline.report.html import write_html
 from leadline.report.text import render_text
@@ -81,25 +81,6 @@ def write_reports(reports: Sequence[AccountReport], path: Path) -> None:
     """The reports as one self-contained HTML file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     write_html(list(reports), path)
-
-
-def check_place(path: Path, option: str) -> None:
-    """Whether a page can be written there, before anything is done for it. Nothing is left behind.
-
-    Raises InvalidInput that names the option.
-    """
-    try:
-        if path.is_dir():
-            raise InvalidInput(option, str(path), "a file, and this is a folder: name a file in it")
-        folder = next(each for each in path.absolute().parents if each.exists())
-        if not folder.is_dir():
-            raise InvalidInput(option, str(path), f"a file in a folder, and {folder} is none")
-        if path.exists():
-            path.open("ab").close()
-        else:
-            TemporaryFile(dir=folder).close()
-    except OSError as error:
-        raise InvalidInput(option, str(path), f"a place for a file ({reason_of(error)})") from None
 
 
 async def _chosen(dsn: str, tape: str | None, data_dir: Path) -> RunId:

@@ -13,7 +13,7 @@ from leadline.cli.backtest_inputs import BacktestInputs, backtest_inputs, inputs
 from leadline.cli.manifests import check_strategy, platform_of
 from leadline.cli.options import Output, PlanOptions
 from leadline.cli.output import people_console, print_json
-from leadline.cli.reporting import check_place
+from leadline.cli.places import check_place
 from leadline.local.data_dir import default_studies, placed_at
 from leadline.model.errors import InvalidInput
 from leadline.model.manifest.one_document import MAX_FILE_BYTES

@@ -17,7 +17,8 @@ from leadline.cli.live_options import GIVEN
 from leadline.cli.manifests import CheckedPlan, checked_plan
 from leadline.cli.options import Output, PlanOptions
 from leadline.cli.output import people_console, print_json
-from leadline.cli.reporting import check_place, print_reports, reports_of, write_reports
+from leadline.cli.places import check_place
+from leadline.cli.reporting import print_reports, reports_of, write_reports
 from leadline.ingestion.v1 import ingestion_pb2
 from leadline.local.calls import CALL_SECONDS
 from leadline.local.completion import wait_for_completion

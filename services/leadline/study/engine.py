@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Final, Generic, TypeVar
 
 from leadline.backtest.prints import Prints
-from leadline.backtest.workers import begin_process, process_context
+from leadline.backtest.processes import process_context
+from leadline.backtest.workers import begin_process
 from leadline.model.errors import LeadlineError
 from leadline.model.manifest.own_markets import OwnMarkets, in_force
 from leadline.model.manifest.sweep import Variant

@@ -15,7 +15,7 @@ from leadline.backtest.account import AccountRun, Halted
 from leadline.backtest.names import ANALYSIS, TAPE
 from leadline.backtest.work import Series, builder_of, series_of
 from leadline.execution.loop.ports import Orders
-from leadline.execution.venues.connect import Connection
+from leadline.execution.venues.connection import Connection
 from leadline.model.bars import Bar, BarMessage
 from leadline.model.errors import InvalidInput
 from leadline.model.ids import ContractId

@@ -10,7 +10,7 @@ from leadline.execution.core.records import BookedFill
 from leadline.model.bars import Bar
 from leadline.model.ids import AccountId, StrategyId
 from leadline.model.orders import Order
-from leadline.model.proposals import Decision, Proposal
+from leadline.model.proposals import Action, Decision, Direction, Proposal
 from leadline.model.signals import BarSignals
 from leadline.recorder.rows import signal_document
 from leadline.views.digest import FIELDS
@@ -19,6 +19,7 @@ Row: TypeAlias = dict[str, Any]
 
 _BAR_FIELDS: Final = tuple(name for name in FIELDS["bar"] if name not in {"bar_key", "trades", "rows"})
 _PROPOSAL: Final = tuple(each.name for each in fields(Proposal))
+_AS_THEY_ARE: Final = frozenset({int, str, tuple, Action, Direction})
 _NOBODY: Final = {"account": AccountId(""), "strategy": StrategyId(""), "leg": ""}
 
 
@@ -134,4 +135,6 @@ def fill_row(account: AccountId, booked: BookedFill, order: Order, bar_key: str 
 
 def _plain(value: Any) -> Any:
     """A part of a proposal, as a document has it."""
+    if value is None or type(value) in _AS_THEY_ARE:
+        return value
     return asdict(value) if is_dataclass(value) and not isinstance(value, type) else value

@@ -28,7 +28,9 @@ def document(value: Any) -> dict[str, Any]:
     """The document of one value."""
     kind: Any = type(value)
     return {
-        name: _plain(found, hint) for name, hint in _hints(kind).items() if (found := getattr(value, name)) is not None
+        name: found if type(found) in as_it_is else _plain(found, hint)
+        for name, hint, as_it_is in _fields(kind)
+        if (found := getattr(value, name)) is not None
     }
 
 
@@ -135,6 +137,15 @@ def _hints(of: Any) -> dict[str, Any]:
     return {field.name: hints[field.name] for field in dataclasses.fields(of)}
 
 
+@cache
+def _fields(of: Any) -> tuple[tuple[str, Any, frozenset[type[Any]]], ...]:
+    """The fields of a dataclass by name and hint, each with the types of which a value needs no other words."""
+    return tuple(
+        (name, hint, frozenset({int} if Choice in (hint, *get_args(hint)) else {int, str}))
+        for name, hint in _hints(of).items()
+    )
+
+
 def _plain(value: Any, hint: Any) -> Any:
     if type(value) is int:  # as nearly everything of a footprint is
         return value
@@ -169,6 +180,8 @@ def _valued(found: Any, hint: Any) -> Any:
         (kind,) = (each for each in inner if each is not NoneType)
         return _valued(found, kind)
     if origin is tuple:
+        if inner[0] is int and inner[-1] is Ellipsis and set(map(type, found)) <= {int}:
+            return tuple(found)
         kinds = inner if inner[-1] is not Ellipsis else [inner[0]] * len(found)
         return tuple(_valued(each, kind) for each, kind in zip(found, kinds, strict=True))
     if origin is Mapping or origin is dict:

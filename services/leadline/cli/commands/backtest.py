@@ -110,6 +110,10 @@ def backtest(
 
         run_in_cluster(KubeBacktest(manifests, namespace, fetch, output))
         return
+    if "catalog" in (feed or ()) and workers != 1:  # other prints are too few for several processes
+        from leadline.backtest.processes import load_ahead
+
+        load_ahead()
     from leadline.cli.backtesting import BacktestOptions, run_backtest_command
 
     planned = PlanOptions(

@@ -1,13 +1,13 @@
 """An account's connection to its venue: what an adapter is made with, and what it has to give."""
 
-from collections.abc import Callable, Collection, Coroutine
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import grpc
 
-from leadline.execution.loop.ports import MarketTime, Orders
+from leadline.execution.venues.connection import Connection
 from leadline.execution.venues.live_time import LiveTime
 from leadline.model.ids import AccountId, ContractId
 from leadline.model.manifest.spec_base import SpecModel
@@ -30,18 +30,6 @@ class Reach:
     contracts: Collection[ContractId]
     channel: Callable[[str], grpc.aio.Channel]
     live: LiveTime | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Connection:
-    """Both ports of the loop. A venue that matches the tape itself is both at once.
-
-    `hear`, where there is one, runs for as long as the account does: it hears what the venue pushes.
-    """
-
-    time: MarketTime
-    orders: Orders
-    hear: Callable[[], Coroutine[Any, Any, None]] | None = None
 
 
 Adapter: TypeAlias = Callable[[Reach], Connection]

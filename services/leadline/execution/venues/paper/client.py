@@ -6,7 +6,8 @@ from typing import Final
 import grpc
 
 from leadline.execution.venues.both_ports import BothPorts
-from leadline.execution.venues.connect import Connection, Reach
+from leadline.execution.venues.connect import Reach
+from leadline.execution.venues.connection import Connection
 from leadline.execution.venues.paper.live import LiveOrders
 from leadline.execution.venues.paper.venue import VENUE_SERVICE
 from leadline.model.ids import ClientOrderId, ContractId
