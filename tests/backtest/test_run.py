@@ -1,5 +1,6 @@
 """A backtest comes to what a run of the same days comes to, however its days are cut."""
 
+import signal
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from functools import cache
@@ -10,7 +11,9 @@ import pytest
 from leadline.backtest.account import Halted
 from leadline.backtest.coverage import short_days
 from leadline.backtest.digest import RunningDigest
+from leadline.backtest.engine import Accounts
 from leadline.backtest.feeds import prints_of
+from leadline.backtest.market import DayResult
 from leadline.backtest.prints import Prints, PrintsInMemory, numbered_from
 from leadline.backtest.run import Outcome, run_backtest
 from leadline.ingestion.feed import open_feed
@@ -208,3 +211,15 @@ def _numbered(parts: Iterable[TickColumns]) -> Iterator[tuple[int, TickColumns]]
     for ticks in parts:
         yield index, ticks
         index += len(ticks)
+
+
+def test_ctrl_c_is_heard_at_the_end_of_a_day():
+    seen: list[date] = []
+
+    def interrupt(result: DayResult, _: Accounts) -> None:
+        seen.append(result.day.day)
+        signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        run_backtest([account()], [strategy()], simulated(BEFORE_THE_ROLL, SESSIONS, 3), seen=interrupt)
+    assert len(seen) == 1

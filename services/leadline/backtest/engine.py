@@ -44,6 +44,7 @@ async def _run_accounts(
         if result.day.day >= days.plan.trade_from:
             await go_on(runs, result)
         seen(result, runs)
+        await asyncio.sleep(0)  # nothing else waits for the loop, and Ctrl-C is heard there alone
     return runs
 
 
