@@ -25,6 +25,8 @@ SESSIONS_KEPT: Final = 2
 """Bars of the running session and of the one before it can be revised."""
 
 _NEVER_NS: Final = -(1 << 63)
+# Instead of a place among closed bars: in the open bar, in one that may still begin, in none.
+_OPEN, _LATER, _NOWHERE = -1, -2, -3
 # Prices, sums and indices of a bar, before it has prints.
 _NOTHING: Final = (0,) * 18
 
@@ -64,6 +66,8 @@ class LiveBuilder:
         # Prints in time that are in no closed bar yet, and late ones of the open bar.
         self._open: list[TickColumns] = []
         self._extra: list[Prints] = []
+        # Late prints whose bar may still begin.
+        self._held: list[Prints] = []
         self._kept: list[KeptSession] = []
         # The session that the last print is in or comes before.
         self._session: Session | None = None
@@ -90,7 +94,7 @@ class LiveBuilder:
     @property
     def waiting(self) -> int:
         """Prints that are in no closed bar yet."""
-        return sum(map(len, self._open)) + sum(len(late.ticks) for late in self._extra)
+        return sum(map(len, self._open)) + sum(len(late.ticks) for late in self._extra + self._held)
 
     def give_up(self, next_index: int) -> None:
         """Go on with a later source index: the prints before it cannot be had. The bars of their time have a gap."""
@@ -98,7 +102,7 @@ class LiveBuilder:
         self._given_up = True
 
     def feed(self, batch: TickBatch) -> list[BarMessage]:
-        """Take the next batch, as `BarBuilder.feed`. Revisions come before what the batch makes known.
+        """Take the next batch, as `BarBuilder.feed`, with the revisions that it makes.
 
         A revision promises nothing that was not promised before, and breaks no promise: it is no bar that follows.
         Raises as `BarBuilder.feed`.
@@ -108,20 +112,23 @@ class LiveBuilder:
             if ticks.first_index > expected:
                 raise Gap(expected, ticks.first_index)
             ticks = ticks.slice(expected - ticks.first_index, len(ticks))
+        revised: list[Bar] = []
         if batch.late:
-            revised = self._take_late(ticks)
+            if len(ticks):
+                self._held.append(Prints.of([ticks]))
             self._fold.pass_over(ticks.last_index + 1)
             batch = replace(batch, ticks=TickColumns.empty(ticks.last_index + 1))
         else:
             revised = self._note_gaps(batch, ticks)
             if len(ticks) and self._inside(ticks):
                 self._open.append(ticks)
-        self._reached_ns = max(self._reached_ns, batch.watermark_ns, *ticks.time_ns[-1:].tolist())
-        before = [self._revision(bar) for bar in revised]
-        return before + [
-            message if message.bar is None else replace(message, bar=self._closed(message.bar))
-            for message in self._fold.feed(batch)
-        ]
+        revised += self._settle()
+        messages = [self._revision(bar) for bar in revised]
+        for message in self._fold.feed(batch):
+            closed = None if message.bar is None else self._closed(message.bar)
+            messages.append(replace(message, bar=closed))
+        self._reached_ns = max(self._reached_ns, batch.watermark_ns, *batch.ticks.time_ns[-1:].tolist())
+        return messages + [self._revision(bar) for bar in self._settle()]
 
     def _inside(self, ticks: TickColumns) -> bool:
         """Whether some of these prints may be in a session: all day long there are others."""
@@ -218,9 +225,12 @@ class LiveBuilder:
 
     # --- late prints -------------------------------------------------------------------------------------------------
 
-    def _take_late(self, ticks: TickColumns) -> list[Bar]:
-        """Put late prints where they belong; the closed bars that change, as revisions."""
-        late = Prints.of([ticks])
+    def _settle(self) -> list[Bar]:
+        """Put late prints where they belong, as far as that is known; the closed bars that change, as revisions."""
+        held, self._held = self._held, []
+        return [bar for late in held for bar in self._put_late(late)]
+
+    def _put_late(self, late: Prints) -> list[Bar]:
         rows: dict[date, list[int]] = {}
         session: Session | None = None
         for row, time_ns in enumerate(late.ticks.time_ns.tolist()):
@@ -228,25 +238,33 @@ class LiveBuilder:
                 session = session_from(self._calendar, self._hours, time_ns)
             if not session.contains(time_ns):
                 continue  # in no session, and in no bar
-            if self._known_session(session) is None and not session.contains(self._reached_ns):
+            if self._known_session(session) is None and not self._runs(session):
                 self.too_late += 1
                 continue
-            self.late += 1
             rows.setdefault(self._kept_session(session).session.trading_day, []).append(row)
         return [
             bar for kept in self._kept for bar in self._revised(kept, late.only(rows.get(kept.session.trading_day, [])))
         ]
+
+    def _runs(self, session: Session) -> bool:
+        return session.contains(self._reached_ns) or self._open_bar(session) is not None
 
     def _revised(self, kept: KeptSession, late: Prints) -> list[Bar]:
         """The bars of a session that late prints of it change, those after them too, as revisions."""
         first = len(kept)
         for part in self._by_bar(kept, late):
             place = self._place(kept, int(part.ticks.time_ns[0]))
-            if place is None:
-                self._extra.append(part)
-                continue
-            self._put(kept, place, part)
-            first = min(first, place)
+            if place == _LATER:
+                self._held.append(part)
+            elif place == _NOWHERE:
+                self.too_late += len(part.ticks)
+            else:
+                self.late += len(part.ticks)
+                if place == _OPEN:
+                    self._extra.append(part)
+                else:
+                    self._put(kept, place, part)
+                    first = min(first, place)
         return kept.revised(first)
 
     def _by_bar(self, kept: KeptSession, late: Prints) -> list[Prints]:
@@ -258,17 +276,24 @@ class LiveBuilder:
             bars = np.array([kept.place_at(time_ns) for time_ns in times.tolist()], dtype=np.int64)
         return [late.only(np.flatnonzero(bars == bar)) for bar in np.unique(bars)]
 
-    def _place(self, kept: KeptSession, time_ns: int) -> int | None:
-        """The place of a late print's bar among the closed ones, where it may be missing; None for the open bar."""
-        is_open = self._is_open(kept.session)
+    def _place(self, kept: KeptSession, time_ns: int) -> int:
+        """The place of a late print's bar among the closed ones, where it may be missing; else what is to be done."""
+        open_bar = self._open_bar(kept.session)
         if self._spec.kind == "time":
             ordinal = self._ordinal(kept.session, time_ns)
-            return None if is_open == ordinal else kept.place(ordinal)
+            if open_bar == ordinal:
+                return _OPEN
+            end_ns = min(kept.session.open_ns + (ordinal + 1) * self._spec.length, kept.session.close_ns)
+            may_begin = self._reached_ns < end_ns or (open_bar is not None and open_bar < ordinal)
+            return _LATER if may_begin else kept.place(ordinal)
         place = kept.place_at(time_ns)
         if place < len(kept):
             return place
-        is_over = is_open is None and not kept.session.contains(self._reached_ns)
-        return place - 1 if is_over and place else None
+        if open_bar is not None:
+            return _OPEN
+        if kept.session.contains(self._reached_ns):
+            return _LATER
+        return place - 1 if place else _NOWHERE
 
     def _put(self, kept: KeptSession, place: int, late: Prints) -> None:
         time_ns = int(late.ticks.time_ns[0])
@@ -278,7 +303,7 @@ class LiveBuilder:
         else:
             kept.add(place, late)
 
-    def _is_open(self, session: Session) -> int | None:
+    def _open_bar(self, session: Session) -> int | None:
         """The ordinal of the open bar of a session, 0 for one that has no time of its own; None where none is open."""
         for ticks in self._open:
             row = int(ticks.time_ns.searchsorted(session.open_ns))
