@@ -79,10 +79,21 @@ def test_prints_count_once_in_their_order_and_late_ones_never():
     assert not prints.add(batch(5, (1, 100), (2, 101)))
     assert prints.add(batch(6, (2, 101), (3, 102)))
     assert not prints.add(batch(8, (1, 50), late=True))
-    assert prints.add(batch(8, (1, 50), (4, 103)))  # the first of them has come before
+    assert not prints.add(batch(7, (3, 102)))
+    assert prints.add(batch(9, (4, 103)))  # a late one has had the number between
     assert not prints.crossed([below(99)])
     assert last(prints) == {MES: (4, 103)}
     assert last(prints, 3) == {MES: (3, 103)}  # of a clock that is ahead
+
+
+def test_later_prints_count_whatever_their_numbers():
+    prints = LivePrints()
+    prints.add(batch(100, (1, 100), (2, 101)))
+    assert prints.add(batch(40, (3, 102)))
+    assert not prints.add(batch(40, (3, 102)))
+    assert prints.add(batch(41, (3, 103)))
+    assert not prints.crossed([])
+    assert last(prints) == {MES: (3, 103)}
 
 
 def test_a_watch_is_told_at_the_prints_that_crossed_it_although_the_price_has_come_back():

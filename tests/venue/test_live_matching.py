@@ -89,6 +89,15 @@ def test_prints_are_not_skipped_but_on_purpose():
     assert paper.marks[MES].last.source_index == 5
 
 
+def test_a_source_that_gives_its_numbers_again_is_followed():
+    paper = market()
+    paper.arrive(MES, tape([(2, 20_000)], 50), ns(2))
+    paper.submit(order(at=2))
+    assert paper.arrive(MES, tape([(3, 20_000)], 40), ns(3)) == ()  # taken for a print that was matched
+    paper.number_anew(MES, 40)
+    assert fills(paper.arrive(MES, tape([(3, 20_000)], 40), ns(3))) == [("E1", 20_001, ns(3))]
+
+
 def test_time_alone_ends_an_order_of_its_own_tape():
     paper = market()
     paper.submit(order(limit=19_000, until=10))

@@ -120,10 +120,20 @@ class LiveTapes:
         if batch.late:
             self._market.skip(batch.contract, batch.ticks.last_index)
         else:
+            if self._is_numbered_anew(batch):
+                self._context.log.error("venue.prints_numbered_anew", contract=batch.contract)
+                self._market.number_anew(batch.contract, batch.ticks.first_index)
             events = self._market.arrive(batch.contract, batch.ticks, batch.watermark_ns - 1)
             metrics.MATCHED.inc(len(batch.ticks))
             metrics.FILLS.inc(sum(event.fill is not None for event in events))
         self._changed()
+
+    def _is_numbered_anew(self, batch: TickBatch) -> bool:
+        """Whether later prints have numbers that earlier ones had: bus and database have both lost their last ones."""
+        mark, ticks = self._market.marks.get(batch.contract), batch.ticks
+        if mark is None or not len(ticks) or ticks.first_index > mark.last.source_index:
+            return False
+        return int(ticks.time_ns[0]) > mark.last.time_ns
 
     async def _tick(self) -> None:
         """End what time alone ends, also while a tape is silent."""

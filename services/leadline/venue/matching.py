@@ -421,6 +421,12 @@ class PaperMarket(MarketHistory):
         if mark is not None and mark.last.source_index < last_index:
             self._marks[contract] = replace(mark, last=replace(mark.last, source_index=last_index))
 
+    def number_anew(self, contract: ContractId, first_index: int) -> None:
+        """Expect that source index next on a contract: its source has lost its last numbers, and gives them again."""
+        mark = self._marks.get(contract)
+        if mark is not None:
+            self._marks[contract] = replace(mark, last=replace(mark.last, source_index=first_index - 1))
+
     def _due_ns(self, contract: ContractId) -> int | None:
         """When an order on this tape ends by its validity, or a contract that it prices settles, whichever is first."""
         orders = [order for order in self.live_orders() if order.tape_contract == contract]

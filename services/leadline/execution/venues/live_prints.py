@@ -22,19 +22,22 @@ class LivePrints:
 
     def __init__(self) -> None:
         self._marks: dict[ContractId, Mark] = {}
-        self._next: dict[ContractId, int] = {}
+        # The source index that follows, and the time of the last print.
+        self._known: dict[ContractId, tuple[int, int]] = {}
         self._waiting: deque[tuple[ContractId, TickColumns]] = deque()
 
     def add(self, batch: TickBatch) -> bool:
         """Take a batch; says whether it has prints that count: late ones do not, nor those that came before."""
         ticks, contract = batch.ticks, batch.contract
-        known = self._next.get(contract, ticks.first_index)
+        known, latest_ns = self._known.get(contract, (ticks.first_index, -1))
+        if batch.late or not len(ticks):
+            return False
+        if int(ticks.time_ns[0]) > latest_ns:  # also of a source that has lost its last numbers and gives them again
+            known = ticks.first_index
         ticks = ticks.slice(min(max(0, known - ticks.first_index), len(ticks)), len(ticks))
         if not len(ticks):
             return False
-        self._next[contract] = ticks.last_index + 1
-        if batch.late:
-            return False
+        self._known[contract] = (ticks.last_index + 1, int(ticks.time_ns[-1]))
         if len(self._waiting) >= MOST_BATCHES:
             self._absorb(*self._waiting.popleft())
         self._waiting.append((contract, ticks))
@@ -82,7 +85,7 @@ class LivePrints:
     def forget(self, contract: ContractId) -> None:
         """Leave out a contract that nobody follows any more."""
         self._marks.pop(contract, None)
-        self._next.pop(contract, None)
+        self._known.pop(contract, None)
         self._waiting = deque(each for each in self._waiting if each[0] != contract)
 
     def _absorb(self, contract: ContractId, ticks: TickColumns) -> None:
