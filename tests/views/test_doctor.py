@@ -27,6 +27,7 @@ from leadline.views.doctor.facts import (
     PrivateFile,
     Root,
     Services,
+    Source,
     State,
     Stream,
     Trading,
@@ -343,6 +344,23 @@ def test_an_account_that_trades_for_real_needs_credentials_that_are_not_here():
 def test_a_service_that_is_not_ready_is_named():
     found = only(trading.readiness(replace(READY, health={"risk": "serving", "recorder": "not serving"})))
     assert (found.subject, found.state, found.text) == ("recorder", "WRONG", "recorder does not say that it is ready")
+
+
+def test_a_source_that_is_away_is_wrong_and_one_whose_markets_are_closed_is_not():
+    sources = (
+        Source("push", "gap", "connection refused.", 3),
+        Source("sim", "connected", "", 1),
+        Source("file", "closed", "", 0),
+    )
+    found = list(trading.feed(replace(READY, sources=sources)))
+    assert states(found) == [("push", "WRONG"), ("sim", "OK"), ("file", "OK")]
+    assert found[0].text == (
+        "the source push is away, and prints may be missing (connection refused): "
+        "nothing is entered on its contracts meanwhile"
+    )
+    assert found[1].text == "the source sim is connected, after 1 lost connection"
+    failed = only(trading.feed(replace(READY, failure="2 percent of the prints were faulty.")))
+    assert (failed.state, failed.text) == ("WRONG", "the run has failed: 2 percent of the prints were faulty")
 
 
 def test_sentences_are_plain():

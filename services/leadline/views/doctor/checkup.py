@@ -38,7 +38,7 @@ BUS: Final[tuple[tuple[str, Check[Bus]], ...]] = (
     ("consumers", servers.consumers),
     ("clock-offset", lambda found: servers.clock_offset("bus", found.offset_ns, found.uncertain_ns)),
 )
-SERVICES: Final[tuple[tuple[str, Check[Services]], ...]] = (("readiness", trading.readiness),)
+SERVICES: Final[tuple[tuple[str, Check[Services]], ...]] = (("readiness", trading.readiness), ("feed", trading.feed))
 TRADING: Final[tuple[tuple[str, Check[Trading]], ...]] = (
     ("calendar-horizon", trading.calendar_horizon),
     ("contracts", trading.contracts),

@@ -195,10 +195,28 @@ class Trading:
 
 
 @dataclass(frozen=True, slots=True)
+class Source:
+    """A source of the tape `live`. state: such as `connected` or `stale`. reason: why it is away, else empty.
+
+    lost: connections to it that were lost.
+    """
+
+    name: str
+    state: str
+    reason: str
+    lost: int
+
+
+@dataclass(frozen=True, slots=True)
 class Services:
-    """The services of a stack that runs. health: `serving`, `not serving`, or why none can ask, by workload."""
+    """The services of a stack that runs. health: `serving`, `not serving`, or why none can ask, by workload.
+
+    sources: of a live feed, none where the feed is another. failure: why the run has failed, empty where it has not.
+    """
 
     health: Mapping[str, str]
+    sources: tuple[Source, ...] = ()
+    failure: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final
 
 import asyncpg
+import grpc
 import orjson
 
 from leadline.local.data_dir import DataDir, NotPrivate
@@ -32,8 +33,12 @@ from leadline.views.doctor.facts import (
     Missing,
     Root,
     Services,
+    Source,
     Trading,
 )
+from leadline.views.market import FeedView
+from leadline.views.opening import open_running
+from leadline.views.place import Place
 from leadline.views.stack import NotRunning, Stack, running_stack
 from leadline.views.started import started_with
 
@@ -53,7 +58,7 @@ async def gather_here(data_dir: Path) -> Here:
         machine=machine,
         database=database,
         bus=await _bus(data, stack),
-        services=await _services(stack),
+        services=await _services(data_dir, stack),
         trading=_trading(data, contracts, _today()),
     )
 
@@ -120,7 +125,7 @@ def _one_line(error: Exception) -> str:
     return " ".join(dict.fromkeys(line.strip() for line in error_text(error).splitlines() if line.strip())).rstrip(".")
 
 
-async def _services(stack: Stack | Missing) -> Services | Missing:
+async def _services(data_dir: Path, stack: Stack | Missing) -> Services | Missing:
     if isinstance(stack, Missing):
         return stack
     health = {}
@@ -128,7 +133,20 @@ async def _services(stack: Stack | Missing) -> Services | Missing:
         probe = HealthProbe(address)
         health[name] = "serving" if await probe.serving() else "not serving"
         await probe.close()
-    return Services(health)
+    found = await _feed(data_dir)
+    if found is None:
+        return Services(health)
+    sources = tuple(Source(each.name, each.state, each.reason, each.lost) for each in found.sources)
+    return Services(health, sources, found.failure)
+
+
+async def _feed(data_dir: Path) -> FeedView | None:
+    """The feed of a running stack; None where its ingestion does not answer, which its readiness says."""
+    try:
+        async with open_running(Place(data_dir)) as stack:
+            return (await stack.status()).feed
+    except (LeadlineError, grpc.aio.AioRpcError):
+        return None
 
 
 def _trading(data: DataDir, contracts: tuple[str, ...], today: date) -> Trading | Missing:

@@ -8,6 +8,11 @@ from leadline.views.doctor.facts import Finding, Services, State, Trading
 
 HORIZON_DAYS: Final = 30
 """A calendar that knows fewer days from now on is to be renewed."""
+_AWAY: Final = {
+    "connecting": "is not connected yet",
+    "stale": "has said nothing for too long",
+    "gap": "is away, and prints may be missing",
+}
 LAST_DAYS: Final = 5
 """A contract with fewer days left is about to end."""
 
@@ -84,6 +89,24 @@ def credentials(trading: Trading) -> Iterator[Finding]:
         else:
             text = f"{each.name} trades on paper at {each.venue}, which asks for no credentials"
             yield Finding("credentials", each.name, State.OK, text)
+
+
+def feed(services: Services) -> Iterator[Finding]:
+    """The sources of a live feed are connected, and the run has not failed."""
+    if services.failure:
+        advice = "mend the feed, and begin another run: leadline up --new-run"
+        yield Finding("feed", "run", State.WRONG, f"the run has failed: {services.failure.rstrip('.')}", advice)
+    for each in services.sources:
+        why = f" ({each.reason.rstrip('.')})" if each.reason else ""
+        if each.state in _AWAY:
+            text = f"the source {each.name} {_AWAY[each.state]}{why}: nothing is entered on its contracts meanwhile"
+            advice = "look whether the source runs and can be reached; it is connected again by itself"
+            yield Finding("feed", each.name, State.WRONG, text, advice)
+        else:
+            lost = f", after {counted(each.lost, 'lost connection')}" if each.lost else ""
+            yield Finding("feed", each.name, State.OK, f"the source {each.name} is {each.state}{lost}")
+    if not services.sources and not services.failure:
+        yield Finding("feed", "run", State.OK, "the feed has not failed, and it has no source that could be away")
 
 
 def readiness(services: Services) -> Iterator[Finding]:
