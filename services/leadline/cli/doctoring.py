@@ -3,11 +3,15 @@
 import asyncio
 from collections.abc import Sequence
 from itertools import groupby
+from pathlib import Path
 from typing import Final
 
 from leadline.cli.options import Output
 from leadline.cli.output import people_console, print_json, print_table
 from leadline.model.counted import counted
+from leadline.model.errors import InvalidInput
+from leadline.model.manifest.own_markets import put_in_force, read_own
+from leadline.model.manifest.specs import Manifest, load_manifests
 from leadline.report.printable import plain_text
 from leadline.views.doctor.checkup import counts, findings_here
 from leadline.views.doctor.cluster import findings_in_cluster
@@ -20,9 +24,17 @@ from leadline.views.place import Place
 _STYLES: Final = {State.OK: "green", State.UNKNOWN: "dim", State.WARNING: "yellow", State.WRONG: "bold red"}
 
 
-def print_checkup(place: Place, output: Output) -> bool:
-    """Say how each check came out. Returns whether nothing is wrong."""
-    found = asyncio.run(_findings(place))
+def print_checkup(place: Place, files: Sequence[Path], instruments: Sequence[Path], output: Output) -> bool:
+    """Say how each check came out. Returns whether nothing is wrong.
+
+    files: manifests of a start that is to come; instruments: files of its own ones.
+    """
+    if place.kube and (files or instruments):
+        given = [("--file", each) for each in files] + [("--instruments", each) for each in instruments]
+        raise InvalidInput(given[0][0], str(given[0][1]), "nothing beside --kube: a cluster has its manifests")
+    if instruments:
+        put_in_force(read_own(instruments))
+    found = asyncio.run(_findings(place, load_manifests(*files)))
     if output is Output.JSON:
         print_json(checkup_document(found))
     else:
@@ -36,10 +48,10 @@ def checkup_document(findings: Sequence[Finding]) -> dict[str, object]:
     return {**numbers, "findings": [document(each) for each in findings]}
 
 
-async def _findings(place: Place) -> tuple[Finding, ...]:
+async def _findings(place: Place, manifests: Sequence[Manifest]) -> tuple[Finding, ...]:
     if place.kube:
         return findings_in_cluster(await gather_cluster(place))
-    return findings_here(await gather_here(place.data_dir))
+    return findings_here(await gather_here(place.data_dir, manifests))
 
 
 def draw(findings: Sequence[Finding]) -> None:

@@ -1,5 +1,6 @@
 """Commands that read a stack: status, orders, positions, signals, explain."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -7,6 +8,7 @@ import typer
 from leadline.cli.options import (
     AccountOption,
     DataDirOption,
+    InstrumentsOption,
     KubeOption,
     NamespaceOption,
     Output,
@@ -143,6 +145,18 @@ def explain(
 )
 def doctor(
     data_dir: DataDirOption,
+    manifests: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--file",
+            "-f",
+            metavar="FILE",
+            help="Manifests of a start that is to come, once per file; without them those of the last start.",
+            exists=True,
+            dir_okay=False,
+        ),
+    ] = None,
+    instruments: InstrumentsOption = None,
     kube: KubeOption = False,
     namespace: NamespaceOption = None,
     output: OutputOption = Output.TEXT,
@@ -154,5 +168,5 @@ def doctor(
     """
     from leadline.cli.doctoring import print_checkup
 
-    if not print_checkup(Place(data_dir, kube, namespace), output):
+    if not print_checkup(Place(data_dir, kube, namespace), manifests or (), instruments or (), output):
         raise typer.Exit(1)

@@ -1,6 +1,6 @@
 """All facts of one machine: of itself, and of the stack in a data directory, whether it runs or not."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Final
@@ -14,7 +14,7 @@ from leadline.local.health import HealthProbe
 from leadline.local.server_process import ServerFailed
 from leadline.model.errors import LeadlineError, error_text
 from leadline.model.ids import account_named
-from leadline.model.manifest.specs import StrategySpec, TradingAccount
+from leadline.model.manifest.specs import Manifest, StrategySpec, TradingAccount, TradingStrategy, default_account
 from leadline.model.market.calendars import calendar
 from leadline.model.market.contracts import instrument_of, last_trading_day, resolve_contract, sheet_of
 from leadline.model.market.instruments import Instrument
@@ -46,8 +46,11 @@ _START: Final = "start it with `leadline up`"
 _NOT_PRIVATE: Final = Missing("the data directory is not this user's alone", "mend what `permissions` says")
 
 
-async def gather_here(data_dir: Path) -> Here:
-    """The facts of this machine and of a data directory. Whatever cannot be had is missing with its reason."""
+async def gather_here(data_dir: Path, manifests: Sequence[Manifest] = ()) -> Here:
+    """The facts of this machine and of a data directory. Whatever cannot be had is missing with its reason.
+
+    manifests: of a start that is to come, whose trade is looked at in place of the last one's.
+    """
     data = DataDir(data_dir)
     machine = gather_machine.machine(data)
     stack = _stack(data_dir)
@@ -59,7 +62,7 @@ async def gather_here(data_dir: Path) -> Here:
         database=database,
         bus=await _bus(data, stack),
         services=await _services(data_dir, stack),
-        trading=_trading(data, contracts, _today()),
+        trading=_planned(manifests, _today()) if manifests else _trading(data, contracts, _today()),
     )
 
 
@@ -160,6 +163,15 @@ def _trading(data: DataDir, contracts: tuple[str, ...], today: date) -> Trading 
     except (LeadlineError, OSError, ValueError, KeyError) as error:
         return Missing(f"the settings of the last start cannot be read: {_one_line(error)}", _START)
     return trading_of(accounts, strategies, contracts, today)
+
+
+def _planned(manifests: Sequence[Manifest], today: date) -> Trading:
+    """The trade of manifests, with the account of a strategy that names none."""
+    strategies = [each for each in manifests if isinstance(each, TradingStrategy)]
+    accounts = {each.full_name: each for each in manifests if isinstance(each, TradingAccount)}
+    for each in strategies:
+        accounts.setdefault(each.account_name, default_account(each.metadata.namespace))
+    return trading_of(accounts.values(), [(each.account_name, each.spec) for each in strategies], (), today)
 
 
 def trading_of(
