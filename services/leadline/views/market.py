@@ -17,7 +17,8 @@ class RunView:
     which anything is decided. history: sessions before it that the tape should begin with. sessions: trading days of
     the tape, empty for a pushed feed; missing: those of the history that were not at hand. begins_ns: first time, ns
     UTC. finished: the whole tape is published. instruments: digest of those beside the package's sheet, or empty.
-    Days are ISO 8601.
+    clock_rate, clock_offset_ns, clock_since_ns: of the tape's clock, as the contract of the run has them. Days are
+    ISO 8601.
     """
 
     tape: RunId
@@ -30,6 +31,9 @@ class RunView:
     begins_ns: int
     finished: bool
     instruments: str
+    clock_rate: int
+    clock_offset_ns: int
+    clock_since_ns: int
 
 
 @dataclass(frozen=True, slots=True)
