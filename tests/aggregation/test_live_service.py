@@ -58,9 +58,9 @@ async def publish(bus: Bus, feed: Sequence[TickBatch]) -> None:
 
 
 @asynccontextmanager
-async def building(nats: LocalNats) -> AsyncIterator[None]:
+async def building(nats: LocalNats, series: Series = SERIES) -> AsyncIterator[None]:
     async with bus_as(nats, "aggregation") as bus:
-        task = asyncio.create_task(keep_building(bus, LIVE_TAPE, SERIES, Handling(None)))
+        task = asyncio.create_task(keep_building(bus, LIVE_TAPE, series, Handling(None)))
         try:
             yield
         finally:
@@ -68,10 +68,10 @@ async def building(nats: LocalNats) -> AsyncIterator[None]:
             await asyncio.wait([task])
 
 
-async def told(bus: Bus, reached_ns: int) -> list[BarMessage]:
+async def told(bus: Bus, reached_ns: int, subject: str = SUBJECT) -> list[BarMessage]:
     """Everything on the subject up to a message that promises as much; waits for it."""
     found: list[BarMessage] = []
-    async with asyncio.timeout(20), aclosing(bus.ordered(BARS, SUBJECT)) as messages:
+    async with asyncio.timeout(20), aclosing(bus.ordered(BARS, subject)) as messages:
         async for received in messages:
             found.append(decode_bar(received.payload))
             if found[-1].progress_ns >= reached_ns:
@@ -177,3 +177,26 @@ async def test_old_prints_go_by_age_and_their_readers_survive_it(nats_server: Lo
             await publish(source, [live([(at(270), 100, 1, BUY)], 4), *minutes(5, 5), live([], 6, at(400))])
             found = await told(reader, at(400))
     assert said(found)[4:] == [(4, 0, True), (5, 0, False)]
+
+
+async def test_tick_bars_go_on_with_their_number_where_the_stream_has_lost_their_session(nats_server: LocalNats):
+    series = Series(CONTRACT, VENUE, RTH, parse_bar_spec("ticks:2"), 1)
+    subject = bar_subject(LIVE_TAPE, VENUE, CONTRACT, "rth", series.spec)
+    async with (
+        bus_as(nats_server, "ingestion") as source,
+        bus_as(nats_server, "analysis") as reader,
+        bus_as(nats_server, MIGRATE_USER) as manager,
+    ):
+        await publish(source, [*minutes(0, *range(7)), live([], 7, at(400))])
+        async with building(nats_server, series):
+            await told(reader, at(367), subject)
+        # Of the bar that is open the stream has its print, of the bar before it the last one.
+        await manager.purge(TICKS, PRINTS, before=7)
+        await publish(source, [*minutes(7, 7, 8, 9), live([], 10, at(700))])
+        async with building(nats_server, series):
+            found = await told(reader, at(700), subject)
+    bars = bars_of(found)
+    assert [(bar.key.ordinal, bar.first_index, bar.last_index) for bar in bars] == [
+        (n, 2 * n, 2 * n + 1) for n in range(5)
+    ]
+    assert [bar.gap for bar in bars] == [False, False, False, True, False]

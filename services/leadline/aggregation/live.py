@@ -75,6 +75,7 @@ class LiveBuilder:
         self._gaps: list[tuple[int, int]] = []
         self._reached_ns = _NEVER_NS
         self._given_up = True
+        self._followed: BarKey | None = None
 
     @property
     def next_index(self) -> int | None:
@@ -100,6 +101,15 @@ class LiveBuilder:
         """Go on with a later source index: the prints before it cannot be had. The bars of their time have a gap."""
         self._fold.pass_over(next_index)
         self._given_up = True
+
+    def follow(self, bar: Bar) -> None:
+        """Go on behind a bar that an earlier builder has told, with the next ordinal of its session.
+
+        For bars without a time of their own, where the stream does not reach back to the session's open. To be called
+        before anything else.
+        """
+        self._fold.pass_over(bar.last_index + 1)
+        self._followed = bar.key
 
     def feed(self, batch: TickBatch) -> list[BarMessage]:
         """Take the next batch, as `BarBuilder.feed`, with the revisions that it makes.
@@ -149,7 +159,9 @@ class LiveBuilder:
     def _closed(self, bar: Bar) -> Bar:
         """A bar of the fold with the late prints of its time, and with the mark of a gap."""
         session = Session(bar.session_open_ns, bar.session_close_ns, bar.key.trading_day, bar.key.session)
-        kept = self._kept_session(session)
+        kept, before = self._kept_session(session), self._followed
+        if before is not None and before.trading_day == bar.key.trading_day:
+            bar = replace(bar, key=replace(bar.key, ordinal=before.ordinal + 1 + bar.key.ordinal))
         since_ns = self._since(bar, kept.bar_at(len(kept) - 1))
         prints = Prints.of(self._taken(bar))
         for late in self._extra:

@@ -16,7 +16,7 @@ from leadline.aggregation.store import wanted_series
 from leadline.aggregation.v1 import aggregation_pb2 as pb
 from leadline.aggregation.v1 import aggregation_pb2_grpc as rpc
 from leadline.aggregation.wide import BarTooWide
-from leadline.model.bars import BarMessage
+from leadline.model.bars import Bar, BarMessage
 from leadline.model.errors import LeadlineError
 from leadline.model.ids import RunId
 from leadline.model.market.hours import local_datetime
@@ -222,8 +222,26 @@ class SeriesBuilding:
         if place is None:
             begins = f"{local_datetime(wanted_ns, 'UTC'):%Y-%m-%d %H:%M:%S} UTC"
             _log.error("aggregation.session_begins_too_early", subject=self._prints, begins=begins)
+            bar = await self._last_bar(wanted_ns)
+            if bar is not None and self._series.bars.kind != "time" and isinstance(self._builder, LiveBuilder):
+                self._builder.follow(bar)
             return "all"
         return place
+
+    async def _last_bar(self, session_open_ns: int) -> Bar | None:
+        """The last bar of the session that opened then, as it was first told; None where none was."""
+        last = await self._bus.last(BARS, self._bars)
+        place = await place_before(self._bus, BARS, self._bars, _progress, session_open_ns)
+        found = None
+        async with aclosing(self._bus.ordered(BARS, self._bars, start="all" if place is None else place)) as messages:
+            async for received in messages:
+                message = self._intake.usable(received, read_bar)
+                bar = None if message is None else message.bar
+                if bar is not None and not bar.revision and bar.session_open_ns == session_open_ns:
+                    found = bar
+                if last is None or received.sequence >= last.sequence:
+                    return found
+        return found
 
     async def _read(self, publication: Publication) -> None:
         """Read the prints from the beginning, however often: the builder drops what it has taken."""
@@ -292,6 +310,10 @@ class SeriesBuilding:
                 self._measured.bars.inc()
                 self._measured.close_delay.observe(now_s - taken_s)
         self._measured.progress.set(published[-1][0].progress_ns / NS_PER_SECOND)
+
+
+def _progress(subject: str, payload: bytes) -> int:
+    return read_bar(subject, payload).progress_ns
 
 
 def _watermark(subject: str, payload: bytes) -> int:
