@@ -35,6 +35,7 @@ def test_every_part_is_there_and_no_line_is_longer_than_the_terminal(
         "Bar from 2025-06-10 13:35:00 to 13:39:59.000, known at 13:40:00.000",
         "Regime: ranging, confidence 0.800000, size times 0.75",
         "Scores: ranging 5.5, volatile 3.0.",
+        "Router: strength at least 0.5, confidence at least 0.6, long only; in this regime buying absorption.",
         "Proposal: enter long (buying absorption), decision d1.",
         "Steps, times of 2025-06-10 in UTC",
         "net 55.00.",

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from leadline.model.ids import AccountId, ClientOrderId, ContractId, DecisionId, Leg, RunId, StrategyId
-from leadline.views.explained import ExplainedBar, Explanation, FootprintView, LimitUse, PointsView, RowView
+from leadline.views.explained import ExplainedBar, Explanation, FootprintView, LimitUse, PointsView, RouterView, RowView
 from leadline.views.explaining import AuditEvent, DecisionFacts, explained_decision
 from leadline.views.halts import ReportedHalt
 from leadline.views.signals import DecisionView, ProposalView, RegimeView, SignalView
@@ -131,5 +131,6 @@ def explanation() -> Explanation:
         block="DAY_TARGET",
         fence="price: bar.close",
         regime_points=POINTS,
+        router=RouterView("0.5", "0.6", ("BUYING_ABSORPTION",), "LONG"),
     )
     return Explanation("L1", "ORDER", RunId("tape"), (bar,))

@@ -94,6 +94,9 @@ async def test_an_order_is_told_with_its_bar_evidence_size_orders_and_trade(desk
     assert [order.leg for order in decision.orders] == ["E", "S1", "T1"]
     assert decision.result is not None
     assert decision.result.net == "55.00"
+    assert at.router is not None
+    assert (at.router.min_strength, at.router.min_confidence, at.router.side) == ("0.5", "0.6", "BOTH")
+    assert "BUYING_ABSORPTION" in at.router.patterns
     kinds = [step.kind for step in decision.steps]
     assert kinds[:4] == ["BAR_ENDED", "BAR_KNOWN", "DECISION", "ORDER"]
     assert kinds.count("FILL") == 3

@@ -24,7 +24,15 @@ from leadline.views.client import RunningStack, reasons
 from leadline.views.cluster import cluster_manifests
 from leadline.views.database import database_of, dsn_of
 from leadline.views.documents import document
-from leadline.views.explained import ExplainedBar, ExplainedDecision, Explanation, FootprintView, PointsView, Step
+from leadline.views.explained import (
+    ExplainedBar,
+    ExplainedDecision,
+    Explanation,
+    FootprintView,
+    PointsView,
+    RouterView,
+    Step,
+)
 from leadline.views.explained_audit import Told, explain_told
 from leadline.views.explained_store import explain
 from leadline.views.explaining import Asked, asked_of, contract_of, second_text
@@ -171,6 +179,8 @@ def _draw_evidence(bar: ExplainedBar) -> None:
             f"size times {bar.regime.multiplier}"
         )
         _draw_regime(title, bar.regime, bar.regime_points)
+        if bar.router is not None:
+            people_console().print(plain_text(_router_text(bar.router)))
     if bar.signals:
         verdicts = {line.pattern: line.verdict for line in pattern_lines(bar.signals)}
         rows = [
@@ -208,6 +218,14 @@ def _draw_regime(title: str, regime: RegimeView, points: Sequence[PointsView]) -
     if ranked:
         scores = ", ".join(f"{readable(name)} {score}" for name, score in ranked)
         people_console().print(plain_text(f"Scores: {scores}."))
+
+
+def _router_text(router: RouterView) -> str:
+    if not router.patterns:
+        return "Router: nothing trades in this regime."
+    side = "either side" if router.side == "BOTH" else f"{readable(router.side)} only"
+    least = f"strength at least {router.min_strength}, confidence at least {router.min_confidence}"
+    return f"Router: {least}, {side}; in this regime {', '.join(map(readable, router.patterns))}."
 
 
 def _words_of(verdicts: Mapping[str, str], pattern: str, rejection: str) -> str:

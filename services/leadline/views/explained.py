@@ -74,6 +74,20 @@ class PointsView:
 
 
 @dataclass(frozen=True, slots=True)
+class RouterView:
+    """The rule of the router in a regime, by the manifest as it is now.
+
+    min_strength, min_confidence: the least of a signal and of the reading, decimal strings. patterns: that may trade,
+    none where nothing does. side: `LONG` or `SHORT` where only that may, else `BOTH`.
+    """
+
+    min_strength: str
+    min_confidence: str
+    patterns: tuple[str, ...]
+    side: Choice
+
+
+@dataclass(frozen=True, slots=True)
 class Bound:
     """One bound of a size: its name in the arithmetic, and the largest size that it allows. binds: it is the size."""
 
@@ -164,7 +178,8 @@ class ExplainedBar:
 
     bar: its key, empty for orders that no bar has made. footprint: absent where the bar is not kept. regime: absent
     where the strategy reads none. block: that is in force now for account or strategy, empty for none. fence: why
-    nothing that the strategy says counts now, else empty. regime_points: the parts of the regime's scores.
+    nothing that the strategy says counts now, else empty. regime_points: the parts of the regime's scores. router: its
+    rule, absent where either is not known.
     """
 
     account: AccountId
@@ -177,6 +192,7 @@ class ExplainedBar:
     block: Choice
     fence: str
     regime_points: tuple[PointsView, ...] = ()
+    router: RouterView | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,10 +11,12 @@ from leadline.execution.core.account_settings import with_hot_fields
 from leadline.execution.core.contracts import tiers_of
 from leadline.model.ids import AccountId, StrategyId
 from leadline.model.manifest.specs import TradingAccount, TradingStrategy, calendar_of_spec, thresholds_of
+from leadline.model.signals import Regime
 from leadline.nodes.regime import RegimeScale, regime_scale
 from leadline.nodes.regime_points import points_of
+from leadline.nodes.router import RoutingTable, routing_table
 from leadline.risk.view import tier_at
-from leadline.views.explained import PointsView
+from leadline.views.explained import PointsView, RouterView
 from leadline.views.limits_used import Limits
 from leadline.views.signals import RegimeView
 
@@ -26,12 +28,14 @@ Manifests = Mapping[AccountId, TradingAccount]
 class Standing:
     """A strategy on its account, as both stand now.
 
-    limits: None where the strategy's manifest is not known. scale: of its regime, None where it has none. block: in
+    limits: None where the strategy's manifest is not known. scale: of its regime, table: of its
+    router, None likewise. block: in
     force for either, empty for none. fence: why nothing that the strategy says counts, else empty.
     """
 
     limits: Limits | None = None
     scale: RegimeScale | None = None
+    table: RoutingTable | None = None
     block: str = ""
     fence: str = ""
 
@@ -60,6 +64,7 @@ async def standing_of(
     return Standing(
         limits=None if own is None else limits_of(own, manifest, row["tier_index"]),
         scale=None if own is None else scale_of(own),
+        table=None if own is None else table_of(own),
         block=row["of_account"] or row["of_strategy"] or "",
         fence="" if fence is None else f"{fence['reason']}: {fence['detail']}",
     )
@@ -78,6 +83,24 @@ def limits_of(strategy: TradingStrategy, account: TradingAccount | None, tier_in
 def scale_of(strategy: TradingStrategy) -> RegimeScale:
     """The scale of the regime that a strategy reads from its own bars."""
     return regime_scale(thresholds_of(strategy.spec).typical_bar_volume)
+
+
+def table_of(strategy: TradingStrategy) -> RoutingTable:
+    """The router's table of a strategy."""
+    return routing_table(strategy.spec.strategy.router)
+
+
+def router_view(regime: RegimeView | None, table: RoutingTable | None) -> RouterView | None:
+    """The rule of the router in a regime; None where either is not known."""
+    if regime is None or table is None or regime.regime not in set(Regime):
+        return None
+    rule = table.rules.get(Regime(regime.regime))
+    return RouterView(
+        min_strength=str(table.min_strength),
+        min_confidence=str(table.min_confidence),
+        patterns=() if rule is None else tuple(each.value for each in rule.patterns),
+        side="BOTH" if rule is None or rule.direction is None else rule.direction.value,
+    )
 
 
 def points_views(regime: RegimeView | None, scale: RegimeScale | None) -> tuple[PointsView, ...]:
