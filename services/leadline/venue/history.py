@@ -1,4 +1,4 @@
-"""What a paper market keeps: its orders, its fills and positions, how far it has come, and all its events.
+"""The memory of a paper market: its orders, its fills and positions, how far it has come, and all its events.
 
 Whatever changes an order goes through `_record`, which makes an event of it. Steps and what is kept of a past carry all
 of it over a restart. How orders match is the matter of `leadline.venue.matching`.
