@@ -14,6 +14,7 @@ from leadline.risk.reasons import Reason
 from leadline.risk.view import DecisionInputs, RiskDecision
 from tests.execution.harness.builders import DAY_S, HOUR, MES, RTH_S, account, bar, ns, says, strategy, tape
 from tests.execution.harness.desk import Books, Bounded, Desk, Session
+from tests.execution.harness.faults import Tripwire, tripped
 from tests.execution.harness.ports import replace_venue, venue_of
 
 PRINTS = tape(*((second, 20_000) for second in range(590, 720)), (20_000, 20_000), (RTH_S, 20_004))
@@ -115,6 +116,25 @@ async def test_an_entry_that_may_not_leave_in_time_never_leaves(books: Books, fo
     assert (state, reason) == ("EXPIRED_LOCAL", "late")
     assert session.journal.written == frozenset()
     assert [accepted for _, _, accepted, _ in await session.desk.decisions()] == [True]
+
+
+async def test_an_instant_at_which_nothing_happens_is_written_once_a_second(books: Books, folder: Path):
+    wire = Tripwire()
+    session = await opened(live_desk(books, folder), 600, lambda deps: tripped(deps, wire))
+
+    async def commits(seconds: float) -> int:
+        wire.calls.clear()
+        await steps(session, seconds)
+        return sum(call.startswith("store.commit") for call in wire.calls)
+
+    await steps(session, 605)
+    assert [await commits(605 + tenths / 10) for tenths in range(1, 21)] == ([0] * 9 + [1]) * 2
+    written = await session.store.load()
+    assert written is not None
+    assert written.instant_ns == session.book.instant_ns == ns(607)
+    session.halt("news")
+    assert await commits(607.1) > 0
+    session.close()
 
 
 class Silent:

@@ -1,6 +1,8 @@
 """The account's book and the only ways to write it: what all parts of the loop share."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Final
 
 from leadline.execution.core.adoption import adopt_positions
 from leadline.execution.core.book import Book, Changes, forget, forget_decided, put_order
@@ -24,6 +26,16 @@ from leadline.execution.loop.deps import Deps
 from leadline.model.halts import HaltSource
 from leadline.model.ids import ContractId
 from leadline.model.orders import Advanced, Order, VenueEvent, VenueOrder
+from leadline.model.ticks import NS_PER_SECOND
+
+LONGEST_UNWRITTEN_NS: Final = NS_PER_SECOND
+"""For so long an instant of the live tape at which nothing has happened need not be written."""
+
+
+def _standing(book: Book) -> Book:
+    """The book without what goes on by itself, to be compared with what it is later."""
+    strategies = {name: replace(strategy) for name, strategy in book.strategies.items()}
+    return replace(book, strategies=strategies, instant_ns=0, last_prints={}, decided={})
 
 
 class Bookkeeper:
@@ -44,11 +56,13 @@ class Bookkeeper:
         self._protected: tuple[object, ...] = ()
         self._rests: tuple[tuple[object, ...], bool] = ((), False)
         self._difference = ""
+        self._written_ns = self.book.instant_ns
 
     async def load(self) -> None:
         """Read the book as it was committed; an account that has none on this tape begins one."""
         self.book = await self.deps.store.load() or self._new_book()
         self.unsettled = True
+        self._written_ns = self.book.instant_ns
         if self.book.trading_day is None:
             roll(self.book)
 
@@ -62,6 +76,7 @@ class Bookkeeper:
         self._protect()
         forget(self.book)
         await self.deps.store.commit(self.book, changes, check)
+        self._written_ns = self.book.instant_ns
         self.deps.committed(changes.events)
 
     def _protect(self) -> None:
@@ -129,7 +144,8 @@ class Bookkeeper:
 
         What happened at the instant that begins a trading day belongs to that day. Where something of the answer was
         not believed, or surprised, the book holds afterwards what the venue holds. An event at which processes ended is
-        passed over; where they ended is known by one, or by all of the answer.
+        passed over; where they ended is known by one, or by all of the answer. Live, an instant at which nothing has
+        happened is written with the next thing that does, or after a second.
         """
         come = [event.event for event in not_booked(self.book, advanced.events)] if advanced.events else []
         if not come:
@@ -141,6 +157,7 @@ class Bookkeeper:
 
     async def _take_in(self, advanced: Advanced, batch: str) -> None:
         book, changes, deps, marks = self.book, Changes(), self.deps, self.deps.marks
+        stood = _standing(book) if book.live and not advanced.events else None
         advanced, surprises = check_advanced(book, advanced)
         doubted = bool(surprises)
         stored = Stored()
@@ -174,7 +191,9 @@ class Bookkeeper:
         if not deps.trails:
             move_stops(book, changes)
         settled(book)
-        await self.commit(changes)
+        unwritten_ns = book.instant_ns - self._written_ns
+        if stood is None or unwritten_ns >= LONGEST_UNWRITTEN_NS or changes != Changes() or stood != _standing(book):
+            await self.commit(changes)
 
     async def take_over(self, found: VenueOrder) -> None:
         """Book an order that works at the venue and is not in the book; what that calls for is due."""
