@@ -34,7 +34,11 @@ class Action(StrEnum):
     entries back, CANCEL takes its entries back alone, PROTECT moves its stop, its target or both to other prices and
     says how its stop trails. All three may name a unit, and are about that alone then. EXIT may say how much leaves:
     then entries stay.
+
+    Only what `enters` asks for an entry, which risk decides.
     """
+
+    enters: bool
 
     ENTER = "ENTER"
     ADD = "ADD"
@@ -42,10 +46,8 @@ class Action(StrEnum):
     PROTECT = "PROTECT"
     CANCEL = "CANCEL"
 
-    @property
-    def enters(self) -> bool:
-        """Whether it asks for an entry, which risk decides."""
-        return self in (Action.ENTER, Action.ADD)
+    def __init__(self, name: str) -> None:
+        self.enters = name in {"ENTER", "ADD"}
 
 
 class Withdrawal(StrEnum):

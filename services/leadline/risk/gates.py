@@ -72,7 +72,7 @@ def _next_local(instant_ns: int, clock: str, zone: str) -> int:
 def _local_time(instant_ns: int, zone: str) -> str:
     """`HH:MM:SS` of an instant in a zone; it compares as text."""
     moment = datetime.fromtimestamp(instant_ns // NS_PER_SECOND, UTC)
-    return moment.astimezone(ZoneInfo(zone)).strftime("%H:%M:%S")
+    return moment.astimezone(ZoneInfo(zone)).time().isoformat()
 
 
 def _within(local: str, start: str, end: str) -> bool:

@@ -13,6 +13,7 @@ from leadline.execution.core.contracts import execution_contract, session_of, ta
 from leadline.execution.core.positions import open_result
 from leadline.model.checks.signals import session_of_day
 from leadline.model.durations import NS_PER_HOUR, parse_duration
+from leadline.model.frozen import replace
 from leadline.model.ids import ContractId, StrategyId
 from leadline.model.manifest.specs import TradingAccount, TradingStrategy, market_slippage, valid_for_ns
 from leadline.model.manifest.specs import bracket_of as spec_bracket
@@ -456,25 +457,50 @@ def _news_window(at: str, before: str, after: str) -> tuple[int, int]:
 
 def _instrument(book: Book, strategy: StrategyBook, root: str) -> ExecutionInstrument:
     """A contract as risk sees it; its quote is the last print of the tape that fills it, as old as that tape's."""
-    signal = strategy.contract
-    contract = execution_contract(signal, root)
-    tape = tape_contract(contract, signal, book.feed_contracts)
-    sheet, last, account = instrument_of(contract), book.last_prints.get(tape), book.manifest.spec
-    own, held_over = account.commission.get(sheet.root), strategy.manifest.spec.holds_overnight
+    contract = execution_contract(strategy.contract, root)
+    tape = tape_contract(contract, strategy.contract, book.feed_contracts)
+    known = _known_instruments(book.manifest)
+    key = (root, contract, tape, strategy.manifest.spec.holds_overnight, book.clock_rate)
+    found = known.get(key)
+    if found is None:
+        found = known[key] = _without_quote(book.manifest, *key)
+    last = book.last_prints.get(tape)
+    return replace(
+        found,
+        margin=found.margin if last is None else instrument_of(contract).margin_at(last.price),
+        quote=None if last is None else Quote(last.price, last.time_ns),
+        recent=_recent(book, contract),
+    )
+
+
+_Instruments = dict[tuple[str, ContractId, ContractId, bool, int], ExecutionInstrument]
+
+
+@once_for_each
+def _known_instruments(_: TradingAccount) -> _Instruments:
+    """What has been asked for of `_without_quote` of an account's manifest."""
+    return {}
+
+
+def _without_quote(
+    manifest: TradingAccount, root: str, contract: ContractId, tape: ContractId, held_over: bool, clock_rate: int
+) -> ExecutionInstrument:
+    """A contract as risk sees it, before anything has printed and been entered."""
+    sheet, account = instrument_of(contract), manifest.spec
+    own = account.commission.get(sheet.root)
     return ExecutionInstrument(
         root=root,
         contract=contract,
         tick_value=sheet.tick_value,
         commission=sheet.commission if own is None else own,
-        margin=sheet.margin if last is None else sheet.margin_at(last.price),
-        quote=None if last is None else Quote(last.price, last.time_ns),
-        staleness_ns=instrument_of(tape).staleness_ns * book.clock_rate,
+        margin=sheet.margin,
+        quote=None,
+        staleness_ns=instrument_of(tape).staleness_ns * clock_rate,
         collar_ticks=sheet.collar_ticks,
-        expires=_no_entry_from(contract, book.manifest),
+        expires=_no_entry_from(contract, manifest),
         inverse=sheet.inverse,
         fee_rate=sheet.fee_rate if own is None else _ZERO,
         gap_ticks=account.overnight_gap_ticks.get(sheet.root, 0) if held_over else 0,
         no_stop_ticks=account.no_stop_risk_ticks.get(sheet.root),
-        forbidden=_is_forbidden(contract, book.manifest),
-        recent=_recent(book, contract),
+        forbidden=_is_forbidden(contract, manifest),
     )

@@ -146,9 +146,8 @@ class AccountRecords:
             WrittenEvent(event.event, event.kind, event.key, event.version, event.instant_ns, _json(event.body))
             for event in changes.events
         ]
-        _json(book.flatten)  # in no event
-        for strategy in book.strategies.values():
-            _json(strategy.flatten)
+        for reason in filter(None, (book.flatten, *[strategy.flatten for strategy in book.strategies.values()])):
+            _json(reason)  # it is in no event
         if changes.decisions:
             self._check_decisions(changes.decisions)
         legs, entries = self._check_orders(changes.orders.values()) if changes.orders else ({}, {})
