@@ -305,6 +305,18 @@ async def test_a_client_goes_on_after_a_restart_and_what_it_says_again_is_droppe
     assert len(prints_of(batches)) == 3
 
 
+async def test_quotes_give_prints_their_sides(place: Place) -> None:
+    request = batch(0, wall_ns(), wall_ns())
+    del request.batch.aggressor[:]
+    request.batch.aggressor.extend([0, 0])
+    request.bid.extend([999_999, 1_000_000])
+    request.ask.extend([1_000_000, 1_000_001])
+    async with place.ingestion(pushed()) as context, client(context) as stub:
+        await stub.PublishTicks(stream(request))
+        batches = await said(place, BTC, "binance")
+    assert prints_of(batches).aggressor.tolist() == [1, -1]
+
+
 async def test_a_promise_of_the_future_is_refused(place: Place) -> None:
     async with place.ingestion(pushed()) as context, client(context) as stub:
         with pytest.raises(grpc.aio.AioRpcError, match="a time that has come"):

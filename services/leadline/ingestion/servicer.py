@@ -19,7 +19,7 @@ from leadline.ingestion.status import ContractStatus, State
 from leadline.ingestion.tally import number_text
 from leadline.ingestion.v1 import ingestion_pb2 as pb
 from leadline.ingestion.v1 import ingestion_pb2_grpc as rpc
-from leadline.model.errors import LeadlineError
+from leadline.model.errors import InvalidInput, LeadlineError
 from leadline.model.ids import ContractId
 from leadline.runtime.clock import wall_ns
 from leadline.runtime.runs import run_to_proto
@@ -99,6 +99,8 @@ class PushFeed:
 
     def _read(self, request: pb.PublishTicksRequest) -> tuple[ContractId, list[BatchDraft]]:
         batch = pushed_batch(request, self.contracts)
+        if request.bid or request.ask:
+            raise InvalidInput("bid", "quotes", "none: the prints of a replay have the sides that their source says")
         name = batch.contract
         contract = self.contracts[name]
         dropped = contract.overlapping

@@ -25,39 +25,43 @@ _sym_db = _symbol_database.Default()
 from leadline.model.v1 import model_pb2 as leadline_dot_model_dot_v1_dot_model__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%leadline/ingestion/v1/ingestion.proto\x12\x15leadline.ingestion.v1\x1a\x1dleadline/model/v1/model.proto\"y\n\x13PublishTicksRequest\x12+\n\x05\x62\x61tch\x18\x01 \x01(\x0b\x32\x1c.leadline.model.v1.TickBatch\x12\x18\n\x0b\x66irst_index\x18\x02 \x01(\x03H\x00\x88\x01\x01\x12\x0b\n\x03\x65nd\x18\x03 \x01(\x08\x42\x0e\n\x0c_first_index\"\xc4\x01\n\x14PublishTicksResponse\x12\x10\n\x08\x61\x63\x63\x65pted\x18\x01 \x01(\x03\x12Q\n\x0bquarantined\x18\x02 \x03(\x0b\x32<.leadline.ingestion.v1.PublishTicksResponse.QuarantinedEntry\x12\x13\n\x0boverlapping\x18\x03 \x01(\x03\x1a\x32\n\x10QuarantinedEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\"\x16\n\x14GetFeedStatusRequest\"\xa5\x02\n\x15GetFeedStatusResponse\x12#\n\x03run\x18\x01 \x01(\x0b\x32\x16.leadline.model.v1.Run\x12\x38\n\tcontracts\x18\x02 \x03(\x0b\x32%.leadline.ingestion.v1.ContractStatus\x12\x10\n\x08progress\x18\x03 \x01(\x01\x12\r\n\x05state\x18\x04 \x01(\t\x12\x0f\n\x07\x66\x61ilure\x18\x05 \x01(\t\x12\x35\n\x06pushed\x18\x06 \x03(\x0b\x32%.leadline.ingestion.v1.PushedContract\x12\x34\n\x07sources\x18\x07 \x03(\x0b\x32#.leadline.ingestion.v1.SourceStatus\x12\x0e\n\x06now_ns\x18\x08 \x01(\x10\"n\n\x0cSourceStatus\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05state\x18\x02 \x01(\t\x12\x10\n\x08since_ns\x18\x03 \x01(\x10\x12\x0c\n\x04lost\x18\x04 \x01(\x03\x12\x0e\n\x06reason\x18\x05 \x01(\t\x12\x11\n\tcontracts\x18\x06 \x03(\t\"Z\n\x0ePushedContract\x12\x10\n\x08\x63ontract\x18\x01 \x01(\t\x12\x12\n\nnext_index\x18\x02 \x01(\x03\x12\r\n\x05\x65nded\x18\x03 \x01(\x08\x12\x13\n\x0boverlapping\x18\x04 \x01(\x03\">\n\x07KeptOut\x12\x13\n\x0btrading_day\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0e\n\x06prints\x18\x03 \x01(\x03\"w\n\x0cKeptOutPrint\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\x0e\n\x06source\x18\x02 \x01(\t\x12\x0b\n\x03row\x18\x03 \x01(\x03\x12\x0f\n\x07time_ns\x18\x04 \x01(\x10\x12\r\n\x05price\x18\x05 \x01(\t\x12\x0c\n\x04size\x18\x06 \x01(\t\x12\x0c\n\x04side\x18\x07 \x01(\x03\"\x86\x03\n\x0e\x43ontractStatus\x12\x10\n\x08\x63ontract\x18\x01 \x01(\t\x12\r\n\x05ticks\x18\x02 \x01(\x03\x12\x14\n\x0clast_time_ns\x18\x03 \x01(\x10\x12\x14\n\x0cwatermark_ns\x18\x04 \x01(\x10\x12\x12\n\nlast_price\x18\x05 \x01(\x03\x12K\n\x0bquarantined\x18\x06 \x03(\x0b\x32\x36.leadline.ingestion.v1.ContractStatus.QuarantinedEntry\x12\x30\n\x08kept_out\x18\x07 \x03(\x0b\x32\x1e.leadline.ingestion.v1.KeptOut\x12\x34\n\x07samples\x18\x08 \x03(\x0b\x32#.leadline.ingestion.v1.KeptOutPrint\x12\x0c\n\x04late\x18\t \x01(\x03\x12\x0c\n\x04gaps\x18\n \x01(\x03\x12\x0e\n\x06gap_ns\x18\x0b \x01(\x03\x1a\x32\n\x10QuarantinedEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\x32\xe9\x01\n\x10IngestionService\x12i\n\x0cPublishTicks\x12*.leadline.ingestion.v1.PublishTicksRequest\x1a+.leadline.ingestion.v1.PublishTicksResponse(\x01\x12j\n\rGetFeedStatus\x12+.leadline.ingestion.v1.GetFeedStatusRequest\x1a,.leadline.ingestion.v1.GetFeedStatusResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%leadline/ingestion/v1/ingestion.proto\x12\x15leadline.ingestion.v1\x1a\x1dleadline/model/v1/model.proto\"\x9b\x01\n\x13PublishTicksRequest\x12+\n\x05\x62\x61tch\x18\x01 \x01(\x0b\x32\x1c.leadline.model.v1.TickBatch\x12\x18\n\x0b\x66irst_index\x18\x02 \x01(\x03H\x00\x88\x01\x01\x12\x0b\n\x03\x65nd\x18\x03 \x01(\x08\x12\x0f\n\x03\x62id\x18\x04 \x03(\x10\x42\x02\x10\x01\x12\x0f\n\x03\x61sk\x18\x05 \x03(\x10\x42\x02\x10\x01\x42\x0e\n\x0c_first_index\"\xc4\x01\n\x14PublishTicksResponse\x12\x10\n\x08\x61\x63\x63\x65pted\x18\x01 \x01(\x03\x12Q\n\x0bquarantined\x18\x02 \x03(\x0b\x32<.leadline.ingestion.v1.PublishTicksResponse.QuarantinedEntry\x12\x13\n\x0boverlapping\x18\x03 \x01(\x03\x1a\x32\n\x10QuarantinedEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\"\x16\n\x14GetFeedStatusRequest\"\xa5\x02\n\x15GetFeedStatusResponse\x12#\n\x03run\x18\x01 \x01(\x0b\x32\x16.leadline.model.v1.Run\x12\x38\n\tcontracts\x18\x02 \x03(\x0b\x32%.leadline.ingestion.v1.ContractStatus\x12\x10\n\x08progress\x18\x03 \x01(\x01\x12\r\n\x05state\x18\x04 \x01(\t\x12\x0f\n\x07\x66\x61ilure\x18\x05 \x01(\t\x12\x35\n\x06pushed\x18\x06 \x03(\x0b\x32%.leadline.ingestion.v1.PushedContract\x12\x34\n\x07sources\x18\x07 \x03(\x0b\x32#.leadline.ingestion.v1.SourceStatus\x12\x0e\n\x06now_ns\x18\x08 \x01(\x10\"n\n\x0cSourceStatus\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05state\x18\x02 \x01(\t\x12\x10\n\x08since_ns\x18\x03 \x01(\x10\x12\x0c\n\x04lost\x18\x04 \x01(\x03\x12\x0e\n\x06reason\x18\x05 \x01(\t\x12\x11\n\tcontracts\x18\x06 \x03(\t\"Z\n\x0ePushedContract\x12\x10\n\x08\x63ontract\x18\x01 \x01(\t\x12\x12\n\nnext_index\x18\x02 \x01(\x03\x12\r\n\x05\x65nded\x18\x03 \x01(\x08\x12\x13\n\x0boverlapping\x18\x04 \x01(\x03\">\n\x07KeptOut\x12\x13\n\x0btrading_day\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0e\n\x06prints\x18\x03 \x01(\x03\"w\n\x0cKeptOutPrint\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\x0e\n\x06source\x18\x02 \x01(\t\x12\x0b\n\x03row\x18\x03 \x01(\x03\x12\x0f\n\x07time_ns\x18\x04 \x01(\x10\x12\r\n\x05price\x18\x05 \x01(\t\x12\x0c\n\x04size\x18\x06 \x01(\t\x12\x0c\n\x04side\x18\x07 \x01(\x03\"\x86\x03\n\x0e\x43ontractStatus\x12\x10\n\x08\x63ontract\x18\x01 \x01(\t\x12\r\n\x05ticks\x18\x02 \x01(\x03\x12\x14\n\x0clast_time_ns\x18\x03 \x01(\x10\x12\x14\n\x0cwatermark_ns\x18\x04 \x01(\x10\x12\x12\n\nlast_price\x18\x05 \x01(\x03\x12K\n\x0bquarantined\x18\x06 \x03(\x0b\x32\x36.leadline.ingestion.v1.ContractStatus.QuarantinedEntry\x12\x30\n\x08kept_out\x18\x07 \x03(\x0b\x32\x1e.leadline.ingestion.v1.KeptOut\x12\x34\n\x07samples\x18\x08 \x03(\x0b\x32#.leadline.ingestion.v1.KeptOutPrint\x12\x0c\n\x04late\x18\t \x01(\x03\x12\x0c\n\x04gaps\x18\n \x01(\x03\x12\x0e\n\x06gap_ns\x18\x0b \x01(\x03\x1a\x32\n\x10QuarantinedEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\x32\xe9\x01\n\x10IngestionService\x12i\n\x0cPublishTicks\x12*.leadline.ingestion.v1.PublishTicksRequest\x1a+.leadline.ingestion.v1.PublishTicksResponse(\x01\x12j\n\rGetFeedStatus\x12+.leadline.ingestion.v1.GetFeedStatusRequest\x1a,.leadline.ingestion.v1.GetFeedStatusResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'leadline.ingestion.v1.ingestion_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_PUBLISHTICKSREQUEST'].fields_by_name['bid']._loaded_options = None
+  _globals['_PUBLISHTICKSREQUEST'].fields_by_name['bid']._serialized_options = b'\020\001'
+  _globals['_PUBLISHTICKSREQUEST'].fields_by_name['ask']._loaded_options = None
+  _globals['_PUBLISHTICKSREQUEST'].fields_by_name['ask']._serialized_options = b'\020\001'
   _globals['_PUBLISHTICKSRESPONSE_QUARANTINEDENTRY']._loaded_options = None
   _globals['_PUBLISHTICKSRESPONSE_QUARANTINEDENTRY']._serialized_options = b'8\001'
   _globals['_CONTRACTSTATUS_QUARANTINEDENTRY']._loaded_options = None
   _globals['_CONTRACTSTATUS_QUARANTINEDENTRY']._serialized_options = b'8\001'
-  _globals['_PUBLISHTICKSREQUEST']._serialized_start=95
-  _globals['_PUBLISHTICKSREQUEST']._serialized_end=216
-  _globals['_PUBLISHTICKSRESPONSE']._serialized_start=219
-  _globals['_PUBLISHTICKSRESPONSE']._serialized_end=415
-  _globals['_PUBLISHTICKSRESPONSE_QUARANTINEDENTRY']._serialized_start=365
-  _globals['_PUBLISHTICKSRESPONSE_QUARANTINEDENTRY']._serialized_end=415
-  _globals['_GETFEEDSTATUSREQUEST']._serialized_start=417
-  _globals['_GETFEEDSTATUSREQUEST']._serialized_end=439
-  _globals['_GETFEEDSTATUSRESPONSE']._serialized_start=442
-  _globals['_GETFEEDSTATUSRESPONSE']._serialized_end=735
-  _globals['_SOURCESTATUS']._serialized_start=737
-  _globals['_SOURCESTATUS']._serialized_end=847
-  _globals['_PUSHEDCONTRACT']._serialized_start=849
-  _globals['_PUSHEDCONTRACT']._serialized_end=939
-  _globals['_KEPTOUT']._serialized_start=941
-  _globals['_KEPTOUT']._serialized_end=1003
-  _globals['_KEPTOUTPRINT']._serialized_start=1005
-  _globals['_KEPTOUTPRINT']._serialized_end=1124
-  _globals['_CONTRACTSTATUS']._serialized_start=1127
-  _globals['_CONTRACTSTATUS']._serialized_end=1517
-  _globals['_CONTRACTSTATUS_QUARANTINEDENTRY']._serialized_start=365
-  _globals['_CONTRACTSTATUS_QUARANTINEDENTRY']._serialized_end=415
-  _globals['_INGESTIONSERVICE']._serialized_start=1520
-  _globals['_INGESTIONSERVICE']._serialized_end=1753
+  _globals['_PUBLISHTICKSREQUEST']._serialized_start=96
+  _globals['_PUBLISHTICKSREQUEST']._serialized_end=251
+  _globals['_PUBLISHTICKSRESPONSE']._serialized_start=254
+  _globals['_PUBLISHTICKSRESPONSE']._serialized_end=450
+  _globals['_PUBLISHTICKSRESPONSE_QUARANTINEDENTRY']._serialized_start=400
+  _globals['_PUBLISHTICKSRESPONSE_QUARANTINEDENTRY']._serialized_end=450
+  _globals['_GETFEEDSTATUSREQUEST']._serialized_start=452
+  _globals['_GETFEEDSTATUSREQUEST']._serialized_end=474
+  _globals['_GETFEEDSTATUSRESPONSE']._serialized_start=477
+  _globals['_GETFEEDSTATUSRESPONSE']._serialized_end=770
+  _globals['_SOURCESTATUS']._serialized_start=772
+  _globals['_SOURCESTATUS']._serialized_end=882
+  _globals['_PUSHEDCONTRACT']._serialized_start=884
+  _globals['_PUSHEDCONTRACT']._serialized_end=974
+  _globals['_KEPTOUT']._serialized_start=976
+  _globals['_KEPTOUT']._serialized_end=1038
+  _globals['_KEPTOUTPRINT']._serialized_start=1040
+  _globals['_KEPTOUTPRINT']._serialized_end=1159
+  _globals['_CONTRACTSTATUS']._serialized_start=1162
+  _globals['_CONTRACTSTATUS']._serialized_end=1552
+  _globals['_CONTRACTSTATUS_QUARANTINEDENTRY']._serialized_start=400
+  _globals['_CONTRACTSTATUS_QUARANTINEDENTRY']._serialized_end=450
+  _globals['_INGESTIONSERVICE']._serialized_start=1555
+  _globals['_INGESTIONSERVICE']._serialized_end=1788
 # @@protoc_insertion_point(module_scope)

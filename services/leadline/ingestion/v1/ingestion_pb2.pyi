@@ -28,6 +28,8 @@ class PublishTicksRequest(_message.Message):
     BATCH_FIELD_NUMBER: _builtins.int
     FIRST_INDEX_FIELD_NUMBER: _builtins.int
     END_FIELD_NUMBER: _builtins.int
+    BID_FIELD_NUMBER: _builtins.int
+    ASK_FIELD_NUMBER: _builtins.int
     first_index: _builtins.int
     """The sender's index of the batch's first print: its number among all prints that the sender has for this contract,
     from 0. Needed without prints too: there it is that of the next one. Prints that were taken before are dropped and
@@ -40,16 +42,28 @@ class PublishTicksRequest(_message.Message):
     def batch(self) -> _model_pb2.TickBatch:
         """Prints with their watermark. Its tape, venue, indices and `final` are not used."""
 
+    @_builtins.property
+    def bid(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Only on the tape `live`: the best bid before each print, ticks of the instrument; none, or one for each print. With
+        the ask it gives a side to prints whose aggressor is 0. A bid above the ask says that there was no quote.
+        """
+
+    @_builtins.property
+    def ask(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """The best ask before each print, ticks of the instrument; none, or one for each print."""
+
     def __init__(
         self,
         *,
         batch: _model_pb2.TickBatch | None = ...,
         first_index: _builtins.int | None = ...,
         end: _builtins.bool = ...,
+        bid: _abc.Iterable[_builtins.int] | None = ...,
+        ask: _abc.Iterable[_builtins.int] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_first_index", b"_first_index", "batch", b"batch", "first_index", b"first_index"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_first_index", b"_first_index", "batch", b"batch", "end", b"end", "first_index", b"first_index"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_first_index", b"_first_index", "ask", b"ask", "batch", b"batch", "bid", b"bid", "end", b"end", "first_index", b"first_index"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__first_index: _TypeAlias = _typing.Literal["first_index"]  # noqa: Y015
     _WhichOneofArgType__first_index: _TypeAlias = _typing.Literal["_first_index", b"_first_index"]  # noqa: Y015

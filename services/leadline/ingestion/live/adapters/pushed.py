@@ -1,9 +1,9 @@
 """Prints that a client pushes as they happen, over gRPC: a live source like any other, whose connection is the call."""
 
 import asyncio
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy as np
 from leadline.ingestion.convert import pushed_answer, pushed_batch
 from leadline.ingestion.live.contract import AHEAD_NS, LiveContract
 from leadline.ingestion.live.port import Arrival, NotPushed, SourceLost, Wanted
+from leadline.ingestion.quotes import QuotedSides
 from leadline.ingestion.raw import RawColumns, nano, to_nano
 from leadline.model.errors import InvalidInput
 from leadline.model.ids import ContractId
@@ -51,6 +52,7 @@ class PushSource:
         self._came, self._left = asyncio.Event(), asyncio.Event()
         self._generation = 0
         self._given = False
+        self._sides: defaultdict[ContractId, QuotedSides] = defaultdict(QuotedSides)
 
     @property
     def contracts(self) -> Mapping[ContractId, _SoFar]:
@@ -147,6 +149,10 @@ class PushSource:
         if batch.watermark_ns > latest_ns:
             expected = f"a time that has come, at most {latest_ns}"
             raise InvalidInput(f"batch.watermark_ns of {batch.contract}", batch.watermark_ns, expected)
+        if request.bid or request.ask:
+            bid, ask = (np.array(column, dtype=np.int64) for column in (request.bid, request.ask))
+            sides = self._sides[batch.contract].of(batch.ticks, bid, ask)
+            batch = replace(batch, ticks=replace(batch.ticks, aggressor=sides))
         return batch, request.first_index
 
     def _counts(self) -> Counter[str]:
