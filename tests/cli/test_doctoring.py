@@ -1,5 +1,6 @@
 """A checkup as a person reads it in a terminal, and its exit code."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import orjson
@@ -36,6 +37,13 @@ def test_faults_stand_at_the_end_the_worst_first_each_with_what_mends_it(
         "  load the next year's days",
         "4 findings: 1 wrong, 1 warning, 1 unknown, 1 ok.",
     ]
+
+
+def test_what_several_checks_cannot_see_for_one_reason_is_one_row(capsys: pytest.CaptureFixture[str]):
+    lines = shown(capsys, DARK, replace(DARK, check="consumers"), replace(DARK, check="feed"), SOUND)
+    found = [" ".join(line.replace("│", " ").split()) for line in lines]
+    assert "streams and 2 more unknown nothing runs." in found
+    assert found[-1] == "4 findings: 3 unknown, 1 ok."
 
 
 def test_a_place_with_an_open_key_is_wrong_and_a_new_one_is_not(tmp_path: Path, capsys: pytest.CaptureFixture[str]):

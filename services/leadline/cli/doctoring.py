@@ -42,6 +42,12 @@ def print_checkup(place: Place, files: Sequence[Path], instruments: Sequence[Pat
     return not counts(found)[State.WRONG]
 
 
+def _named(checks: Sequence[str]) -> str:
+    """The checks that one sentence is about: what several could not look at for one reason is said once."""
+    first, *others = dict.fromkeys(checks)
+    return f"{first} and {len(others)} more" if others else first
+
+
 def checkup_document(findings: Sequence[Finding]) -> dict[str, object]:
     """The document of `--output json`."""
     numbers = {state.lower(): count for state, count in counts(findings).items()}
@@ -57,11 +63,12 @@ async def _findings(place: Place, manifests: Sequence[Manifest]) -> tuple[Findin
 def draw(findings: Sequence[Finding]) -> None:
     """Print findings for people: in the order in which they were looked for, and what is to be done at the end."""
     console = people_console()
-    # What several checks could not look at for one reason is said once.
-    groups = [
-        (key, [each.check for each in found]) for key, found in groupby(findings, lambda each: (each.state, each.text))
+    rows = [
+        (_named([each.check for each in found]), state.lower(), f"{text}.")
+        for (state, text), found in (
+            (key, list(group)) for key, group in groupby(findings, lambda each: (each.state, each.text))
+        )
     ]
-    rows = [(", ".join(dict.fromkeys(checks)), state.lower(), f"{text}.") for (state, text), checks in groups]
     print_table("Checks", ("check", "state", "finding"), rows, "Nothing was looked at.")
     bad = [each for each in findings if each.advice and each.state in (State.WRONG, State.WARNING)]
     for each in sorted(bad, key=lambda found: found.state != State.WRONG):
