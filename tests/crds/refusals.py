@@ -806,6 +806,7 @@ ACCEPTED: Final[tuple[tuple[str, KindName, JsonObject], ...]] = (
                     "maxPosition": 2,
                     "maxOpenTrades": 1,
                     "maxOrdersPerSecond": 5,
+                    "maxMessagesPerSecond": 10,
                     "maxEntriesPerHour": 20,
                     "maxOrderValue": "500000",
                     "duplicateWithin": "2s",

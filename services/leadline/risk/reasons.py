@@ -42,6 +42,7 @@ class Reason(StrEnum):
     STRATEGY_ENTRIES_PER_HOUR = "strategy_entries_per_hour"
     STRATEGY_ENTRIES_PER_SESSION = "strategy_entries_per_session"
     MAX_ORDERS_PER_SECOND = "max_orders_per_second"
+    MAX_MESSAGES_PER_SECOND = "max_messages_per_second"
     MAX_POSITION = "max_position"
     MAX_SIZE = "max_size"
     MAX_ORDER_VALUE = "max_order_value"

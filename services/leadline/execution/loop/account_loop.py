@@ -27,6 +27,7 @@ from leadline.execution.core.day import apply_limits, next_timer
 from leadline.execution.core.decisions import Asked, decision_facts, decision_of, undecided
 from leadline.execution.core.exits import next_try, settled
 from leadline.execution.core.halt_audit import note_halt
+from leadline.execution.core.throttle import Purpose
 from leadline.execution.core.trails import next_look
 from leadline.execution.core.unit_exits import leave
 from leadline.execution.loop.account_halts import AccountHalts
@@ -418,6 +419,8 @@ class AccountLoop:
             price = worst_price(order.type, order.price, instrument.quote.price, order.side)
             own, entry = at_distances(own, order.bracket, order.side, price), replace(entry, priced_at=price)
         refusal = order_refusal(view, own, instrument, entry)
+        if refusal is None and not self._orders.may_send(Purpose.ENTER):
+            refusal = Reason.MAX_MESSAGES_PER_SECOND
         return None if refusal is None else refusal.value
 
     # --- commands: they run between two steps ---

@@ -10,6 +10,7 @@ from leadline.execution.core.exits import LONGEST_WAIT_NS, Cancel, Move, OrderCh
 from leadline.execution.core.new_exits import sent_again
 from leadline.execution.core.order_reports import apply_report, was_faster
 from leadline.execution.core.orders import move
+from leadline.execution.core.throttle import Purpose, Throttle
 from leadline.execution.core.unit_exits import is_whole_unit_leaving
 from leadline.execution.core.venue_reports import check_order, shown
 from leadline.execution.loop.bookkeeper import Bookkeeper
@@ -37,6 +38,8 @@ class OrderSender:
         self._keeper = keeper
         self._unsent = ""
         self._kept_in: dict[ClientOrderId, tuple[int, int]] = {}
+        self._throttle: Throttle | None = None
+        self._held_until_ns: int | None = None
 
     @property
     def _deps(self) -> Deps:
@@ -45,6 +48,19 @@ class OrderSender:
     @property
     def _book(self) -> Book:
         return self._keeper.book
+
+    def may_send(self, purpose: Purpose) -> bool:
+        """Whether the venue's quota has a message of a purpose left now; it is counted then."""
+        most, now_ns = self._book.manifest.spec.limits.max_messages_per_second, self._book.instant_ns
+        if most is None:
+            return True
+        if self._throttle is None or self._throttle.per_second != most:
+            self._throttle = Throttle(most)
+        if self._throttle.take(purpose, now_ns):
+            return True
+        if purpose is not Purpose.ENTER:  # an entry is refused, and the others come again
+            self._held_until_ns = self._throttle.ready_ns(purpose, now_ns)
+        return False
 
     def known_unsent(self, order: Order) -> bool:
         """Whether this process knows that an order which is SENDING in the book has not left."""
@@ -164,7 +180,7 @@ class OrderSender:
                 leaves = owner is not None and (owner.flatten or is_whole_unit_leaving(owner, order.unit))
                 if self._book.flatten or leaves:
                     await self._keeper.commit_order(move(order, OrderState.EXPIRED_LOCAL, reason=ExitReason.NEVER_SENT))
-                else:
+                elif self.may_send(Purpose.PROTECT):
                     await self.send(order)
 
     async def cancel(self, order: Order, reason: str) -> None:
@@ -237,12 +253,18 @@ class OrderSender:
         return None
 
     def next_try(self) -> int | None:
-        """The next instant, ns, at which the venue is asked again to cancel an order that it has kept."""
+        """The next instant, ns, at which the venue is asked again to cancel an order that it has kept.
+
+        Or at which its quota has a message again for what has waited for one.
+        """
+        held_ns = self._held_until_ns
+        held_ns = None if held_ns is None or held_ns <= self._book.instant_ns else held_ns
         if not self._kept_in:
-            return None
+            return held_ns
         live = {order.client_id for order in self._book.live_orders()}
         self._kept_in = {name: kept for name, kept in self._kept_in.items() if name in live}
-        return min((at for _, at in self._kept_in.values() if at > self._book.instant_ns), default=None)
+        again = [at for _, at in self._kept_in.values() if at > self._book.instant_ns]
+        return min([*again, *([] if held_ns is None else [held_ns])], default=None)
 
     def _is_kept_in(self, action: OrderChange) -> bool:
         """Whether an action is a cancel for which it is too early, after the venue has refused it."""
@@ -286,7 +308,10 @@ class OrderSender:
             actions = [action for action in found if not self._is_kept_in(action)]
             if not actions:
                 return
-            for action in actions:
+            sent = [action for action in actions if self.may_send(_purpose(action))]
+            if not sent:
+                return
+            for action in sent:
                 if isinstance(action, Cancel):
                     await self._cancel(action.order, action.reason)
                 elif isinstance(action, Move):
@@ -297,6 +322,10 @@ class OrderSender:
                     await self._keeper.commit_order(action.order)
                     await self.send(action.order)
             await self._keeper.catch_up()
+
+
+def _purpose(action: OrderChange) -> Purpose:
+    return Purpose.PROTECT if isinstance(action, Move) else Purpose.LEAVE
 
 
 def _trails_as_wanted(order: Order) -> Order:

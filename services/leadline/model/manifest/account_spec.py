@@ -67,6 +67,10 @@ class Limits(SpecModel):
     """Open trades at which nothing is entered; 1 where absent. A trade is all that a strategy holds of a contract."""
     max_orders_per_second: Annotated[int, Field(ge=1, le=1000)] = 5
     """Most orders sent per second."""
+    max_messages_per_second: Annotated[int | None, Field(ge=3, le=1000)] = None
+    """Messages a second that the venue takes of the account. Entries have four tenths of them; to protect and to leave
+    have the rest, and of the entries' when that is not enough. Unlimited where absent.
+    """
     max_entries_per_hour: Count | None = None
     """Most entries within an hour: one more halts the account until a person resumes. Unlimited where absent."""
     max_order_value: DecimalText | None = None
