@@ -7,17 +7,22 @@ from pathlib import Path
 import pytest
 
 from leadline.execution.loop.ports import Unavailable
+from leadline.execution.v1 import execution_pb2 as pb
 from leadline.execution.venues.both_ports import MatchingVenue
 from leadline.model.manifest.specs import TradingAccount, able_at
 from leadline.model.manifest.venues import Capability
 from leadline.model.orders import OrderState, VenueOrder
 from tests.execution import test_recovery as recovery
-from tests.execution.harness.builders import MES, bar, says, strategy, tape
+from tests.execution.harness.builders import MES, account, bar, says, strategy, tape
 from tests.execution.harness.days import beside_a_part, eventful, in_parts, managed, rivals, wandering
 from tests.execution.harness.desk import Books, Desk
 from tests.execution.harness.faults import TrippedVenue, Tripwire
+from tests.execution.harness.platform import Platform, set_strategy, state_of
 from tests.execution.harness.ports import replace_venue, venue_of
 from tests.execution.harness.stores import MemoryBooks
+from tests.execution.test_processes import platform, stopped
+
+__all__ = ["platform", "stopped"]
 
 Day = Callable[[Books, Path, str], Desk]
 
@@ -83,3 +88,23 @@ async def test_a_stop_that_the_venue_never_got_is_sent_anew_under_another_id(boo
     states = await desk.rows("intent", "leg, state", "leg")
     assert states == [("E", "FILLED"), ("S1", "DEAD"), ("S2", "FILLED"), ("T1", OrderState.CANCELLED.value)]
     assert [(leg, second) for leg, second, *_ in await desk.fills()] == [("E", 601), ("S2", 800)]
+
+
+@pytest.mark.integration
+async def test_processes_trade_at_a_venue_without_brackets(platform: Platform):
+    """The venue's process is told of its section by its settings, and execution by the manifest."""
+    params = {"account": "default/paper", "native_brackets": False}
+    platform.start("venue", "attached", nats=platform.nats.settings("venue"), params=params)
+    platform.execution("first", account(paper={"brackets": "Attached"}), platform.addresses["attached"])
+    async with platform.calls() as stub:
+        await set_strategy(stub)
+        said, end = says([bar(600)], end=1500)
+        await platform.publish([said, end])
+        state = await state_of(stub, lambda state: state.phase == "finished")
+        assert (list(state.halts), state.strategies[0].position) == ([], 0)
+        orders = list((await stub.GetOrders(pb.GetOrdersRequest(), timeout=5)).orders)
+    assert [(order.leg, order.state) for order in sorted(orders, key=lambda order: order.leg)] == [
+        ("E", "FILLED"),
+        ("S1", "CANCELLED"),
+        ("T1", "FILLED"),
+    ]
