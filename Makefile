@@ -126,6 +126,10 @@ determinism: setup ## the same backtest in one process and in two, on this Pytho
 chaos: setup ## kill each part of a whole stack by itself, three times in a run, and compare the books
 	@$(PY) -m pytest -m chaos tests/system $(PYTEST_ARGS)
 
+.PHONY: soak-live
+soak-live: setup ## a simulated week of a live platform: disk and memory do not grow with the days (about five minutes)
+	@$(PY) -m pytest -s -m soak tests/system $(PYTEST_ARGS)
+
 .PHONY: halts
 halts: setup ## ten thousand random orders of halts, resumes, crashes and restarts against a model (SEQUENCES=10000)
 	@LEADLINE_SEQUENCES=$(or $(SEQUENCES),10000) $(PY) -m pytest -q -k interleaving tests/execution/test_halts_interleaved.py

@@ -29,7 +29,7 @@ hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "developer")
 
 
 # Marks of tests that only those run who ask for them: they take minutes, and others see the same in short.
-OWN_TARGETS = ("chaos", "node_minutes", "parity")
+OWN_TARGETS = ("chaos", "node_minutes", "parity", "soak")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
