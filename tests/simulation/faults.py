@@ -12,6 +12,8 @@ class Fault(StrEnum):
     """The process dies before its n-th callback."""
     KILL_AT = "kill_at"
     """The process dies at the n-th call of a kind: before it leaves, when it has had its effect, or at its answer."""
+    STOP = "stop"
+    """At a time the process that holds the account is asked to end, and does."""
     STAND_STILL = "stand_still"
     """The process stands still for some seconds before its n-th callback, and then goes on as if nothing had been."""
     RIVAL = "rival"
@@ -68,7 +70,7 @@ OF_CALLS: Final = frozenset(
 )
 """Faults whose occasion is a call."""
 
-OF_TIME: Final = frozenset({Fault.RIVAL, Fault.TAMPER, Fault.LOST_TAIL, Fault.CLOCK})
+OF_TIME: Final = frozenset({Fault.RIVAL, Fault.STOP, Fault.TAMPER, Fault.LOST_TAIL, Fault.CLOCK})
 """Faults whose occasion is a time, and that come at once."""
 
 

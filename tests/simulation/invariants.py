@@ -1,12 +1,14 @@
-"""What has to hold: when an order leaves, when the venue changes, when a process ends, and when all is at rest."""
+"""What has to hold whenever an order leaves, the venue changes, a transaction is written, or somebody is answered.
+
+What has to hold at the end is in `tests.simulation.at_rest`. The names are those of docs/explanation/simulation.md.
+"""
 
 from typing import TYPE_CHECKING
 
-from leadline.execution.core.orders import GIVEN_UP, foreseen
+from leadline.execution.core.orders import UNRESOLVED
 from leadline.execution.core.records import AccountRecords
 from leadline.execution.loop.ports import Fenced
-from leadline.model.halts import HaltSource
-from leadline.model.ids import ContractId, LegKind
+from leadline.model.ids import ContractId, LegKind, StrategyId
 from leadline.model.orders import OrderState, VenueOrder
 from tests.simulation.schedule import ACCOUNT, TAPE
 
@@ -21,11 +23,11 @@ def records_of(world: "World") -> AccountRecords:
 
 
 def at_a_send(world: "World", process: "Process", order: VenueOrder) -> None:
-    """I1, I7, I9, I11: it is SENDING, by the one who holds the account, in the journal, once, and no halted entry."""
+    """I1, I7, I11: it is SENDING, by the one who holds the account, in the journal, and it leaves once."""
     account = process.account
     assert account is not None
-    name = order.client_id
-    written = records_of(world).orders.get(name)
+    name, records = order.client_id, records_of(world)
+    written = records.orders.get(name)
     lease = world.database.leases[ACCOUNT]
     if written is None or written.order.state is not OrderState.SENDING:
         said = "nothing" if written is None else written.order.state
@@ -38,14 +40,34 @@ def at_a_send(world: "World", process: "Process", order: VenueOrder) -> None:
         world.violates("I11", f"{name} leaves for the {world.sent[name]}th time")
     if name not in (process.folder / f"sent-{TAPE}.journal").read_text().split():
         world.violates("I1", f"{name} leaves, and the journal does not have it")
-    halted = account.kill_switch.halts.words
-    if order.leg.kind is LegKind.ENTRY and halted:
-        world.violates("I9", f"the entry {name} leaves in spite of: {halted}")
+    if order.leg.kind is LegKind.ENTRY:
+        _at_an_entry(world, process, order, records)
+
+
+def _at_an_entry(world: "World", process: "Process", order: VenueOrder, records: AccountRecords) -> None:
+    """I2, I9, I10: no halt stands, it is sent at its instant, and no other entry's fate in its contract is open."""
+    account, name = process.account, order.client_id
+    assert account is not None
+    halts = [reason for machine, reason in world.halted if machine == process.name]
+    stored = world.database.halts.get(ACCOUNT, {}).values()
+    halts += [each.halt.reason for each in stored if each.cleared is None]
+    halts += [account.kill_switch.halts.words] if account.kill_switch.halts.words else []
+    if halts:
+        world.violates("I9", f"the entry {name} leaves in spite of: {halts[0]}")
+    if order.decided_at_ns != account.loop.book.instant_ns:
+        world.violates("I10", f"the entry {name} leaves after its instant")
+    others = [
+        each.client_id
+        for each, _ in records.orders.values()
+        if each.leg.kind is LegKind.ENTRY and each.state in UNRESOLVED and each.contract == order.contract
+    ]
+    if others not in ([name], []):
+        world.violates("I2", f"the entry {name} leaves while the fate of {others} is open")
 
 
 def at_the_venue(world: "World") -> None:
     """I4, I6: no more than allowed, whatever fills; and exits that could all fill never exceed the position."""
-    positions, exits = world.market.positions(), _exits(world)
+    positions, exits = world.market.positions(), exits_at(world)
     for contract, size in exits.items():
         held = abs(positions.get(contract, 0))
         if size > held and contract not in world.venue.tampered:
@@ -57,8 +79,8 @@ def at_the_venue(world: "World") -> None:
         world.violates("I4", f"{worst} could be held, and {most} may be")
 
 
-def before_prints(world: "World") -> None:
-    """I5: before the market goes on, all that is held has a stop, or an order that closes it, at the venue."""
+def before_prints(world: "World", process: "Process") -> None:
+    """I5, I9: before the market goes on, all that is held is protected, and a halt has taken entries out."""
     covered: dict[ContractId, int] = {}
     for order in world.market.live_orders():
         if order.leg.kind in (LegKind.STOP, LegKind.FLATTEN):
@@ -67,9 +89,14 @@ def before_prints(world: "World") -> None:
         size = covered.get(contract, 0)
         if size < abs(quantity) and contract not in world.venue.tampered and not world.doubtful:
             world.violates("I5", f"{quantity} of {contract} meet the next print, and {size} of it are protected")
+    halts = [at_s for (machine, _), at_s in world.halted.items() if machine == process.name]
+    if any(at_s < process.went_on_s for at_s in halts) and not world.doubtful:
+        for order in world.market.live_orders():
+            if order.leg.kind is LegKind.ENTRY:
+                world.violates("I9", f"the entry {order.client_id} meets a print in spite of a halt")
 
 
-def _exits(world: "World") -> dict[ContractId, int]:
+def exits_at(world: "World") -> dict[ContractId, int]:
     """How much the exits of each contract could close, of each pair the larger one."""
     live = {order.client_id: order for order in world.market.live_orders()}
     found: dict[ContractId, int] = {}
@@ -82,77 +109,34 @@ def _exits(world: "World") -> dict[ContractId, int]:
     return found
 
 
+def at_a_commit(world: "World") -> None:
+    """I3: what is held is what the booked fills come to, after each transaction."""
+    records = records_of(world)
+    summed: dict[tuple[StrategyId, ContractId], int] = {}
+    for fill, strategy, _ in records.fills.values():
+        summed[strategy, fill.contract] = summed.get((strategy, fill.contract), 0) + fill.side.sign * fill.quantity
+    for (strategy, _), position in records.positions.items():
+        found = summed.get((strategy, position.contract), 0)
+        if position.quantity != found and not world.doubtful:
+            world.violates("I3", f"{strategy} holds {position.quantity} {position.contract}, its fills come to {found}")
+
+
+def after_flatten(world: "World") -> None:
+    """I12: whoever was answered that all is to leave finds that written, or nothing that could leave."""
+    records = records_of(world)
+    held = any(position.quantity for position in records.positions.values())
+    live = any(not order.state.terminal for order, _ in records.orders.values())
+    if records.account is not None and not records.account.flatten and (held or live) and not world.doubtful:
+        world.violates("I12", "a flatten was answered, and is not written")
+
+
+def after_set_strategy(world: "World", name: StrategyId) -> None:
+    """I12: whoever was answered that a strategy counts finds it written."""
+    if name not in records_of(world).strategies and not world.doubtful:
+        world.violates("I12", f"{name} was answered, and is not written")
+
+
 def at_an_end(world: "World", process: "Process") -> None:
     """A process that was not killed ends for one reason alone: another holds the account."""
     if process.error is not None and not isinstance(process.error, Fenced):
         world.violates("process", f"{process.name} ended: {type(process.error).__name__}: {process.error}")
-
-
-def at_rest(world: "World") -> None:
-    """I2, I3, I5, I8 and the audit: book, venue and what was said are one."""
-    records = records_of(world)
-    if records.account is None:
-        world.violates("liveness", "no book was ever written")
-        return
-    _fills_once(world, records)
-    _orders_as_at_the_venue(world, records, finished=records.account.finished)
-    _audit(world, records)
-    _protected_or_flat(world)
-    if not world.doubtful:
-        for stored in world.database.halts.get(ACCOUNT, {}).values():
-            if stored.halt.source is HaltSource.DIFFERENCE:
-                world.violates("difference", f"halted where nothing differs: {stored.halt.reason}")
-
-
-def _protected_or_flat(world: "World") -> None:
-    """I5, I6: what is held at the end rests behind stops of its size, or is being closed."""
-    exits = _exits(world)
-    for contract, quantity in world.market.positions().items():
-        if exits.get(contract, 0) != abs(quantity):
-            world.violates("I5", f"{quantity} of {contract} rest behind exits of {exits.get(contract, 0)}")
-
-
-def _fills_once(world: "World", records: AccountRecords) -> None:
-    """I3: each fill of the venue is booked once, and the book holds what the venue holds."""
-    fills = {event.fill.fill_id: event.fill for event in world.market.events_after(0) if event.fill is not None}
-    for name in sorted(fills.keys() ^ records.fills.keys()):
-        world.violates("I3", f"fill {name} is only {'at the venue' if name in fills else 'in the book'}")
-    held: dict[str, int] = {}
-    for position in records.positions.values():
-        held[position.contract] = held.get(position.contract, 0) + position.quantity
-    held = {contract: quantity for contract, quantity in held.items() if quantity}
-    if held != world.market.positions():
-        world.violates("I3", f"the book holds {held}, the venue {world.market.positions()}")
-
-
-def _orders_as_at_the_venue(world: "World", records: AccountRecords, *, finished: bool) -> None:
-    """I2, I3: every order is at the venue as it is in the book, and there is no other."""
-    at_venue = {order.client_id: order for order in world.market.orders()}
-    for name, (order, _) in records.orders.items():
-        there = at_venue.pop(name, None)
-        if not order.state.terminal and order.state not in (OrderState.WORKING, OrderState.PARTIAL):
-            world.violates("liveness", f"{name} is {order.state} at rest")
-        if order.state in GIVEN_UP:
-            if there is not None and not (name in world.late and finished):  # nobody looks after the tape's end
-                world.violates("I3", f"{name} is {order.state} in the book, and {there.state} at the venue")
-        elif there is None and order.state is OrderState.REJECTED and world.doubtful:
-            continue  # the venue had an error and no word of the order, which is absent
-        elif there is None or (order.state, order.filled) != (there.state, there.filled):
-            said = "nothing" if there is None else f"{there.state} with {there.filled} filled"
-            world.violates("I3", f"{name} is {order.state} with {order.filled} filled in the book, {said} at the venue")
-    for name in at_venue:
-        world.violates("I3", f"order {name} is only at the venue")
-
-
-def _audit(world: "World", records: AccountRecords) -> None:
-    """I8: orders go only where the table has a way, and the events are numbered one after the other."""
-    states: dict[str, OrderState] = {}
-    for number, event in sorted(records.events.items()):
-        if event.kind == "order":
-            after = OrderState(event.body["state"])
-            before = states.get(event.key, after)
-            if not foreseen(before, after) and not world.doubtful:
-                world.violates("I8", f"event {number}: {event.key} goes from {before} to {after}")
-            states[event.key] = after
-    if sorted(records.events) != list(range(1, len(records.events) + 1)):
-        world.violates("audit", "the events are not numbered one after the other")

@@ -9,9 +9,9 @@ import orjson
 from leadline.execution.servicer import ExecutionServicer
 from leadline.execution.v1 import execution_pb2 as pb
 from leadline.model.errors import LeadlineError
-from leadline.model.halts import Halt
 from leadline.model.manifest.specs import TradingStrategy
 from tests.execution.harness.builders import ANALYSIS
+from tests.simulation import invariants
 
 if TYPE_CHECKING:
     from tests.simulation.process import SimulatedAccount
@@ -40,8 +40,6 @@ class People:
     def __init__(self, world: "World") -> None:
         self._world = world
         self._chance = world.chance
-        self.halted: list[Halt] = []
-        """Halts that a process has said to be in force, and that nobody has cleared."""
 
     async def set_strategy(self, strategy: TradingStrategy) -> None:
         """The supervisor names a strategy until that is confirmed."""
@@ -50,6 +48,7 @@ class People:
         while True:
             answer = await self._ask("supervisor", "supervisor", lambda calls, call: calls.SetStrategy(request, call))
             if answer is not None:
+                invariants.after_set_strategy(self._world, strategy.full_name)
                 return
             await asyncio.sleep(AGAIN_S)
 
@@ -60,19 +59,33 @@ class People:
             await asyncio.sleep(chance.choice([0.5, 1.0, 3.0]))
             whim = chance.randrange(12)
             if whim == 0:
-                await self._trader(lambda calls, call: calls.Halt(pb.HaltRequest(reason="news"), call))
+                await self._halt()
             elif whim == 1:
-                await self._trader(lambda calls, call: calls.Flatten(pb.FlattenRequest(reason="enough"), call))
+                await self._flatten()
             elif whim < 9:
                 await self._resume()
+
+    async def _halt(self) -> None:
+        process = self._world.current()
+        said = f"news of {self._world.loop.time():g}"
+        answer = await self._trader(lambda calls, call: calls.Halt(pb.HaltRequest(reason=said), call))
+        if answer is not None and process is not None:
+            self._world.halted[process.name, said] = self._world.loop.time()
+
+    async def _flatten(self) -> None:
+        answer = await self._trader(lambda calls, call: calls.Flatten(pb.FlattenRequest(reason="enough"), call))
+        if answer is not None:
+            invariants.after_flatten(self._world)
 
     async def _resume(self) -> None:
         process = self._world.current()
         if process is None or process.account is None:
             return
-        numbers = [halt.number for halt in process.account.kill_switch.halts.in_force]
-        if numbers:
-            request = pb.ResumeRequest(numbers=numbers, reason="looked at it")
+        seen = process.account.kill_switch.halts.in_force
+        if seen:
+            for halt in seen:
+                self._world.halted.pop((process.name, halt.reason), None)
+            request = pb.ResumeRequest(numbers=[halt.number for halt in seen], reason="looked at it")
             await self._trader(lambda calls, call: calls.Resume(request, call))
 
     async def _trader(self, call: "Call") -> Any:

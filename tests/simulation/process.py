@@ -95,14 +95,16 @@ class SimulatedAccount(Account):
             trade_from=run.trade_from,
             holder=process.name,
         )
-        self.store = store = ModelStore(world.wire, process, inner, world.transactions)  # type: ignore[assignment]
+        self.store = store = ModelStore(  # type: ignore[assignment]
+            world.wire, process, inner, world.transactions, world.committed
+        )
         venue = ModelVenue(
             world.wire,
             process,
             world.venue,
             leaves=lambda order: world.leaves(process, order),
             lands=world.lands,
-            advances=world.advances,
+            advances=lambda to_ns: world.advances(process, to_ns),
         )
         both = BothPorts(venue, tuple(run.contracts))
         self.loop._keeper.deps = replace(
@@ -124,6 +126,8 @@ class Process:
         self.alive = True
         self.serving = False
         self.stands_until_s = 0.0
+        self.went_on_s = 0.0
+        """When it last had the market go on; what was answered before that is carried out before it does again."""
         self.tasks: list[asyncio.Task[Any]] = []
         self.account: SimulatedAccount | None = None
         self.error: BaseException | None = None
@@ -140,8 +144,13 @@ class Process:
         await self.account.run()
 
     def _main_ended(self, task: "asyncio.Task[Any]") -> None:
-        if not task.cancelled() and task.exception() is not None:
+        if task.cancelled() or not self.alive:
+            return
+        if task.exception() is not None:
             self.end(task.exception())
+        else:
+            self.world.loop.tell(f"{self.name} stops as it was asked to")
+            self._gone()
 
     def about_to_step(self) -> bool:
         """Count a callback; the schedule's plan may have something in mind with it."""

@@ -149,6 +149,8 @@ def _whim(chance: random.Random, close: int) -> Proposal | None:
 def _faults(chance: random.Random) -> tuple[Planned, ...]:
     """Two or three deaths, and five or more other faults."""
     found = [_death(chance) for _ in range(chance.choice([1, 2, 2, 3, 4]))]
+    if chance.random() < 0.1:
+        found.append(Planned(Fault.STOP, chance.uniform(0.5, 8)))
     if chance.random() < 0.25:
         found.append(Planned(Fault.RIVAL, chance.uniform(0.5, 8)))
         if chance.random() < 0.6:

@@ -63,13 +63,21 @@ class Transactions:
 class ModelStore:
     """The store of one process."""
 
-    def __init__(self, wire: Wire, caller: Caller, store: MemoryStore, transactions: Transactions) -> None:
+    def __init__(
+        self,
+        wire: Wire,
+        caller: Caller,
+        store: MemoryStore,
+        transactions: Transactions,
+        committed: Callable[[], None],
+    ) -> None:
         self.inner = store
         self.renewed_s = wire.loop.time()
         self.clock_offset_ns = 0
         self._wire = wire
         self._caller = caller
         self._transactions = transactions
+        self._committed = committed
 
     @property
     def epoch(self) -> int:
@@ -79,12 +87,16 @@ class ModelStore:
     async def acquire(self) -> bool:
         """As `PostgresStore.acquire`."""
 
-        def take() -> bool:
+        def take() -> int:
             if self._transactions.locked(self._wire.loop.time()):
-                return False
-            return now(self.inner.acquire())
+                return 0
+            known = self.inner.epoch
+            now(self.inner.acquire())
+            taken, self.inner.epoch = self.inner.epoch, known  # the process knows when it hears of it
+            return taken
 
-        return await self._call("acquire", take)
+        self.inner.epoch = await self._call("acquire", take)
+        return self.inner.epoch > 0
 
     async def renew(self) -> None:
         """As `PostgresStore.renew`, with its rule of an answer that took too long."""
@@ -141,6 +153,7 @@ class ModelStore:
             known, inner._seen = inner._seen, inner._records.account
             try:
                 now(inner.commit(book, changes))
+                self._committed()
                 return inner._records.account
             finally:
                 inner._seen = known  # the process knows when it hears of it

@@ -9,7 +9,6 @@ from typing import Any, Final
 from leadline.execution.adapters.memory_store import MemoryDatabase
 from leadline.execution.core.orders import GIVEN_UP
 from leadline.execution.params import ExecutionParams
-from leadline.model.halts import Halt
 from leadline.model.ids import ClientOrderId
 from leadline.model.loop_phase import LoopPhase
 from leadline.model.orders import VenueOrder
@@ -18,6 +17,7 @@ from leadline.model.wire.signals import encode_signal
 from leadline.runtime.runs import Run
 from tests.execution.harness.builders import DAY, RTH_S, ns
 from tests.simulation import invariants
+from tests.simulation.at_rest import at_rest
 from tests.simulation.bus import ModelBus
 from tests.simulation.faults import OF_TIME, Fault, Plan, Planned, Tamper
 from tests.simulation.loop import VirtualLoop
@@ -70,8 +70,8 @@ class World:
         self.processes: list[Process] = []
         self.kills = 0
         self.clock_ahead_s = 0.0
-        self.halted: dict[tuple[str, str], Halt] = {}
-        """Halts that people were answered and have not cleared: by machine and reason."""
+        self.halted: dict[tuple[str, str], float] = {}
+        """Since when halts stand that people were answered and nobody has asked to clear: by machine and reason."""
         self._forgot = False
         self._folder = folder
         self._steps = 0
@@ -135,10 +135,15 @@ class World:
             self.late.add(order.client_id)
             self.venue.tampered.add(order.contract)
 
-    def advances(self, to_ns: int) -> None:
+    def advances(self, process: Process, to_ns: int) -> None:
         """The tape is about to go on to an instant."""
         if to_ns > self.market.instant_ns:
-            invariants.before_prints(self)
+            invariants.before_prints(self, process)
+            process.went_on_s = self.loop.time()
+
+    def committed(self) -> None:
+        """A transaction of the account has been written."""
+        invariants.at_a_commit(self)
 
     @property
     def doubtful(self) -> bool:
@@ -166,7 +171,7 @@ class World:
                 process.kill("so that the next one looks")
             if not await self._comes_to_rest():
                 return
-        invariants.at_rest(self)
+        at_rest(self)
 
     async def _comes_to_rest(self) -> bool:
         until_s = self.loop.time() + PATIENCE_S
@@ -185,6 +190,11 @@ class World:
             if not any(each.name == MACHINES[1] for each in self.processes):
                 self.plan.struck.add(planned)
                 self.start(MACHINES[1])
+        elif planned.fault is Fault.STOP:
+            current = self.current()
+            if current is not None and current.account is not None:
+                self.plan.struck.add(planned)
+                current.account.context.stopping.set()
         elif planned.fault is Fault.CLOCK:
             self.plan.struck.add(planned)
             self.clock_ahead_s += planned.seconds
