@@ -138,6 +138,10 @@ halts: setup ## ten thousand random orders of halts, resumes, crashes and restar
 sim: setup ## thousands of simulated schedules of kills and faults on the whole order path (SEEDS=1000 FROM=1, or SEED=7 TRACE=1)
 	@$(PY) -m tests.simulation $(if $(SEED),--seed $(SEED) $(if $(TRACE),--trace),--seeds $(or $(SEEDS),1000) --from $(or $(FROM),1))
 
+.PHONY: sim-planted
+sim-planted: setup ## plant faults in the order path one after the other, and print after how many simulated schedules each is found
+	@$(PY) -m tests.simulation --planted --seeds $(or $(SEEDS),10000) $(addprefix --only ,"$(ONLY)")
+
 .PHONY: mutants
 mutants: setup ## change the money path in one place at a time and see whether tests notice (MODULE=risk SAMPLE=40 SEED=1)
 	@$(PY) -m scripts.mutants $(addprefix --module ,$(MODULE)) --sample $(or $(SAMPLE),0) --seed $(or $(SEED),1)

@@ -2,6 +2,7 @@
 
     python -m tests.simulation [--seeds N] [--from N] [--workers N]
     python -m tests.simulation --seed N [--trace]
+    python -m tests.simulation --planted [--only WORDS]
 
 Without --seed it runs many on as many processes as there are processors, and prints the findings, each with the command
 that runs it alone. With --seed it runs one, and shrinks it where something does not hold.
@@ -16,6 +17,7 @@ from collections import Counter
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from typing import Final
 
+from tests.simulation.planted import PLANTED, planted
 from tests.simulation.points import Point, points
 from tests.simulation.run import Outcome, quiet, run
 from tests.simulation.schedule import draw
@@ -78,6 +80,32 @@ def run_many(first: int, count: int, workers: int) -> int:
     return len(failed)
 
 
+def seeds_for(name: str, most: int) -> tuple[str, int, str]:
+    """A planted fault, the seeds that were needed to find it (0 where they were not enough), and what was violated."""
+    with planted(name), quiet() as folder:
+        for seed in range(1, most + 1):
+            found = run(draw(seed), folder).violations
+            if found:
+                return name, seed, f"{found[0].invariant}: {found[0].found}"
+            if seed % 10 == 0:
+                gc.collect()
+    return name, 0, ""
+
+
+def run_planted(most: int, workers: int, names: list[str]) -> int:
+    """Find each planted fault, print how many seeds that took, and return how many were not found."""
+    with ProcessPoolExecutor(workers) as pool:
+        needed = [pool.submit(seeds_for, name, most) for name in names]
+        found = [each.result() for each in needed]
+    say("| planted fault | seeds | found as |")
+    say("| --- | --- | --- |")
+    for name, seeds, violated in found:
+        say(f"| {name} | {seeds or f'not in {most}'} | {violated.partition(':')[0]} |")
+    counts = sorted(seeds for _, seeds, _ in found if seeds)
+    say(f"{len(counts)} of {len(found)} found, half of them within {counts[len(counts) // 2] if counts else 0} seeds")
+    return len(found) - len(counts)
+
+
 def run_one(seed: int, *, with_trace: bool) -> int:
     """Run one schedule alone; where it fails, look for fewer faults with which it does."""
     with quiet() as folder:
@@ -103,10 +131,15 @@ def main() -> int:
     parser.add_argument("--from", type=int, default=1, dest="first", help="the first of their seeds (1)")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="on how many processes")
     parser.add_argument("--seed", type=int, help="run this schedule alone")
+    parser.add_argument("--planted", action="store_true", help="plant faults in the code, and find each")
+    parser.add_argument("--only", default="", help="with --planted: faults whose name has this in it")
     parser.add_argument("--trace", action="store_true", help="with --seed: print what happens")
     asked = parser.parse_args()
     if asked.seed is not None:
         return min(1, run_one(asked.seed, with_trace=asked.trace))
+    if asked.planted:
+        names = [name for name in PLANTED if asked.only in name]
+        return min(1, run_planted(asked.seeds, asked.workers, names))
     return min(1, run_many(asked.first, asked.seeds, asked.workers))
 
 

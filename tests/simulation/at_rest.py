@@ -38,6 +38,8 @@ def _protected_or_flat(world: "World") -> None:
     """I5, I6: what is held at the end rests behind stops of its size, or is being closed."""
     exits = exits_at(world)
     for contract, quantity in world.market.positions().items():
+        if not world.doubtful:
+            world.violates("I5", f"{quantity} of {contract} are held after the close of the session")
         if exits.get(contract, 0) != abs(quantity):
             world.violates("I5", f"{quantity} of {contract} rest behind exits of {exits.get(contract, 0)}")
 

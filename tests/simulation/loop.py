@@ -90,6 +90,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
                 self._run_once()
         finally:
             events._set_running_loop(None)
+            self.close()
         return task.result()
 
     def _run_once(self) -> None:

@@ -26,7 +26,7 @@ def test_the_same_seed_is_the_same_schedule_to_the_last_step():
     assert first.trace == again.trace != other.trace
 
 
-@pytest.mark.parametrize("name", ["send before commit", "blind retry after a timeout"])
+@pytest.mark.parametrize("name", ["sent before it is committed", "sent again when nothing is heard"])
 def test_a_planted_fault_is_found_and_shrinks(name: str):
     with planted(name), quiet() as folder:
         found = next(seed for seed in range(1, 200) if run(draw(seed), folder).violations)
