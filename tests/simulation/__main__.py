@@ -29,6 +29,7 @@ CHUNK: Final = 50
 def say(line: str) -> None:
     """A line of the result."""
     sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
 
 
 def run_chunk(first: int, count: int) -> list[Outcome]:
@@ -94,13 +95,14 @@ def seeds_for(name: str, most: int) -> tuple[str, int, str]:
 
 def run_planted(most: int, workers: int, names: list[str]) -> int:
     """Find each planted fault, print how many seeds that took, and return how many were not found."""
-    with ProcessPoolExecutor(workers) as pool:
-        needed = [pool.submit(seeds_for, name, most) for name in names]
-        found = [each.result() for each in needed]
     say("| planted fault | seeds | found as |")
     say("| --- | --- | --- |")
-    for name, seeds, violated in found:
-        say(f"| {name} | {seeds or f'not in {most}'} | {violated.partition(':')[0]} |")
+    found: list[tuple[str, int, str]] = []
+    with ProcessPoolExecutor(workers) as pool:
+        for each in as_completed([pool.submit(seeds_for, name, most) for name in names]):
+            name, seeds, violated = each.result()
+            found.append((name, seeds, violated))
+            say(f"| {name} | {seeds or f'not in {most}'} | {violated.partition(':')[0]} |")
     counts = sorted(seeds for _, seeds, _ in found if seeds)
     say(f"{len(counts)} of {len(found)} found, half of them within {counts[len(counts) // 2] if counts else 0} seeds")
     return len(found) - len(counts)

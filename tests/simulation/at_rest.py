@@ -8,6 +8,7 @@ from leadline.execution.core.records import AccountRecords
 from leadline.model.halts import Halt, HaltSource
 from leadline.model.market.contracts import sheet_of
 from leadline.model.orders import OrderState
+from tests.simulation.faults import Fault
 from tests.simulation.invariants import exits_at, records_of
 from tests.simulation.schedule import ACCOUNT
 
@@ -111,14 +112,17 @@ COMMISSION = Decimal("1.25")
 
 def _decided(world: "World", records: AccountRecords) -> None:
     """I15: every proposal that a strategy has made since it counts has its one decision."""
-    if any(halt.source is HaltSource.POISON for halt in _halts(world)):
-        return
+    forgot = any(each.fault is Fault.LOST_TAIL for each in world.plan.struck)
+    if forgot or any(halt.source is HaltSource.POISON for halt in _halts(world)):
+        return  # time has gone on at the venue since what the database knows
     decided = {(decision.strategy, decision.source) for decision in records.decisions.values()}
     for name, said in world.schedule.messages.items():
         strategy = records.strategies.get(name)
         for _, message in said:
             bar = message.bar
-            if strategy is None or strategy.fence is not None or bar is None or bar.known_at_ns <= strategy.joined_ns:
+            if strategy is None or strategy.fence is not None or bar is None:
+                continue
+            if bar.known_at_ns <= max(strategy.joined_ns, world.joined.get(name, 0)):
                 continue
             for number in range(1, len(bar.proposals) + 1):
                 source = bar.bar.text() if number == 1 else f"{bar.bar.text()}#{number}"

@@ -11,7 +11,9 @@ class Fault(StrEnum):
     KILL = "kill"
     """The process dies before its n-th callback."""
     KILL_AT = "kill_at"
-    """The process dies at the n-th call of a kind: before it leaves, when it has had its effect, or at its answer."""
+    """The process dies at the n-th call of a kind: before it leaves, while it is under way, and so on to its answer."""
+    STAND_AT = "stand_at"
+    """It stands still at the answer of the n-th call of a kind."""
     STOP = "stop"
     """At a time the process that holds the account is asked to end, and does."""
     STAND_STILL = "stand_still"
@@ -53,6 +55,7 @@ class Phase(StrEnum):
     """Where in a call something happens."""
 
     BEFORE = "before"
+    UNDERWAY = "underway"
     EFFECT = "effect"
     ANSWER = "answer"
 
@@ -63,6 +66,7 @@ OF_CALLS: Final = frozenset(
         Fault.LOST_ANSWER,
         Fault.SLOW,
         Fault.KILL_AT,
+        Fault.STAND_AT,
         Fault.FAILS,
         Fault.REJECTED,
         Fault.STALE,

@@ -87,13 +87,18 @@ def before_prints(world: "World", process: "Process") -> None:
             covered[order.contract] = covered.get(order.contract, 0) + order.remaining
     for contract, quantity in world.market.positions().items():
         size = covered.get(contract, 0)
-        if size < abs(quantity) and contract not in world.venue.tampered and not world.doubtful:
+        if size < abs(quantity) and _has_heard(world, process) and not world.uncertain:
             world.violates("I5", f"{quantity} of {contract} meet the next print, and {size} of it are protected")
     halts = [at_s for (machine, _), at_s in world.halted.items() if machine == process.name]
     if any(at_s < process.went_on_s for at_s in halts) and not world.doubtful:
         for order in world.market.live_orders():
             if order.leg.kind is LegKind.ENTRY:
                 world.violates("I9", f"the entry {order.client_id} meets a print in spite of a halt")
+
+
+def _has_heard(world: "World", process: "Process") -> bool:
+    """Whether a process has booked all that the venue has to tell."""
+    return process.account is not None and process.account.loop.book.venue_event >= world.market.last_event
 
 
 def exits_at(world: "World") -> dict[ContractId, int]:
@@ -109,8 +114,10 @@ def exits_at(world: "World") -> dict[ContractId, int]:
     return found
 
 
-def at_a_commit(world: "World") -> None:
-    """I3: what is held is what the booked fills come to, after each transaction."""
+def at_a_commit(world: "World", epoch: int) -> None:
+    """I3, I7: only the one who holds the account writes, and what is held is what the booked fills come to."""
+    if epoch != world.database.leases[ACCOUNT].epoch:
+        world.violates("I7", f"a transaction of epoch {epoch} is written, and another holds the account")
     records = records_of(world)
     summed: dict[tuple[StrategyId, ContractId], int] = {}
     for fill, strategy, _ in records.fills.values():
@@ -131,7 +138,11 @@ def after_flatten(world: "World") -> None:
 
 
 def after_set_strategy(world: "World", name: StrategyId) -> None:
-    """I12: whoever was answered that a strategy counts finds it written."""
+    """I12: whoever was answered that a strategy counts finds it written.
+
+    It counts from where the market has come by then, which may be beyond what the account has heard.
+    """
+    world.joined[name] = world.market.instant_ns
     if name not in records_of(world).strategies and not world.doubtful:
         world.violates("I12", f"{name} was answered, and is not written")
 

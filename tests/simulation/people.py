@@ -9,6 +9,7 @@ import orjson
 from leadline.execution.servicer import ExecutionServicer
 from leadline.execution.v1 import execution_pb2 as pb
 from leadline.model.errors import LeadlineError
+from leadline.model.loop_phase import LoopPhase
 from leadline.model.manifest.specs import TradingStrategy
 from tests.execution.harness.builders import ANALYSIS
 from tests.simulation import invariants
@@ -52,25 +53,37 @@ class People:
                 return
             await asyncio.sleep(AGAIN_S)
 
-    async def look_after(self) -> None:
-        """The trader does something now and then, and clears what halts are in force."""
+    async def trade(self) -> None:
+        """Somebody halts the account or has it leave the market now and then."""
         chance = self._chance
         while True:
-            await asyncio.sleep(chance.choice([0.5, 1.0, 3.0]))
-            whim = chance.randrange(12)
-            if whim == 0:
+            await asyncio.sleep(chance.choice([0.3, 1.0, 3.0]))
+            whim = chance.randrange(8)
+            if whim < 2:
                 await self._halt()
-            elif whim == 1:
+            elif whim == 2:
                 await self._flatten()
-            elif whim < 9:
-                await self._resume()
+
+    async def clear_halts(self) -> None:
+        """Somebody else clears the halts that he sees."""
+        while True:
+            await asyncio.sleep(self._chance.choice([0.3, 1.0, 3.0]))
+            await self._resume()
 
     async def _halt(self) -> None:
         process = self._world.current()
         said = f"news of {self._world.loop.time():g}"
-        answer = await self._trader(lambda calls, call: calls.Halt(pb.HaltRequest(reason=said), call))
-        if answer is not None and process is not None:
-            self._world.halted[process.name, said] = self._world.loop.time()
+        if process is None or process.account is None:
+            return
+        loop = process.account.loop
+
+        async def halt(calls: ExecutionServicer, call: Any) -> Any:
+            answer = await calls.Halt(pb.HaltRequest(reason=said), call)
+            waits = loop.phase is LoopPhase.WAITING_FOR_SIGNALS
+            self._world.halted[process.name, said] = -1.0 if waits else self._world.loop.time()
+            return answer
+
+        await self._trader(halt)
 
     async def _flatten(self) -> None:
         answer = await self._trader(lambda calls, call: calls.Flatten(pb.FlattenRequest(reason="enough"), call))

@@ -123,16 +123,6 @@ def _not_renewed(hand_in: Any) -> Any:
     return unlooked
 
 
-def _sent_whenever_it_was_decided(settle: Any) -> Any:
-    async def late(self: Reconciliation, order: Order) -> None:
-        if order.state is OrderState.PENDING and order.client_id not in self._deps.journal.written:
-            await self._orders.send(order)
-        else:
-            await settle(self, order)
-
-    return late
-
-
 # --- orders whose fate is open ---
 
 
@@ -220,8 +210,8 @@ def _position_is_not_written(real: Any) -> Any:
     return forgetting
 
 
-def _fills_are_not_recalled(real: Any) -> Any:
-    return lambda book, events: (real(book, events)[0], [])
+def _booked_again(_: Any) -> Any:
+    return lambda book, events: list(events)
 
 
 def _rolled_twice(real: Any) -> Any:
@@ -324,10 +314,6 @@ def _working_orders_do_not_count(_: Any) -> Any:
     return lambda positions, entries: sum(abs(position.quantity) for position in positions)
 
 
-def _nothing_is_unresolved(_: Any) -> Any:
-    return property(lambda self: False)
-
-
 def _halts_let_entries_work(real: Any) -> Any:
     def unhalted(book: Book, *, halted: bool, **options: Any) -> Any:
         return real(book, halted=False, **options)
@@ -391,7 +377,6 @@ PLANTED: Final[dict[str, Plant]] = {
     "sent before it is committed": (OrderSender, "send", _sent_before_it_is_committed),
     "sent again when nothing is heard": (OrderSender, "hand_in", _sent_again_when_nothing_is_heard),
     "sent again when the look-up finds nothing": (OrderSender, "look_up", _sent_again_when_absent),
-    "sent at whatever instant it was decided": (Reconciliation, "_settle", _sent_whenever_it_was_decided),
     "journal in memory alone": (SendJournal, "write", _kept_in_memory),
     "journal after the answer": (OrderSender, "hand_in", _written_when_it_is_answered),
     "lease not renewed before the byte": (OrderSender, "hand_in", _not_renewed),
@@ -402,7 +387,7 @@ PLANTED: Final[dict[str, Plant]] = {
     "a cancel taken for done when it was asked": (OrderSender, "_cancel", _cancelled_when_asked),
     "a fill of an unknown order dropped": (bookkeeper, "book_venue_events", _unknown_order_is_ignored),
     "the second fill of an order dropped": (booking, "_with_fill", _second_fill_is_dropped),
-    "a fill told again not looked up": (bookkeeper, "asked_of_rows", _fills_are_not_recalled),
+    "events told again booked again": (booking, "not_booked", _booked_again),
     "a fill without its position": (booking, "_book_fill", _position_is_not_written),
     "a result counted twice": (booking, "_book_fill", _counted_twice),
     "a commission booked twice": (booking, "commission_of", _more_than_a_contract_costs),
@@ -421,7 +406,6 @@ PLANTED: Final[dict[str, Plant]] = {
     "exits sized by the event": (Shrink, "replacement", _sized_by_what_is_left),
     "a part closed before its exits have shrunk": (exits, "may_close", _closed_before_room_is_made),
     "working orders left out of the exposure": (account, "_exposure", _working_orders_do_not_count),
-    "orders in doubt left out of the limits": (Book, "unresolved", _nothing_is_unresolved),
     "an entry sent in spite of a halt": (OrderSender, "_kept_back", _says("")),
     "an entry left working in spite of a halt": (order_sender, "wanted", _halts_let_entries_work),
     "a halt that nobody has seen cleared": (Halts, "clearable", _all_halts_are_cleared),
@@ -432,7 +416,6 @@ PLANTED: Final[dict[str, Plant]] = {
     "decisions of the instant forgotten": (AccountRecords, "load", _known_decisions_are_forgotten),
     "an entry decided again that has left": (AccountLoop, "_sent_before", _says(None)),
     "bars of the bus dropped": (SignalQueue, "push", _bars_come_and_go),
-    "lost tail not looked for": (Reconciliation, "_check_rows", _waits_for_nothing),
     "the close of the session forgotten": (day, "close_of_session", _says(())),
 }
 

@@ -163,6 +163,11 @@ class Process:
             self.world.points.note(self.tasks)
             self._gone()
 
+    def stand_still(self, seconds: float) -> None:
+        """Stand still; time goes on for everybody else."""
+        self.world.loop.tell(f"{self.name} stands still for {seconds:g} s")
+        self.stands_until_s = self.world.loop.time() + seconds
+
     def end(self, error: BaseException | None) -> None:
         """The process has met an error that ends it."""
         if self.alive:

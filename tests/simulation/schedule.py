@@ -12,7 +12,7 @@ from leadline.model.orders import Bracket, OrderType
 from leadline.model.proposals import Action, Direction, EntryTerms, Proposal
 from leadline.model.signals import BarSignals, SignalMessage
 from leadline.model.ticks import TickColumns
-from tests.execution.harness.builders import BUY, DAY, LONG, MES, RTH_S, SELL, SHORT, UNKNOWN, account, bar, says
+from tests.execution.harness.builders import BUY, DAY, DAY_S, LONG, MES, RTH_S, SELL, SHORT, UNKNOWN, account, bar, says
 from tests.execution.harness.builders import strategy as strategy_of
 from tests.execution.harness.builders import tape as tape_of
 from tests.simulation.faults import Fault, Phase, Planned, Tamper
@@ -66,6 +66,8 @@ class Schedule:
     prints: dict[ContractId, TickColumns]
     messages: dict[StrategyId, tuple[tuple[float, SignalMessage], ...]]
     faults: tuple[Planned, ...]
+    ends: float
+    """The end of the tape, in seconds since the first open: the close of that day's session, or of the next."""
 
 
 @cache
@@ -93,30 +95,40 @@ def draw(seed: int) -> Schedule:
     strategies = [_strategy("mes", "MES", chance.choice([1, 2, 2]), 8, 12)]
     if both:
         strategies.append(_strategy("mnq", "MNQ", 1, 20, 20))
+    days = chance.choice([1, 1, 2])
+    ends = (days - 1) * DAY_S + RTH_S
     prints, messages = {}, {}
     for contract, first, which in ((MES, 20_000, 0), (MNQ, 90_000, 1)):
-        rows = _prints(chance, first)
+        rows = [row for day in range(days) for row in _prints(chance, first, day * DAY_S)]
         prints[contract] = tape_of(*rows)
         if which < len(strategies):
-            said = _said(chance, strategies[which], contract, rows)
+            said = _said(chance, strategies[which], contract, rows, ends)
             messages[strategies[which].full_name] = tuple((chance.choice([0.01, 0.05, 0.3, 1.5]), one) for one in said)
-    return Schedule(seed, _account(chance.choice([60, 90, 1000])), tuple(strategies), prints, messages, _faults(chance))
+    return Schedule(
+        seed, _account(chance.choice([60, 90, 1000])), tuple(strategies), prints, messages, _faults(chance), ends
+    )
 
 
-def _prints(chance: random.Random, first: int) -> list[tuple[float, int, int, int]]:
+def _prints(chance: random.Random, first: int, opens: float) -> list[tuple[float, int, int, int]]:
+    """The prints of a day whose session opens at a second: of its morning, and around its close."""
     price, second, rows = first, 300.0, []
     while second < 1800:
         price += chance.choice([-9, -3, -2, -1, 0, 0, 1, 2, 3, 9])
-        rows.append((second, price, chance.randint(1, 4), chance.choice([SELL, UNKNOWN, BUY])))
+        rows.append((opens + second, price, chance.randint(1, 4), chance.choice([SELL, UNKNOWN, BUY])))
         second += chance.choice([0, 0.01, 0.5, 20, 60])
-    last = (23_000, 23_105, 23_110, 23_200, 23_399)
-    return rows + [(second + chance.random(), price + chance.randint(-6, 6), 2, UNKNOWN) for second in last]
+    last = (23_000, 23_105, 23_110, 23_200, 23_398)
+    return rows + [(opens + at + chance.random(), price + chance.randint(-6, 6), 2, UNKNOWN) for at in last]
 
 
 def _said(
-    chance: random.Random, strategy: TradingStrategy, contract: ContractId, rows: list[tuple[float, int, int, int]]
+    chance: random.Random,
+    strategy: TradingStrategy,
+    contract: ContractId,
+    rows: list[tuple[float, int, int, int]],
+    ends: float,
 ) -> list[SignalMessage]:
-    times = sorted({rows[chance.randrange(len(rows) - 8)][0] + chance.choice([0, 0.05, 1]) for _ in range(7)})
+    morning = [at for at, *_ in rows if at % DAY_S < 1800]
+    times = sorted({chance.choice(morning) + chance.choice([0, 0.05, 1]) for _ in range(7)})
     bars: list[BarSignals] = []
     for number, second in enumerate(times, 1):
         close = next(price for at, price, *_ in reversed(rows) if at <= second)
@@ -125,7 +137,7 @@ def _said(
         key = replace(made.bar, spec=_spec(), ordinal=number)
         whims = [whim for whim in (_whim(chance, close) for _ in range(2)) if whim is not None]
         bars.append(replace(made, bar=key, proposals=(*made.proposals, *whims)))
-    return says(bars, end=RTH_S, strategy=strategy.full_name)
+    return says(bars, end=ends, strategy=strategy.full_name)
 
 
 def _whim(chance: random.Random, close: int) -> Proposal | None:
@@ -153,8 +165,12 @@ def _faults(chance: random.Random) -> tuple[Planned, ...]:
         found.append(Planned(Fault.STOP, chance.uniform(0.5, 8)))
     if chance.random() < 0.25:
         found.append(Planned(Fault.RIVAL, chance.uniform(0.5, 8)))
-        if chance.random() < 0.6:
-            found.append(Planned(Fault.STAND_STILL, chance.randint(20, 400), seconds=chance.choice([1.5, 6, 12])))
+        still_s = chance.choice([1.5, 6, 12])
+        if chance.random() < 0.4:
+            found.append(Planned(Fault.STAND_STILL, chance.randint(20, 400), seconds=still_s))
+        else:
+            name = chance.choice(["store.commit", "store.commit", "store.renew", "venue.submit"])
+            found.append(Planned(Fault.STAND_AT, chance.randint(1, OFTEN[name]), name, seconds=still_s))
     found += [_of_a_call(chance) for _ in range(chance.randint(4, 9))]
     if chance.random() < 0.5:
         part = chance.choice(["database", "venue", "risk", "bus", "disk"])
@@ -162,8 +178,8 @@ def _faults(chance: random.Random) -> tuple[Planned, ...]:
     if chance.random() < 0.25:
         kind, number = chance.choice([*Tamper]), chance.randint(1, 6)
         found.append(Planned(Fault.TAMPER, chance.uniform(0.5, 8), kind, seconds=number))
-    if chance.random() < 0.08:
-        found.append(Planned(Fault.LOST_TAIL, chance.uniform(0.5, 8), seconds=chance.choice([0.01, 0.1, 1])))
+    if chance.random() < 0.1:
+        found.append(Planned(Fault.LOST_TAIL, chance.uniform(0.5, 8), seconds=chance.choice([0.03, 0.3, 2])))
     if chance.random() < 0.1:
         found.append(Planned(Fault.CLOCK, chance.uniform(0, 8), seconds=chance.choice([-3600, -1, 1, 3600])))
     return tuple(found)
@@ -195,4 +211,4 @@ def _death(chance: random.Random) -> Planned:
         return Planned(Fault.KILL, chance.randint(1, 450))
     name = chance.choice(CALLS)
     count = chance.randint(1, OFTEN.get(name, 3))
-    return Planned(Fault.KILL_AT, count, name, chance.choice([*Phase]))
+    return Planned(Fault.KILL_AT, count, name, chance.choice([*Phase]), chance.choice([0, 0.1]))

@@ -69,7 +69,7 @@ class ModelStore:
         caller: Caller,
         store: MemoryStore,
         transactions: Transactions,
-        committed: Callable[[], None],
+        committed: Callable[[int], None],
     ) -> None:
         self.inner = store
         self.renewed_s = wire.loop.time()
@@ -153,7 +153,7 @@ class ModelStore:
             known, inner._seen = inner._seen, inner._records.account
             try:
                 now(inner.commit(book, changes))
-                self._committed()
+                self._committed(inner.epoch)
                 return inner._records.account
             finally:
                 inner._seen = known  # the process knows when it hears of it

@@ -117,7 +117,7 @@ class ModelVenue:
         caller: Caller,
         venue: Venue,
         leaves: Callable[[VenueOrder], None],
-        lands: Callable[[VenueOrder], None],
+        lands: Callable[[VenueOrder, float], None],
         advances: Callable[[int], None],
     ) -> None:
         self._wire = wire
@@ -156,10 +156,11 @@ class ModelVenue:
 
     async def submit(self, order: VenueOrder) -> VenueOrder:
         self._leaves(order)
+        left_s = self._wire.loop.time()
         rejected = self._wire.plan.would_meet("venue.submit", Fault.REJECTED)
 
         def land() -> VenueOrder:
-            self._lands(order)
+            self._lands(order, self._wire.loop.time() - left_s)
             if rejected:
                 taken, _ = self._venue.market.reject(order, "by request of a schedule")
                 self._venue.direct._write()

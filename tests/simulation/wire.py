@@ -30,6 +30,9 @@ class Caller(Owner, Protocol):
     def kill(self, why: str) -> None:
         """It is dead from here on."""
 
+    def stand_still(self, seconds: float) -> None:
+        """It does nothing for so long, and then goes on."""
+
 
 class Wire:
     """All ways of a schedule. What a call does happens at once, at the part, whether its caller lives or not."""
@@ -66,6 +69,9 @@ class Wire:
                 return
             if Phase.ANSWER in kills:
                 caller.kill(f"at the answer of {name}")
+            for each in faults:
+                if each.fault is Fault.STAND_AT:
+                    caller.stand_still(each.seconds)
             if error is None:
                 answer.set_result(result)
             else:
@@ -78,6 +84,8 @@ class Wire:
             if stale is not None and old is not None:
                 work = partial(old, stale)
             self._send(_Call(caller, part, name, work, deliver, Phase.EFFECT in kills, detail), faults)
+        if Phase.UNDERWAY in kills:
+            caller.kill(f"while {name} is under way")
         return await answer  # type: ignore[no-any-return]
 
     def _send(self, call: "_Call", faults: Sequence[Planned]) -> None:
@@ -89,6 +97,8 @@ class Wire:
                 there_s += each.seconds
             elif each.fault is Fault.SLOW:
                 back_s += each.seconds
+            elif each.fault is Fault.KILL_AT and each.phase is Phase.UNDERWAY:
+                there_s += each.seconds
         kinds = {each.fault for each in faults}
         away = Unavailable(f"{call.part} does not answer", call.part)
         if Fault.LOST_CALL in kinds or self.plan.outage(call.part, loop.time()):

@@ -9,13 +9,13 @@ from typing import Any, Final
 from leadline.execution.adapters.memory_store import MemoryDatabase
 from leadline.execution.core.orders import GIVEN_UP
 from leadline.execution.params import ExecutionParams
-from leadline.model.ids import ClientOrderId
+from leadline.model.ids import ClientOrderId, StrategyId
 from leadline.model.loop_phase import LoopPhase
 from leadline.model.orders import VenueOrder
 from leadline.model.subjects import signal_subject
 from leadline.model.wire.signals import encode_signal
 from leadline.runtime.runs import Run
-from tests.execution.harness.builders import DAY, RTH_S, ns
+from tests.execution.harness.builders import DAY, ns
 from tests.simulation import invariants
 from tests.simulation.at_rest import at_rest
 from tests.simulation.bus import ModelBus
@@ -32,6 +32,9 @@ from tests.simulation.wire import Wire
 
 PATIENCE_S: Final = FAULTS_END_S + 120.0
 """Seconds within which a schedule comes to rest: faults have ended long before."""
+
+SETTLED_S: Final = 0.2
+"""An order that lands later than this may have been given up: it was looked for twice, with a pause between."""
 
 LOOK_S: Final = 0.5
 MACHINES: Final = ("first", "second")
@@ -56,7 +59,7 @@ class World:
         self.wire = Wire(self.loop, random.Random(f"wire {schedule.seed}"), self.plan)
         self.database = MemoryDatabase(self.loop.time)
         self.transactions = Transactions()
-        self.venue = Venue(self.wire, schedule.prints, ns(0), ns(RTH_S), lambda: invariants.at_the_venue(self))
+        self.venue = Venue(self.wire, schedule.prints, ns(0), ns(schedule.ends), lambda: invariants.at_the_venue(self))
         self.market = self.venue.market
         self.bus = ModelBus(self.loop, random.Random(f"bus {schedule.seed}"), self.plan)
         self.run = Run(TAPE, "simulation", dict.fromkeys(schedule.prints, "cme"), DAY, 0, (DAY,), (), ns(0))
@@ -67,6 +70,8 @@ class World:
         self.sent: dict[ClientOrderId, int] = {}
         self.late: set[ClientOrderId] = set()
         """Orders that came to the venue after the account had given them up."""
+        self.joined: dict[StrategyId, int] = {}
+        """Where the market stood when a strategy was answered that it counts, ns."""
         self.processes: list[Process] = []
         self.kills = 0
         self.clock_ahead_s = 0.0
@@ -109,10 +114,7 @@ class World:
             if each.fault is Fault.KILL:
                 process.kill(f"at step {self._steps}")
             else:
-                self.loop.tell(f"{process.name} stands still for {each.seconds:g} s")
-                process.stands_until_s = self.loop.time() + each.seconds
-                self.loop.call_at(process.stands_until_s, lambda: None, context=self.loop.world)
-                return True
+                process.stand_still(each.seconds)
         return process.alive
 
     def current(self) -> Process | None:
@@ -127,10 +129,10 @@ class World:
         self.sent[order.client_id] = self.sent.get(order.client_id, 0) + 1
         invariants.at_a_send(self, process, order)
 
-    def lands(self, order: VenueOrder) -> None:
-        """An order comes to the venue."""
+    def lands(self, order: VenueOrder, after_s: float) -> None:
+        """An order comes to the venue, so many seconds after it left."""
         written = invariants.records_of(self).orders.get(order.client_id)
-        if written is not None and written.order.state in GIVEN_UP:
+        if written is not None and written.order.state in GIVEN_UP and after_s > SETTLED_S:
             self.loop.tell(f"{order.client_id} lands late")
             self.late.add(order.client_id)
             self.venue.tampered.add(order.contract)
@@ -141,15 +143,20 @@ class World:
             invariants.before_prints(self, process)
             process.went_on_s = self.loop.time()
 
-    def committed(self) -> None:
-        """A transaction of the account has been written."""
-        invariants.at_a_commit(self)
+    def committed(self, epoch: int) -> None:
+        """A transaction of the account has been written, under an epoch."""
+        invariants.at_a_commit(self, epoch)
 
     @property
     def doubtful(self) -> bool:
         """Whether book and venue may have differed, by what has gone wrong."""
-        doubtful = {Fault.TAMPER, Fault.LOST_TAIL, Fault.STALE, Fault.FAILS, Fault.REJECTED}
-        return bool(self.late) or any(each.fault in doubtful for each in self.plan.struck)
+        return self.uncertain or any(each.fault is Fault.TAMPER for each in self.plan.struck)
+
+    @property
+    def uncertain(self) -> bool:
+        """Whether they may have, and the account may have heard nothing of it or could do nothing about it."""
+        doubtful = {Fault.LOST_TAIL, Fault.STALE, Fault.FAILS, Fault.REJECTED}
+        return bool(self.late or self.venue.forgotten) or any(each.fault in doubtful for each in self.plan.struck)
 
     # --- the run ---
 
@@ -162,7 +169,8 @@ class World:
         for strategy in self.schedule.strategies:
             self.loop.spawn(self._say(strategy.full_name))
             self.loop.spawn(self.people.set_strategy(strategy))
-        self.loop.spawn(self.people.look_after())
+        self.loop.spawn(self.people.trade())
+        self.loop.spawn(self.people.clear_halts())
         if not await self._comes_to_rest():
             return
         if self.venue.forgotten or self._forgot:  # nobody tells of it: the next start asks
@@ -220,7 +228,9 @@ class World:
         tails = (each for each in self.schedule.faults if each.fault is Fault.LOST_TAIL)
         if current is None or current.account is None or any(each not in self.plan.struck for each in tails):
             return False
-        return current.account.loop.phase is LoopPhase.FINISHED and self._holds(current)
+        account = current.account
+        told = not account.kill_switch.halts.unstored
+        return account.loop.phase is LoopPhase.FINISHED and self._holds(current) and told
 
     def _holds(self, process: Process) -> bool:
         lease = self.database.leases.get(ACCOUNT)
