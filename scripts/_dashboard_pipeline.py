@@ -77,6 +77,24 @@ PIPELINE: Final = Dashboard(
                     kind="stat",
                 ),
                 Panel(
+                    "Sources of the live tape",
+                    [("leadline_feed_source_state == 1", "{{source}} {{state}}")],
+                    "The state that each is in. `gap`: it is away, and the tape goes on without it.",
+                    kind="stat",
+                ),
+                Panel(
+                    "Disorder of the live tape",
+                    [
+                        ("sum by (instrument) (increase(leadline_feed_gaps_total[$__rate_interval]))", "gaps"),
+                        ("sum by (instrument) (increase(leadline_ticks_late_total[$__rate_interval]))", "late prints"),
+                        (
+                            "sum by (source) (increase(leadline_feed_reconnects_total[$__rate_interval]))",
+                            "lost sources",
+                        ),
+                    ],
+                    "Stretches in which prints may be missing, prints that came late, connections that were lost.",
+                ),
+                Panel(
                     "Waiting for room on the bus",
                     [("rate(leadline_feed_full_seconds_total[$__rate_interval])", "share of time")],
                     "A reader of prints is behind while this stays near 1.",

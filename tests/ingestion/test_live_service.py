@@ -196,6 +196,16 @@ async def test_contracts_of_one_tape_have_sources_of_their_own(place: Place) -> 
     assert {source.name: list(source.contracts) for source in status.sources}["push"] == [BTC]
 
 
+async def until_late(stub: Any) -> pb.GetFeedStatusResponse:
+    """The status that tells of a late print."""
+    async with asyncio.timeout(30):
+        while True:
+            found: pb.GetFeedStatusResponse = await stub.GetFeedStatus(pb.GetFeedStatusRequest())
+            if found.contracts[0].late:
+                return found
+            await asyncio.sleep(0.05)
+
+
 async def until_asked_for(stub: Any, next_index: int) -> None:
     """Return when the sender is to go on from that number."""
     async with asyncio.timeout(30):
@@ -244,6 +254,7 @@ async def until_states(context: Any, *states: str) -> pb.GetFeedStatusResponse:
             await asyncio.sleep(0.05)
 
 
+@pytest.mark.moves("leadline_feed_source_state", "leadline_feed_reconnects_total")
 async def test_pushed_prints_go_out_at_once_and_a_silent_client_is_promised_for(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -271,12 +282,13 @@ async def test_pushed_prints_go_out_at_once_and_a_silent_client_is_promised_for(
     assert batches[0].gap_from_ns > 0
 
 
+@pytest.mark.moves("leadline_feed_gaps_total", "leadline_ticks_late_total")
 async def test_late_prints_and_lost_ones_are_told(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(PushSource, "patience_s", 0.3)
     async with place.ingestion(pushed()) as context, client(context) as stub:
         now_ns = wall_ns()
         await stub.PublishTicks(stream(batch(0, now_ns), batch(1, now_ns - 10_000_000), batch(5, wall_ns() + 1)))
-        status = await stub.GetFeedStatus(pb.GetFeedStatusRequest())
+        status = await until_late(stub)
         batches = await said(place, BTC, "binance")
     late = [each for each in batches if each.late]
     assert [each.ticks.time_ns.tolist() for each in late] == [[now_ns - 10_000_000]]

@@ -30,6 +30,8 @@ def test_a_simulated_session_is_traded(undisturbed: Ended):
 
 # Panels in which a run without a fault has nothing to show, and why.
 NOTHING_TO_SHOW = {
+    "pipeline: Sources of the live tape": "a replay has none",
+    "pipeline: Disorder of the live tape": "a replay has none",
     "pipeline: Prints kept out": "a simulated feed has no faulty prints",
     "pipeline: Tried again": "every part answers at its first trial",
     "pipeline: Readers": "no reader had to begin anew, and nothing was lost or refused",

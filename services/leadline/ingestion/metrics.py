@@ -21,4 +21,3 @@ SOURCE_STATE: Final = Gauge(
 RECONNECTS: Final = Counter("leadline_feed_reconnects_total", "Connections to a live source that were lost", ["source"])
 GAPS: Final = Counter("leadline_feed_gaps_total", "Stretches in which live prints may be missing", ["instrument"])
 LATE: Final = Counter("leadline_ticks_late_total", "Live prints older than a watermark that was given", ["instrument"])
-WATERMARK: Final = Gauge("leadline_feed_watermark_timestamp_seconds", "Tape time of the last watermark", ["instrument"])

@@ -156,8 +156,6 @@ class LiveFeed:
                 self._watermark_s = monotonic_s() + WATERMARK_SECONDS
             if drafts:
                 await self._publisher.publish(drafts)
-                for name in {name for name, _ in drafts}:
-                    metrics.WATERMARK.labels(name).set(self.contracts[name].watermark_ns / NS_PER_SECOND)
             for link, _ in arrived:
                 link.taken.set()
             if monotonic_s() >= self._look_s:
@@ -182,11 +180,9 @@ class LiveFeed:
                 self._miss(each, now_ns)
         for raw in arrival.prints:
             contract = self.contracts[raw.contract]
-            late = contract.late
             behind = 0 < arrival.reached.get(raw.contract, 0) < now_ns - CATCH_UP_FROM_NS
             bounds = CATCHING_UP if behind else self._caught_up
             drafts += [(raw.contract, draft) for draft in contract.take(raw, now_ns, bounds)]
-            metrics.LATE.labels(raw.contract).inc(contract.late - late)
         for name, reached_ns in arrival.reached.items():
             drafts += self._reached(self.contracts[name], reached_ns)
         return drafts
@@ -210,7 +206,6 @@ class LiveFeed:
         gaps = contract.gaps
         contract.miss(contract.watermark_ns, until_ns)
         if contract.gaps > gaps:
-            metrics.GAPS.labels(contract.contract).inc()
             _log.warning("tape.gap", contract=contract.contract, from_ns=contract.watermark_ns, until_ns=until_ns)
 
     def _reached(self, contract: LiveContract, watermark_ns: int) -> Drafts:
@@ -229,6 +224,8 @@ class LiveFeed:
         metrics.CONNECTED.set(all(link.connected for link in self.links))
         for name, each in self.contracts.items():
             told = status.contracts[name]
+            metrics.LATE.labels(name).inc(each.late - told.late)
+            metrics.GAPS.labels(name).inc(each.gaps - told.gaps)
             told.late, told.gaps, told.gap_ns = each.late, each.gaps, each.gap_ns
         tape = self._plan.on_day(self._tape, now_ns)
         if tape is self._tape:
