@@ -279,4 +279,4 @@ def _json(value: Any) -> bytes:
     content = orjson.dumps(value)
     if _ZERO in content and _ZERO in content.replace(rb"\\", b""):  # the escape, and not these six characters
         raise refused("a text has a zero character in it")
-    return content
+    return bytes(memoryview(content))  # some hundred bytes: orjson's own keep the room of four thousand
