@@ -224,7 +224,7 @@ class Router(Node[RouterParams, Routed]):
         if reading.reason == WARM_UP:
             return Routed(reading, ())
         found = [signal for detector in self._detectors for signal in inputs.of(detector).signals]
-        sides = _sides(answer for _, answer in allowed)
+        sides = _sides(answer for _, answer in allowed) if allowed else _BOTH
         return Routed(reading, self._table.route(reading, sorted(found, key=_place), sides))
 
     def _answer(self, inputs: Inputs, series: str, kind: type[Filter[Any]]) -> Allowed:
@@ -233,6 +233,7 @@ class Router(Node[RouterParams, Routed]):
 
 
 _NOTHING: Final = Allowed(long=False, short=False)
+_BOTH: Final = frozenset(Direction)
 
 
 def _sides(allowed: Iterable[Allowed]) -> frozenset[Direction]:

@@ -4,13 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
+from itertools import pairwise
 from typing import Annotated, Final, Literal
 
-from leadline.model.bars import Bar
 from leadline.model.frozen import quickly_made
 from leadline.model.manifest.spec_base import DecimalText
 from leadline.model.signals import Direction, Pattern, Signal
-from leadline.model.ticks import Int64Array
 from leadline.nodes.base import Detector, DetectorParams, Found, FromProfile, Inputs, NodeContext, Volume, known
 from leadline.nodes.exact import at_least, capped_quotient, quotient
 
@@ -67,32 +66,36 @@ class Imbalance(Detector[ImbalanceParams, Imbalances]):
 
     def update(self, inputs: Inputs) -> Imbalances:
         """The bar's imbalanced rows, with their signals where the detector is on."""
-        bar = inputs.bar
-        buys = self._imbalanced(bar, bar.rows.ask, bar.rows.bid, -1)
-        sells = self._imbalanced(bar, bar.rows.bid, bar.rows.ask, 1)
+        step, rows = inputs.bar.ticks_per_row, inputs.bar.rows
+        # Plain numbers: a bar has some twenty rows, for which arrays cost more than they save.
+        prices, bids, asks = rows.price.tolist(), rows.bid.tolist(), rows.ask.tolist()
+        beside = [high - low == step for low, high in pairwise(prices)]
+        buys = self._imbalanced(prices[1:], asks[1:], _next_to(bids[:-1], beside), -step)
+        sells = self._imbalanced(prices[:-1], bids[:-1], _next_to(asks[1:], beside), step)
         return Imbalances(_signals(buys, sells) if self.params.enabled else (), buys, sells)
 
-    def _imbalanced(self, bar: Bar, own: Int64Array, other: Int64Array, side: int) -> list[ImbalancedRow]:
-        """Rows of `own` that outweigh `other` one row away; `side` is -1 for the row below and 1 for the row above."""
-        step = side * bar.ticks_per_row
+    def _imbalanced(
+        self, prices: Sequence[int], own: Sequence[int], others: Sequence[int], step: int
+    ) -> list[ImbalancedRow]:
+        """Rows at `prices` whose volumes outweigh those of the `others`, `step` ticks away."""
         least, ratio, unit = self._least, self._ratio.numerator, self._ratio.denominator
-        # Plain numbers: a bar has some twenty rows, for which arrays cost more than they save.
-        prices, volumes, others = bar.rows.price.tolist(), own.tolist(), other.tolist()
-        without = 0 if side < 0 else len(prices) - 1
-        found = []
-        for place in [place for place, volume in enumerate(volumes) if volume >= least]:
-            if place == without:
-                continue
-            row, volume = prices[place], volumes[place]
-            against = others[place + side] if prices[place + side] == row + step else 0
-            if volume * unit >= ratio * against if against else self._outweighs_nothing(volume):
-                found.append(ImbalancedRow(row, volume, row + step, against))
-        return found
+        return [
+            ImbalancedRow(price, volume, price + step, against)
+            for price, volume, against in zip(prices, own, others, strict=True)
+            if volume >= least and (volume * unit >= ratio * against if against else self._outweighs_nothing(volume))
+        ]
 
     def _outweighs_nothing(self, volume: int) -> bool:
         if self.params.zero != "AsOne":
             return self.params.zero == "Always"
         return at_least(volume, 1, self._ratio)
+
+
+def _next_to(volumes: Sequence[int], beside: Sequence[bool]) -> Sequence[int]:
+    """The volumes of the next rows, nothing where the next row is not beside: none was traded there."""
+    return (
+        volumes if all(beside) else [volume if is_next else 0 for volume, is_next in zip(volumes, beside, strict=True)]
+    )
 
 
 def _signals(buys: Sequence[ImbalancedRow], sells: Sequence[ImbalancedRow]) -> list[Signal]:
