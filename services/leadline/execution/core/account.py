@@ -478,7 +478,7 @@ _Instruments = dict[tuple[str, ContractId, ContractId, bool, int], ExecutionInst
 
 @once_for_each
 def _known_instruments(_: TradingAccount) -> _Instruments:
-    """What has been asked for of `_without_quote` of an account's manifest."""
+    """The answers of `_without_quote` for an account's manifest, by what was asked."""
     return {}
 
 
