@@ -17,6 +17,7 @@ from leadline.schema.grants import declared_grants
 from leadline.schema.migrate import package_migrations
 from leadline.schema.permissions import MIGRATE_USER
 from leadline.schema.streams import migrate_bus, stream_definitions
+from leadline.views import doctor_store
 from leadline.views.database import dsn_of
 from leadline.views.doctor import gather_servers, machine, servers, trading
 from leadline.views.doctor.checkup import findings_here
@@ -42,7 +43,7 @@ async def reader(database: Database) -> Any:
 
 async def asked(database: Database) -> Asked:
     async with reader(database) as connection:
-        return await gather_servers.database(connection)
+        return await doctor_store.database(connection)
 
 
 async def bus_of(server: LocalNats) -> Bus:

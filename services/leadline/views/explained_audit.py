@@ -20,7 +20,7 @@ from leadline.views.explaining import (
 from leadline.views.halts import ReportedHalt
 from leadline.views.limits_used import limits_used
 from leadline.views.signals import ProposalView, SignalledBar
-from leadline.views.standing import limits_of, points_views, router_view, scale_of, table_of
+from leadline.views.standing_store import limits_of, points_views, router_view, scale_of, table_of
 from leadline.views.trades import Reasons, Trade, trades_of
 from leadline.views.values import AccountView, OrderView
 

@@ -29,7 +29,7 @@ from leadline.views.limits_used import Limits, limits_used
 from leadline.views.prices import price_text
 from leadline.views.report_store import fills_of, halts_of
 from leadline.views.signals import ProposalView, SignalledBar, decision_view, proposal_view
-from leadline.views.standing import Manifests, points_views, router_view, standing_of
+from leadline.views.standing_store import Manifests, points_views, router_view, standing_of
 from leadline.views.store import SELECT_SIGNALLED, signalled_row
 from leadline.views.trades import Reasons, Trade, trades_of
 from leadline.views.values import OrderView

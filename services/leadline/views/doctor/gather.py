@@ -21,6 +21,7 @@ from leadline.model.market.instruments import Instrument
 from leadline.runtime.clock import wall_ns
 from leadline.runtime.settings import DatabaseSettings, NatsSettings
 from leadline.schema.permissions import MIGRATE_USER
+from leadline.views import doctor_store
 from leadline.views.database import any_database_of, dsn_of
 from leadline.views.doctor import gather_machine, gather_servers
 from leadline.views.doctor.facts import (
@@ -103,7 +104,7 @@ async def _asked(settings: DatabaseSettings) -> tuple[Database | Missing, tuple[
     except (asyncpg.InvalidCatalogNameError, asyncpg.InvalidAuthorizationSpecificationError):
         return Missing("no start has come as far as to a schema", _START), ()
     try:
-        return await gather_servers.database(connection), await gather_servers.contracts_in_use(connection)
+        return await doctor_store.database(connection), await doctor_store.contracts_in_use(connection)
     finally:
         await connection.close()
 
