@@ -25,7 +25,7 @@ STATEMENT: Final = re.compile(r"\s*(SELECT|INSERT INTO|DELETE FROM|UPDATE \w+ SE
 """How a statement of SQL begins."""
 STORES: Final = re.compile(
     r"services/leadline/(\w+/(\w+_)?store\.py|execution/adapters/\w+\.py|schema/\w+\.py|runtime/(\w+/)?\w+\.py)"
-    r"|operator/leadline_operator/clients/\w+\.py"
+    r"|services/leadline/views/doctor/gather_servers\.py|operator/leadline_operator/clients/\w+\.py"
 )
 """Files in which statements of SQL may stand."""
 
