@@ -120,7 +120,7 @@ def test_the_default_account_is_paper_with_2500_and_five_tiers():
         "credentials": {},
         "currency": "USD",
         "startingBalance": "2500",
-        "paper": {"fillRule": "Pessimistic", "slippageTicks": 1, "latency": "50ms"},
+        "paper": {"fillRule": "Pessimistic", "slippageTicks": 1, "brackets": "Native", "latency": "50ms"},
         "commission": {},
         "tiers": [
             {"from": "0", "execute": "MES", "minSize": 1, "maxSize": 3, "dayLoss": "100"},
@@ -130,7 +130,7 @@ def test_the_default_account_is_paper_with_2500_and_five_tiers():
             {"from": "10000", "execute": "ES", "minSize": 1, "maxSize": 3, "dayLoss": "500"},
         ],
         "pendingEntries": "Independent",
-        "limits": {"maxOrdersPerSecond": 5},
+        "limits": {"maxOrdersPerSecond": 5, "allowedContracts": []},
         "marginLimits": {},
         "overnightGapTicks": {},
         "noStopRiskTicks": {},
