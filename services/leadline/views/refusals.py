@@ -44,6 +44,7 @@ REFUSAL_WORDS: Final[Mapping[str, str]] = {
     Reason.MAX_ORDER_VALUE: "its contracts are worth more at its price than one order of the account may be",
     Reason.DUPLICATE_ENTRY: "the account has entered the same contract, side and size just before",
     Reason.MAX_ORDERS_PER_SECOND: "the account or the strategy has had its orders for the second",
+    Reason.MAX_MESSAGES_PER_SECOND: "the entries' share of the account's `limits.maxMessagesPerSecond` is used up",
     Reason.MAX_POSITION: "the position limit of the account, or of the strategy, is reached",
     Reason.MAX_SIZE: "no size of one contract or more fits the largest size of the strategy, the proposal and the tier",
     Reason.RISK_BUDGET: "the part of the equity that may be risked does not pay for one contract",
