@@ -43,6 +43,7 @@ REFUSAL_WORDS: Final[Mapping[str, str]] = {
     Reason.STRATEGY_ENTRIES_PER_SESSION: "the strategy has had its entries for the session, which halts the account",
     Reason.MAX_ORDER_VALUE: "its contracts are worth more at its price than one order of the account may be",
     Reason.DUPLICATE_ENTRY: "the account has entered the same contract, side and size just before",
+    Reason.MAX_MESSAGES_PER_SECOND: "the part of the messages of a second that entries may use is used up",
     Reason.MAX_ORDERS_PER_SECOND: "the account or the strategy has had its orders for the second",
     Reason.MAX_MESSAGES_PER_SECOND: "the entries' share of the account's `limits.maxMessagesPerSecond` is used up",
     Reason.MAX_POSITION: "the position limit of the account, or of the strategy, is reached",
