@@ -46,20 +46,14 @@ class BookedFill(NamedTuple):
 
 
 class WrittenEvent(NamedTuple):
-    """A line of the audit as it was written; `content` is the JSON text of its body."""
+    """A line of the audit as it was written. Its body is its own; it shares the texts of the line that was given."""
 
     event: int
     kind: str
     key: str
     version: int
     instant_ns: int
-    content: bytes
-
-    @property
-    def body(self) -> dict[str, Any]:
-        """The line's facts, in a value of their own."""
-        body: dict[str, Any] = orjson.loads(self.content)
-        return body
+    body: dict[str, Any]
 
 
 _ZERO: Final = b"\\u0000"
@@ -143,7 +137,7 @@ class AccountRecords:
         """Write a book and what has changed in it, all or nothing. Raises Refused."""
         settings = None if book.settings is None else _copy(book.settings)
         events = [
-            WrittenEvent(event.event, event.kind, event.key, event.version, event.instant_ns, _json(event.body))
+            WrittenEvent(event.event, event.kind, event.key, event.version, event.instant_ns, _plain(event.body))
             for event in changes.events
         ]
         for reason in filter(None, (book.flatten, *[strategy.flatten for strategy in book.strategies.values()])):
@@ -272,6 +266,12 @@ def _unresolved_entry(order: Order) -> bool:
 def _copy(value: Any) -> Any:
     """Plain JSON values, again. Raises Refused as `_json`."""
     return orjson.loads(_json(value))
+
+
+def _plain(body: dict[str, Any]) -> dict[str, Any]:
+    """A body of its own. Raises Refused as `_json`."""
+    _json(body)
+    return dict(body)
 
 
 def _json(value: Any) -> bytes:
