@@ -16,7 +16,7 @@ from leadline.model.durations import NS_PER_MILLISECOND, NS_PER_SECOND
 from leadline.model.errors import InvalidInput
 from leadline.model.ids import AccountId, StrategyId
 from leadline.model.manifest.specs import TradingAccount, TradingStrategy
-from leadline.report.clock import day_and_time, day_of, moment, zone_name
+from leadline.report.clock import day_and_time, day_of, millisecond_of_day, moment, zone_name
 from leadline.report.halts import since_text, until_text
 from leadline.report.printable import plain_text
 from leadline.report.terminal_footprint import footprint_table
@@ -35,7 +35,7 @@ from leadline.views.explained import (
 )
 from leadline.views.explained_audit import Told, explain_told
 from leadline.views.explained_store import explain
-from leadline.views.explaining import Asked, asked_of, contract_of, second_text
+from leadline.views.explaining import Asked, asked_of, contract_of
 from leadline.views.opening import open_running
 from leadline.views.place import Place
 from leadline.views.prices import price_text
@@ -156,7 +156,7 @@ def _draw_bar(bar: FootprintView, explained: ExplainedBar) -> None:
     )
     title = f"Bar {bar.bar}"
     if bar.start_ns is not None and bar.end_ns is not None and bar.known_at_ns is not None:
-        until, known = (second_text(time_ns, zone_name()) for time_ns in (bar.end_ns, bar.known_at_ns))
+        until, known = map(millisecond_of_day, (bar.end_ns, bar.known_at_ns))
         title = f"Bar from {day_and_time(bar.start_ns)} to {until}, known at {known}"
     absent = () if bar.prints is None else ("prints",)
     print_table(title, columns, [row], "", wide_only=absent, only_where_filled=("open", "prints", "cum"))
@@ -288,7 +288,7 @@ def _draw_decision(found: ExplainedDecision) -> None:
 
 def _step_row(step: Step, day: str) -> tuple[str, ...]:
     own = day_of(step.at_ns)
-    time = second_text(step.at_ns, zone_name())
+    time = millisecond_of_day(step.at_ns)
     after = "" if not step.after_ns else f"+{_duration(step.after_ns)}"
     return time if own == day else f"{own} {time}", after, step.text, step.client_id
 

@@ -55,5 +55,10 @@ def time_of_day(time_ns: int) -> str:
     return _local(time_ns).strftime("%H:%M:%S") if time_ns > 0 else NONE
 
 
+def millisecond_of_day(time_ns: int) -> str:
+    """As `time_of_day` with the milliseconds: `13:30:00.123`."""
+    return _local(time_ns).strftime("%H:%M:%S.%f")[:-3]
+
+
 def _local(time_ns: int) -> datetime:
     return local_datetime(time_ns, _zone)

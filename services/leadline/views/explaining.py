@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from leadline.model.errors import InvalidInput
 from leadline.model.ids import NO_ORDER, ClientOrderId, ContractId, Leg, StrategyId, strategy_named
-from leadline.model.market.hours import local_datetime, zone_of
+from leadline.model.market.hours import zone_of
 from leadline.model.orders import OrderState
 from leadline.views.explained import Bound, ExplainedDecision, LimitUse, ResultView, Step
 from leadline.views.halts import ReportedHalt
@@ -354,8 +354,3 @@ def followed(
         "trade": trade_of(trades, decision, fills, orders[0].contract if orders else ""),
         "halts": halts_at(at, halts, told),
     }
-
-
-def second_text(time_ns: int, zone: str) -> str:
-    """An instant with its milliseconds, in a zone: `13:30:00.123`."""
-    return local_datetime(time_ns, zone).strftime("%H:%M:%S.%f")[:-3]

@@ -1,7 +1,7 @@
 """All facts of one machine: of itself, and of the stack in a data directory, whether it runs or not."""
 
 from collections.abc import Iterable, Sequence
-from datetime import UTC, date, datetime
+from datetime import date
 from pathlib import Path
 from typing import Final
 
@@ -18,7 +18,7 @@ from leadline.model.manifest.specs import Manifest, StrategySpec, TradingAccount
 from leadline.model.market.calendars import calendar
 from leadline.model.market.contracts import instrument_of, last_trading_day, resolve_contract, sheet_of
 from leadline.model.market.instruments import Instrument
-from leadline.runtime.clock import wall_ns
+from leadline.runtime import clock
 from leadline.runtime.settings import DatabaseSettings, NatsSettings
 from leadline.schema.permissions import MIGRATE_USER
 from leadline.views import doctor_store
@@ -63,12 +63,8 @@ async def gather_here(data_dir: Path, manifests: Sequence[Manifest] = ()) -> Her
         database=database,
         bus=await _bus(data, stack),
         services=await _services(data_dir, stack),
-        trading=_planned(manifests, _today()) if manifests else _trading(data, contracts, _today()),
+        trading=_planned(manifests, clock.today()) if manifests else _trading(data, contracts, clock.today()),
     )
-
-
-def _today() -> date:
-    return datetime.fromtimestamp(wall_ns() / 1e9, UTC).date()
 
 
 def _stack(data_dir: Path) -> Stack | Missing:
