@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from tests.simulation.world import World
 
 AGAIN_S: Final = 0.3
+LOOKED_AT_S: Final = 1.0
 DEADLINE_S: Final = 5.0
 
 Call: TypeAlias = Callable[[ExecutionServicer, Any], Coroutine[Any, Any, Any]]
@@ -52,6 +53,15 @@ class People:
                 invariants.after_set_strategy(self._world, strategy.full_name)
                 return
             await asyncio.sleep(AGAIN_S)
+
+    async def look_after(self, strategy: TradingStrategy) -> None:
+        """The supervisor names a strategy again where its account does not know it, as the operator does."""
+        while True:
+            await asyncio.sleep(LOOKED_AT_S)
+            process = self._world.current()
+            account = None if process is None else process.account
+            if account is not None and strategy.full_name not in account.loop.book.strategies:
+                await self.set_strategy(strategy)
 
     async def trade(self) -> None:
         """Somebody halts the account or has it leave the market now and then."""

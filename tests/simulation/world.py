@@ -222,6 +222,8 @@ class World:
         tail.put_back(self.database)
         self.transactions.open = []
         self.wire.lives["database"] = self.wire.lives.get("database", 0) + 1
+        for strategy in self.schedule.strategies:
+            self.loop.spawn(self.people.look_after(strategy))
 
     def _rests(self) -> bool:
         current = self.current()
