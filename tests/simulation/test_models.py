@@ -88,6 +88,7 @@ class Twins:
         self.ledger = Ledger.open(folder / "ledger", TAPE)
         run = Run(TAPE, "twins", dict.fromkeys(schedule.prints, "cme"), DAY, 0, (DAY,), (), ns(0))
         params = VenueParams(account=AccountId("default/paper"), latency_ns=LATENCY_NS)
+        self.turn: int | None = None
         self.paper: Any = PaperVenueServicer(PaperVenue(context, params, run, self.ledger))
 
     async def same(self, model: Coroutine[Any, Any, Any], paper: Coroutine[Any, Any, Any]) -> Any:
@@ -135,11 +136,22 @@ class Twins:
         """To an instant, or to the first change; the paper venue may say in between how far it has come."""
         said = await self.model.advance(from_ns, to_ns, after_event, CONTRACTS, ())
         while True:
-            request = pb.AdvanceToRequest(from_ns=from_ns, to_ns=to_ns, after_event=after_event, contracts=CONTRACTS)
-            paper = convert.advanced_from_proto(await self.paper.AdvanceTo(request, None))
+            request = pb.AdvanceToRequest(
+                from_ns=from_ns, to_ns=to_ns, after_event=after_event, contracts=CONTRACTS, turn=self.turn
+            )
+            reply = await self.paper.AdvanceTo(request, None)
+            self.turn, paper = reply.turn, convert.advanced_from_proto(reply)
             if paper.instant_ns >= said.instant_ns:
                 break
         assert paper == said
+        return said
+
+    async def overtake(self, from_ns: int, to_ns: int, after_event: int) -> Any:
+        """As `advance`, after a call that another process has made meanwhile."""
+        if self.turn is not None and self.model.turn is not None:
+            self.turn, self.model.turn = self.turn - 1, self.model.turn - 1
+        said = await self.advance(from_ns, to_ns, after_event)
+        assert said.instant_ns == from_ns
         return said
 
 
@@ -179,7 +191,9 @@ async def drawn_commands(twins: Twins, chance: random.Random) -> int:
             await twins.replace(Replacement(name, quantity=chance.choice([None, 1, 2]), limit_price=20_001))
         else:
             to_ns = instant_ns + chance.choice([0, 1, 20, 300]) * 1_000_000_000
-            said = await twins.advance(instant_ns, min(to_ns, ns(RTH_S)), event)
+            late = twins.turn is not None and chance.random() < 0.3
+            work = twins.overtake if late else twins.advance
+            said = await work(instant_ns, min(to_ns, ns(RTH_S)), event)
             instant_ns = said.instant_ns
             event = max([event, *(each.event for each in said.events)])
             names += [each.order.client_id for each in said.events]

@@ -35,6 +35,8 @@ class Venue:
         self.market = PaperMarket(FillRules(parse_fill_rule("Pessimistic"), 1, LATENCY_NS), begins_ns)
         self.direct = DirectVenue(self.market, tapes, ends_ns, lambda _: self._stepped())
         self.begins_ns = begins_ns
+        self.turn = 0
+        """Number of the last call that was to let the tape run."""
         self.forgotten: list[ClientOrderId] = []
         self.tampered: set[ContractId] = set()
         self._wire = wire
@@ -127,18 +129,22 @@ class ModelVenue:
         self._leaves = leaves
         self._lands = lands
         self._advances = advances
+        self.turn: int | None = None
 
     async def advance(
         self, from_ns: int, to_ns: int, after_event: int, contracts: Sequence[ContractId], watches: Sequence[Watch]
     ) -> Advanced:
-        venue = self._venue
+        venue, turn = self._venue, self.turn
 
-        def work() -> Advanced:
-            if after_event >= venue.market.matched_event and from_ns >= venue.market.instant_ns:
+        def work() -> tuple[Advanced, int]:
+            known_ns = from_ns if turn in (None, venue.turn) else -1  # overtaken: it is told where the venue is
+            venue.turn += 1
+            if after_event >= venue.market.matched_event and known_ns >= venue.market.instant_ns:
                 self._advances(to_ns)
-            found = now(self._direct.advance(from_ns, to_ns, after_event, contracts, watches))
+            found = now(self._direct.advance(known_ns, to_ns, after_event, contracts, watches))
             told = venue.told_after(after_event)
-            return found if told == after_event else replace(found, events=venue.market.events_after(told))
+            found = found if told == after_event else replace(found, events=venue.market.events_after(told))
+            return found, venue.turn
 
         def detail() -> str:
             market = self._venue.market
@@ -146,7 +152,8 @@ class ModelVenue:
             filled = [f"{fill.client_id} fills {fill.side} {fill.quantity} at {fill.price}" for fill in fills]
             return f"to {(market.instant_ns - self._venue.begins_ns) / 1e9:g} {', '.join(filled)}"
 
-        return await self._wire.call(self._caller, "venue", "venue.advance", work, detail=detail)
+        advanced, self.turn = await self._wire.call(self._caller, "venue", "venue.advance", work, detail=detail)
+        return advanced
 
     async def working(self) -> Sequence[VenueOrder]:
         def old(seconds: float) -> Sequence[VenueOrder]:

@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 import structlog
 
+from leadline.execution.venues.paper.client import PaperVenueClient
 from leadline.local.local_nats import LocalNats
 from leadline.local.ports import Ports
 from leadline.model.ids import AccountId, ClientOrderId, ContractId, RunId
@@ -144,6 +145,7 @@ class Caller:
     """Execution's side of the socket, in domain values."""
 
     stub: "rpc.PaperVenueServiceAsyncStub"
+    channel: grpc.aio.Channel
 
     async def submit(self, one: VenueOrder) -> tuple[VenueOrder, bool]:
         reply = await self.stub.SubmitOrder(pb.SubmitOrderRequest(order=order_to_proto(one)), timeout=5)
@@ -176,7 +178,7 @@ async def calling(settings: ServiceSettings, address: str = "") -> AsyncIterator
     token = token_source(one_key(KEY), "execution", "test", "venue/default/paper", AccountId("default/paper"))
     channel = open_channel(address or settings.listen, token)
     try:
-        yield Caller(rpc.PaperVenueServiceStub(channel))
+        yield Caller(rpc.PaperVenueServiceStub(channel), channel)
     finally:
         await channel.close(None)
 
@@ -349,6 +351,31 @@ async def test_an_account_that_missed_an_answer_is_told_where_the_venue_is_befor
         assert await venue.advance(FOREVER, after_event=1) == first
         assert await venue.advance(FOREVER, after_event=4, from_ns=-1) == replace(first, events=())
         assert (await venue.advance(FOREVER, after_event=4, from_ns=first.instant_ns)).instant_ns > first.instant_ns
+
+
+async def test_a_call_that_another_has_overtaken_does_not_let_the_tape_run(
+    bus: Bus, nats_server: LocalNats, tmp_path: Path, ports: Ports
+):
+    """One process's call is late, or waits for prints, while its successor compares book and venue."""
+    ticks = PRINTS[MES]
+    await publish(bus, batches(MES, ticks.slice(0, 400), 100, final=False))
+    to_ns, far_ns = int(ticks.time_ns[100]), int(ticks.time_ns[500])
+    async with serving(settings_in(tmp_path, nats_server, ports)) as venue:
+        before, successor = PaperVenueClient(venue.channel), PaperVenueClient(venue.channel)
+        assert (await before.advance(-1, -1, 0, [MES], ())).instant_ns == -1
+        assert (await before.advance(-1, to_ns, 0, [MES], ())).instant_ns == to_ns
+        assert (await successor.advance(to_ns, to_ns, 0, [MES], ())).instant_ns == to_ns
+
+        assert (await before.advance(to_ns, FOREVER, 0, [MES], ())).instant_ns == to_ns
+        assert (await successor.advance(to_ns, FOREVER, 0, [MES], ())).instant_ns == to_ns
+        reached = (await successor.advance(to_ns, FOREVER, 0, [MES], ())).instant_ns
+        assert reached == int(ticks.time_ns[399]) - 1
+
+        waits = asyncio.create_task(successor.advance(reached, far_ns, 0, [MES], ()))
+        await asyncio.sleep(0.05)
+        assert (await before.advance(reached, reached, 0, [MES], ())).instant_ns == reached
+        await publish(bus, batches(MES, ticks.slice(400, 2000), 100, final=False))
+        assert (await waits).instant_ns == reached
 
 
 async def test_a_watch_stops_the_tape(bus: Bus, nats_server: LocalNats, tmp_path: Path, ports: Ports):

@@ -8,7 +8,7 @@ what is long ended and the account has booked.
 
 import asyncio
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -196,10 +196,12 @@ class PaperVenue:
         contracts: Sequence[ContractId],
         watches: Sequence[Watch],
         from_ns: int | None,
+        may_move: Callable[[], bool],
     ) -> Advanced:
         """Let the tape run up to `to_ns`, to the first change or crossing, or as far as it came in the time.
 
-        An account that has not heard of everything that happened is told at once, and nothing happens meanwhile.
+        An account that has not heard of everything that happened is told at once, and nothing happens meanwhile. So is
+        one whose call has been overtaken by another, which `may_move` says.
         Raises InvalidInput, LedgerBehind, OSError.
         """
         if self._live is not None:
@@ -213,15 +215,17 @@ class PaperVenue:
             unheard = after_event < market.matched_event or (from_ns is not None and from_ns < market.instant_ns)
             final = False
             if not unheard:
-                final = await self._advance_until(to_ns, contracts, watches)
+                final = await self._advance_until(to_ns, contracts, watches, may_move)
             self._write()
             last = {name: market.marks[name].last for name in contracts if name in market.marks}
             return Advanced(market.instant_ns, market.events_after(after_event), last, final, market.positions())
 
-    async def _advance_until(self, to_ns: int, contracts: Sequence[ContractId], watches: Sequence[Watch]) -> bool:
+    async def _advance_until(
+        self, to_ns: int, contracts: Sequence[ContractId], watches: Sequence[Watch], may_move: Callable[[], bool]
+    ) -> bool:
         """Match what is complete and wait for more while there is time; whether all tapes ended and are matched."""
         deadline = monotonic_s() + WAIT_SECONDS
-        while True:
+        while may_move():
             self._arrived.clear()
             stopped, final = self._match(to_ns, contracts, watches)
             left = deadline - monotonic_s()
@@ -230,6 +234,7 @@ class PaperVenue:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(left):
                     await self._arrived.wait()
+        return False
 
     def _match(self, to_ns: int, contracts: Sequence[ContractId], watches: Sequence[Watch]) -> tuple[bool, bool]:
         """Match the complete instants up to `to_ns`: whether something stopped it, and whether all is matched."""

@@ -1,6 +1,6 @@
 """The paper venue's calls."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final, Protocol
 
 import grpc
@@ -58,8 +58,9 @@ class Matched(Protocol):
         contracts: Sequence[ContractId],
         watches: Sequence[Watch],
         from_ns: int | None,
+        may_move: Callable[[], bool],
     ) -> Advanced:
-        """Let the tape run up to `to_ns`, or as far as it comes."""
+        """Let the tape run up to `to_ns`, or as far as it comes while it may move."""
 
     async def events(self, after_event: int, wait_s: float, contracts: Sequence[ContractId]) -> OrderEvents:
         """Events after one on a live tape, waiting for the first so many seconds at most."""
@@ -70,6 +71,7 @@ class PaperVenueServicer(rpc.PaperVenueServiceServicer):
 
     def __init__(self, venue: Matched) -> None:
         self._venue = venue
+        self._turn = 0
 
     async def SubmitOrder(self, request: pb.SubmitOrderRequest, context: ServicerContext) -> pb.SubmitOrderResponse:
         order, duplicate = self._venue.submit(order_from_proto(request.order))
@@ -84,14 +86,20 @@ class PaperVenueServicer(rpc.PaperVenueServiceServicer):
         return pb.ReplaceOrderResponse(order=order_to_proto(order), event=self._venue.last_event)
 
     async def AdvanceTo(self, request: pb.AdvanceToRequest, context: ServicerContext) -> pb.AdvanceToResponse:
+        overtaken = request.HasField("turn") and request.turn != self._turn
+        self._turn += 1
+        turn = self._turn
         advanced = await self._venue.advance(
             request.to_ns,
             request.after_event,
             list(map(ContractId, request.contracts)),
             [watch_from_proto(watch) for watch in request.watches],
             request.from_ns if request.HasField("from_ns") else None,
+            lambda: not overtaken and turn == self._turn,
         )
-        return advanced_to_proto(advanced)
+        answer = advanced_to_proto(advanced)
+        answer.turn = turn
+        return answer
 
     async def ListEvents(self, request: pb.ListEventsRequest, context: ServicerContext) -> pb.ListEventsResponse:
         contracts = list(map(ContractId, request.contracts))

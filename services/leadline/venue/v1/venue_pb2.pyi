@@ -583,6 +583,7 @@ class AdvanceToRequest(_message.Message):
     CONTRACTS_FIELD_NUMBER: _builtins.int
     WATCHES_FIELD_NUMBER: _builtins.int
     FROM_NS_FIELD_NUMBER: _builtins.int
+    TURN_FIELD_NUMBER: _builtins.int
     to_ns: _builtins.int
     """Nanoseconds UTC, inclusive; the largest int64 means to the tape's end."""
     after_event: _builtins.int
@@ -590,6 +591,10 @@ class AdvanceToRequest(_message.Message):
     from_ns: _builtins.int
     """The account's instant, nanoseconds UTC. A venue that is beyond it (an answer was lost) says at once where it is; one
     that is behind it has lost its ledger and refuses. Absent: not checked.
+    """
+    turn: _builtins.int
+    """The turn of the last answer that the caller has heard. When another call has come since, the tape does not move: this
+    call is late, or its caller is not the only one. Absent: not checked.
     """
     @_builtins.property
     def contracts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
@@ -607,14 +612,20 @@ class AdvanceToRequest(_message.Message):
         contracts: _abc.Iterable[_builtins.str] | None = ...,
         watches: _abc.Iterable[Global___Watch] | None = ...,
         from_ns: _builtins.int | None = ...,
+        turn: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_from_ns", b"_from_ns", "from_ns", b"from_ns"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_from_ns", b"_from_ns", "_turn", b"_turn", "from_ns", b"from_ns", "turn", b"turn"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_from_ns", b"_from_ns", "after_event", b"after_event", "contracts", b"contracts", "from_ns", b"from_ns", "to_ns", b"to_ns", "watches", b"watches"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_from_ns", b"_from_ns", "_turn", b"_turn", "after_event", b"after_event", "contracts", b"contracts", "from_ns", b"from_ns", "to_ns", b"to_ns", "turn", b"turn", "watches", b"watches"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__from_ns: _TypeAlias = _typing.Literal["from_ns"]  # noqa: Y015
     _WhichOneofArgType__from_ns: _TypeAlias = _typing.Literal["_from_ns", b"_from_ns"]  # noqa: Y015
+    _WhichOneofReturnType__turn: _TypeAlias = _typing.Literal["turn"]  # noqa: Y015
+    _WhichOneofArgType__turn: _TypeAlias = _typing.Literal["_turn", b"_turn"]  # noqa: Y015
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__from_ns) -> _WhichOneofReturnType__from_ns | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__turn) -> _WhichOneofReturnType__turn | None: ...
 
 Global___AdvanceToRequest: _TypeAlias = AdvanceToRequest  # noqa: Y015
 
@@ -784,10 +795,13 @@ class AdvanceToResponse(_message.Message):
     LAST_PRINTS_FIELD_NUMBER: _builtins.int
     FINAL_FIELD_NUMBER: _builtins.int
     POSITIONS_FIELD_NUMBER: _builtins.int
+    TURN_FIELD_NUMBER: _builtins.int
     instant_ns: _builtins.int
     """The instant that is matched whole, nanoseconds UTC."""
     final: _builtins.bool
     """Every tape ended and is matched whole."""
+    turn: _builtins.int
+    """Number of this call since the venue has started, from 1."""
     @_builtins.property
     def events(self) -> _containers.RepeatedCompositeFieldContainer[Global___VenueEvent]:
         """Events after the one asked for, in order."""
@@ -808,10 +822,11 @@ class AdvanceToResponse(_message.Message):
         last_prints: _abc.Iterable[Global___LastPrint] | None = ...,
         final: _builtins.bool = ...,
         positions: _abc.Iterable[Global___VenuePosition] | None = ...,
+        turn: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["events", b"events", "final", b"final", "instant_ns", b"instant_ns", "last_prints", b"last_prints", "positions", b"positions"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["events", b"events", "final", b"final", "instant_ns", b"instant_ns", "last_prints", b"last_prints", "positions", b"positions", "turn", b"turn"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

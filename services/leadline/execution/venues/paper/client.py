@@ -49,21 +49,26 @@ class PaperVenueClient:
 
     def __init__(self, channel: grpc.aio.Channel) -> None:
         self._stub = rpc.PaperVenueServiceStub(channel)
+        self._turn: int | None = None
 
     async def advance(
         self, from_ns: int, to_ns: int, after_event: int, contracts: Sequence[ContractId], watches: Sequence[Watch]
     ) -> Advanced:
-        """Let the tape run up to an instant, inclusive; the venue may stop early."""
+        """Let the tape run up to an instant, inclusive; the venue may stop early.
+
+        It does not move for a call that comes after a later one, of this process or of another.
+        """
         request = pb.AdvanceToRequest(
             from_ns=from_ns,
             to_ns=to_ns,
             after_event=after_event,
             contracts=contracts,
             watches=[watch_to_proto(watch) for watch in watches],
+            turn=self._turn,
         )
-        return advanced_from_proto(
-            await answered(_PART, lambda: self._stub.AdvanceTo(request, timeout=CALL_DEADLINE_SECONDS))
-        )
+        reply = await answered(_PART, lambda: self._stub.AdvanceTo(request, timeout=CALL_DEADLINE_SECONDS))
+        self._turn = reply.turn
+        return advanced_from_proto(reply)
 
     async def events(self, after_event: int, wait_s: float, contracts: Sequence[ContractId]) -> tuple[OrderEvents, int]:
         """Events after one, on a live tape, and the number of the last; waits so long for the first, seconds."""

@@ -4,7 +4,7 @@ Only the tape is another: the trades that an exercise asks for, in the place of 
 """
 
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -169,6 +169,7 @@ class _Exchange:
         contracts: Sequence[ContractId],
         watches: Sequence[Watch],  # noqa: ARG002
         from_ns: int | None,  # noqa: ARG002
+        may_move: Callable[[], bool],  # noqa: ARG002
     ) -> Advanced:
         market = self.market
         last = {name: market.marks[name].last for name in contracts if name in market.marks}
