@@ -217,6 +217,30 @@ async def test_an_order_at_which_processes_fail_when_they_ask_for_it_stays_as_th
         assert session.book.orders[stop.client_id] == stop
 
 
+@pytest.mark.parametrize("works", [True, False])
+async def test_a_process_that_is_killed_while_it_asks_for_an_order_has_not_ended_at_it(folder: Path, works: bool):
+    desk = desk_of(MemoryBooks(), folder)
+    if works:
+        first = desk.open()
+        await first.until(640)
+        first.close()
+
+    class Kills(TrippedVenue):
+        async def submit(self, order: VenueOrder) -> VenueOrder:
+            raise Killed("no memory")
+
+        async def find(self, client_id: ClientOrderId) -> VenueOrder | None:
+            raise Killed("no memory")
+
+    for _ in range(ENDS if works else ENDS + 1):
+        await ends(desk, lambda deps: replace_venue(deps, Kills(venue_of(deps), Tripwire())), Killed)
+    session = with_marks(desk, lambda deps: deps)
+    await session.until(650)
+    session.close()
+    assert halts(session) == []
+    assert all(order.state is not OrderState.UNKNOWN for order in session.book.orders.values())
+
+
 class KilledAtTheBar(TrippedStore):
     """A process that is killed as soon as the bar is decided."""
 

@@ -116,10 +116,11 @@ class OrderSender:
 
     async def look_up(self, order: Order) -> VenueOrder | None:
         """An order as the venue has it; None when it has none. A request that was under way has its time to land."""
-        found = await self._deps.venue.find(order.client_id)
-        if found is None:
-            await self._deps.pause(LoopPhase.WAITING_FOR_VENUE)
+        with self._deps.marks.waiting():
             found = await self._deps.venue.find(order.client_id)
+            if found is None:
+                await self._deps.pause(LoopPhase.WAITING_FOR_VENUE)
+                found = await self._deps.venue.find(order.client_id)
         return found
 
     async def _refused(self, order: Order, refused: Refused) -> None:
