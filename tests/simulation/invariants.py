@@ -3,8 +3,10 @@
 What has to hold at the end is in `tests.simulation.at_rest`. The names are those of docs/explanation/simulation.md.
 """
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
+from leadline.execution.core.exits import QUICK_TRIES
 from leadline.execution.core.orders import UNRESOLVED
 from leadline.execution.core.records import AccountRecords
 from leadline.execution.loop.ports import Fenced
@@ -87,7 +89,9 @@ def before_prints(world: "World", process: "Process") -> None:
             covered[order.contract] = covered.get(order.contract, 0) + order.remaining
     for contract, quantity in world.market.positions().items():
         size = covered.get(contract, 0)
-        if size < abs(quantity) and _has_heard(world, process) and not world.uncertain:
+        if size >= abs(quantity) or _waits_to_close(world, contract):
+            continue
+        if _has_heard(world, process) and not world.uncertain:
             world.violates("I5", f"{quantity} of {contract} meet the next print, and {size} of it are protected")
     halts = [at_s for (machine, _), at_s in world.halted.items() if machine == process.name]
     if any(at_s < process.went_on_s for at_s in halts) and not world.doubtful:
@@ -99,6 +103,18 @@ def before_prints(world: "World", process: "Process") -> None:
 def _has_heard(world: "World", process: "Process") -> bool:
     """Whether a process has booked all that the venue has to tell."""
     return process.account is not None and process.account.loop.book.venue_event >= world.market.last_event
+
+
+def _waits_to_close(world: "World", contract: ContractId) -> bool:
+    """Whether so many closing orders of what is held came to nothing that the next one waits for its time."""
+    records = records_of(world)
+    held = {position.decision for position in records.positions.values() if position.contract == contract}
+    spent = Counter(
+        order.decision
+        for order, _ in records.orders.values()
+        if order.leg.kind is LegKind.FLATTEN and order.state.terminal and not order.filled
+    )
+    return any(spent[decision] >= QUICK_TRIES for decision in held)
 
 
 def exits_at(world: "World") -> dict[ContractId, int]:
