@@ -1,12 +1,10 @@
 """A backtest from its inputs to its outcome."""
 
-import gc
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Final
 
+from leadline.backtest.collecting import seldom_collected
 from leadline.backtest.days import BacktestDays, backtest_days
 from leadline.backtest.digest import RunningDigest
 from leadline.backtest.engine import Accounts, run_accounts
@@ -14,9 +12,6 @@ from leadline.backtest.market import DayResult, in_this_process
 from leadline.backtest.prints import Prints
 from leadline.backtest.workers import in_processes
 from leadline.model.manifest.specs import TradingAccount, TradingStrategy
-
-_ALLOCATIONS: Final = 20_000
-"""So many new objects the collector of cycles lets pass before it looks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,23 +53,6 @@ def run_backtest(
     with seldom_collected():
         runs = run_accounts(accounts, strategies, days, results, note)
     return Outcome(days, runs, digest.finish(runs))
-
-
-@contextmanager
-def seldom_collected() -> Iterator[None]:
-    """Have the collector of cycles look seldom, and at nothing that was there before.
-
-    A backtest makes millions of values that hold no cycle and go by themselves, and keeps some hundred thousand. To
-    look at these again and again takes a tenth of its time.
-    """
-    before = gc.get_threshold()
-    gc.freeze()
-    gc.set_threshold(_ALLOCATIONS, *before[1:])
-    try:
-        yield
-    finally:
-        gc.set_threshold(*before)
-        gc.unfreeze()
 
 
 class DigestOfDays:

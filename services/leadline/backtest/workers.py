@@ -17,6 +17,7 @@ from multiprocessing.process import BaseProcess
 from queue import Empty
 from typing import Any, Final
 
+from leadline.backtest.collecting import collect_seldom
 from leadline.backtest.days import BacktestDay, BacktestDays
 from leadline.backtest.market import DayResult, DayWorker
 from leadline.backtest.packed import packed, unpacked
@@ -150,6 +151,7 @@ def begin_process(own: OwnMarkets) -> None:
     It is that one's to end this, at Ctrl-C too. Where that one is gone, killed perhaps, nobody else does.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    collect_seldom()
     put_in_force(own)
     parent = multiprocessing.parent_process()
     assert parent is not None
