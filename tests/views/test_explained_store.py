@@ -75,7 +75,7 @@ async def test_an_order_is_told_with_its_bar_evidence_size_orders_and_trade(desk
         key,
         desk.tape,
     )
-    found = await told(desks, entry)
+    found = await told(desks, entry, desk.tape)
     [at] = found.bars
     decision = only(found)
     assert (found.kind, found.tape, found.missing) == ("ORDER", desk.tape, ())
@@ -116,16 +116,16 @@ async def test_a_fill_a_decision_and_a_bar_lead_to_the_same(desks: Database, des
     for kind, name in names.items():
         found = await told(desks, name, desk.tape)
         assert found.kind == kind
-        assert only(found).summary == only(await told(desks, decided)).summary
-    timed = await told(desks, "mes@2025-06-10 13:40:00")
-    assert timed.bars == (await told(desks, key)).bars
+        assert only(found).summary == only(await told(desks, decided, desk.tape)).summary
+    timed = await told(desks, "mes@2025-06-10 13:40:00", desk.tape)
+    assert timed.bars == (await told(desks, key, desk.tape)).bars
 
 
 async def test_a_refusal_is_told_where_neither_bar_nor_signals_are_stored(desks: Database, desk: Desk):
     [refused] = await ids(
         desks, "SELECT decision_id FROM decision WHERE reason = 'max_open_trades' AND tape = $1", desk.tape
     )
-    found = await told(desks, refused)
+    found = await told(desks, refused, desk.tape)
     assert only(found).summary == "Refused: as many trades are open as the account allows."
     assert only(found).orders == ()
     assert [step.kind for step in only(found).steps] == ["DECISION"]
@@ -145,7 +145,7 @@ async def test_the_limits_of_a_refusal_are_those_of_account_and_strategy_with_th
     assert (trades.name, trades.used, trades.limit, trades.refused) == ("max_open_trades", "1", "1", True)
     [loss, *_] = [each for each in at_last.limits if each.refused]
     assert (loss.name, loss.of, loss.used) == ("day_loss", "account", "42.50")
-    alone = only(await told(desks, busy)).limits
+    alone = only(await told(desks, busy, desk.tape)).limits
     assert [each for each in alone if each.of == "account"] == []
 
 
@@ -155,7 +155,7 @@ async def test_services_tell_the_same_as_the_database_but_for_the_footprint(desk
     [decided] = await ids(desks, query, key, desk.tape)
     accounts = {PAPER: account()}
     async with reader(desks) as connection:
-        stored = await explain(connection, asked_of(decided, "UTC"), None, accounts)
+        stored = await explain(connection, asked_of(decided, "UTC"), desk.tape, accounts)
         told = await told_by_services(connection, desk, accounts)
     for name, kind in ((decided, "DECISION"), (key, "BAR"), ("mes@2025-06-10 13:40:00", "BAR")):
         found = explain_told(asked_of(name, "UTC"), told, ["without desk/b: it is asleep"])
@@ -215,7 +215,7 @@ async def test_of_a_bar_with_two_analyses_the_one_that_counts_is_told(desks: Dat
         copied = ", ".join(values.get(name, name) for name in columns)
         copy = f"INSERT INTO signal ({names}) SELECT {copied} FROM signal WHERE tape = $1 AND analysis_hash = 'hash'"
         await change(desks, copy, desk.tape)
-    [at] = (await told(desks, key)).bars
+    [at] = (await told(desks, key, desk.tape)).bars
     assert [each.pattern for each in at.signals] == ["BUYING_ABSORPTION", "SELL_IMBALANCE"]
 
 
@@ -227,7 +227,7 @@ async def test_a_bar_that_no_strategy_reads_is_told_alone(desks: Database, desk:
         bar(900).bar.ordinal,
         desk.tape,
     )
-    [alone] = (await told(desks, "MESM2025/rth/1m-r1/2025-06-10/7")).bars
+    [alone] = (await told(desks, "MESM2025/rth/1m-r1/2025-06-10/7", desk.tape)).bars
     assert (alone.strategy, alone.decisions) == ("", ())
     assert alone.footprint is not None
 
@@ -238,7 +238,7 @@ async def test_a_gap_in_the_prints_of_a_bar_is_told(desks: Database, desk: Desk)
         "INSERT INTO tick_gap (tape, contract, first_index, last_index) VALUES ($1, 'MESM2025', 5, 20)",
         desk.tape,
     )
-    [at] = (await told(desks, bar(600).bar.text())).bars
+    [at] = (await told(desks, bar(600).bar.text(), desk.tape)).bars
     assert at.footprint is not None
     assert at.footprint.incomplete == 2
 
