@@ -81,6 +81,11 @@ class Desk:
         except AssertionError as error:
             raise AssertionError(f"{error}\n{json.dumps(self.api.items(self.path()[:-7]), indent=1)[-6000:]}") from None
 
+    def told(self, reason: str, count: int = 1) -> list[str]:
+        """Wait for so many Events with a reason: the operator writes the status first, and the Event after it."""
+        self.until(lambda: len(self.leadline.events(reason)) >= count, f"Events of {reason}: {count}")
+        return self.leadline.events(reason)
+
     def job(self, name: str) -> dict[str, Any] | None:
         return self.api.get(f"{BATCH}/namespaces/{self.namespace}/jobs/{name}")
 
@@ -133,7 +138,7 @@ def test_a_backtest_runs_its_shards_gathers_them_and_shows_the_result(desk: Desk
     shown = desk.leadline.kube.kubectl("get", "bt", "--namespace", desk.namespace).splitlines()
     assert shown[0].split() == ["NAME", "PHASE", "PROGRESS", "TRADES", "NET", "SHARPE", "AGE"]
     assert shown[1].split()[:6] == ["autumn", "Succeeded", "3/3", "12", "-183.75", "1.2345"]
-    assert desk.leadline.events("Succeeded") == ["12 trades on 5 days, net -183.75 USD"]
+    assert desk.told("Succeeded") == ["12 trades on 5 days, net -183.75 USD"]
     assert len(desk.leadline.events("Resolved")) == len(desk.leadline.events("ShardsStarted")) == 1
 
 
@@ -292,7 +297,7 @@ def test_a_summary_that_is_lost_again_and_again_is_the_end_of_the_backtest(own: 
         desk.until(lambda: desk.pods(gathering), "its Pod is there")
         lose_summary(desk, gathering)
     assert "gone 3 times" in desk.says("Failed", "SummaryLost")["message"]
-    assert len(own.events("SummaryLost")) == 3
+    assert len(desk.told("SummaryLost", 3)) == 3
 
 
 def test_an_object_that_the_api_server_does_not_take_is_the_end_of_the_backtest(desk: Desk):
@@ -329,7 +334,7 @@ def test_input_that_is_refused_is_not_tried_again_and_the_pods_words_are_shown(d
     desk.end_pods(record_name(desk.key()), code=2, message=said)
     assert said in desk.says("Failed", "InputRefused")["message"]
     assert said in desk.says("Complete", "InputRefused")["message"]
-    assert desk.leadline.events("InputRefused")
+    assert said in desk.told("InputRefused")[0]
     assert not desk.pods(record_name(desk.key()))
 
 
