@@ -94,9 +94,11 @@ async def test_a_stop_that_the_venue_takes_out_by_itself_is_missed_at_once(
         await platform.publish([said, end_at(end, 700)])
         await state_of(stub, lambda state: state.strategies[0].working_orders == 2)
         await between.close_order("S1")
-        await platform.publish([end])
-        state = await state_of(stub, lambda state: state.strategies[0].position == 0 and state.halts)
+        await platform.publish([end_at(end, 701)])  # before a print that could fill the target
+        state = await state_of(stub, lambda state: state.halts)
         assert any("behind stops for 0" in halt.reason for halt in state.halts)
+        await platform.publish([end])
+        await state_of(stub, lambda state: state.strategies[0].position == 0)
     assert "F1" in await platform.venue_orders()
 
 
