@@ -9,19 +9,9 @@ from typing import Any
 
 import pytest
 
-from leadline.execution.core.account import (
-    account_view,
-    bracket_of,
-    decision_inputs,
-    limits_in_force,
-    may_enter,
-    own_limits,
-    settings,
-    stricter,
-    stricter_margins,
-    worst_case,
-)
+from leadline.execution.core.account import account_view, bracket_of, decision_inputs, may_enter, settings, worst_case
 from leadline.execution.core.book import Book, Drain, Fence, HeldLimits
+from leadline.execution.core.limits import limits_in_force, own_limits, stricter, stricter_margins
 from leadline.model.blocks import Block
 from leadline.model.ids import ClientOrderId, ContractId, StrategyId
 from leadline.model.manifest.own_markets import OwnMarkets, put_in_force, read_own

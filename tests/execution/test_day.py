@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from leadline.execution.core.account import risk_limits
 from leadline.execution.core.book import Book, HeldLimits
 from leadline.execution.core.day import (
     Flatten,
@@ -20,6 +19,7 @@ from leadline.execution.core.day import (
     watches,
 )
 from leadline.execution.core.exit_reasons import ExitReason
+from leadline.execution.core.limits import risk_limits
 from leadline.model.blocks import Block
 from leadline.model.ids import ContractId, StrategyId
 from leadline.model.market.calendars import calendar, calendar_names

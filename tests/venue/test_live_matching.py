@@ -136,6 +136,23 @@ def test_what_is_long_ended_and_booked_is_forgotten_and_nothing_else():
         paper.events_after(paper.forgotten_event - 1)
 
 
+def test_a_past_is_forgotten_again_and_again_to_nothing():
+    paper = market()
+    week(paper)
+    kept = paper.forget(paper.last_event, ns(150))
+    assert (kept.fills, kept.positions, kept.tapes) == ({"E2": 1}, {ES: 1}, {ES: MES})
+    paper.arrive(MES, tape([(302, 20_030)], 4), ns(302))
+    paper.cancel(ClientOrderId("E3"), "enough")
+    last = paper.last_event
+    still = paper.forget(last, ns(302))
+    assert (set(still.step.marks), [event.order.leg for event in still.events]) == ({MES}, ["T1", "S1", "E"])
+    gone = paper.forget(last, ns(500))
+    assert (gone.before, gone.events, gone.orders) == (last, (), ())
+    assert (gone.fills, gone.positions, gone.tapes, gone.step.marks) == ({}, {}, {}, {})
+    paper.submit(order(ClientOrderId("E4"), at=600, limit=19_000))
+    assert [event.event for event in paper.events_after(last)] == [last + 1]
+
+
 def test_a_ledger_that_was_written_anew_makes_the_same_market(tmp_path: Path):
     paper = market()
     ledger = Ledger.open(tmp_path, RunId("live"))

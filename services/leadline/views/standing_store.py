@@ -6,9 +6,9 @@ from typing import Any
 
 import orjson
 
-from leadline.execution.core.account import manifest_limits, risk_limits
 from leadline.execution.core.account_settings import with_hot_fields
 from leadline.execution.core.contracts import tiers_of
+from leadline.execution.core.limits import manifest_limits, risk_limits
 from leadline.model.ids import AccountId, StrategyId
 from leadline.model.manifest.specs import TradingAccount, TradingStrategy, calendar_of_spec, thresholds_of
 from leadline.model.signals import Regime

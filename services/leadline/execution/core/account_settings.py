@@ -10,9 +10,10 @@ from typing import Any, Final
 
 import orjson
 
-from leadline.execution.core.account import account_view, limits_in_force
+from leadline.execution.core.account import account_view
 from leadline.execution.core.book import Book
 from leadline.execution.core.contracts import tiers_of
+from leadline.execution.core.limits import limits_in_force
 from leadline.model.errors import InvalidInput
 from leadline.model.ids import AccountId, derive
 from leadline.model.manifest.specs import (

@@ -6,10 +6,11 @@ from datetime import date
 from decimal import Decimal
 from typing import Final
 
-from leadline.execution.core.account import limits_in_force, open_money, own_limits
+from leadline.execution.core.account import open_money
 from leadline.execution.core.book import Book, HeldLimits, StrategyBook
 from leadline.execution.core.closes import distances_today, session_today
 from leadline.execution.core.exit_reasons import ExitReason
+from leadline.execution.core.limits import limits_in_force, own_limits
 from leadline.execution.core.positions import money_paid
 from leadline.model.blocks import Block
 from leadline.model.durations import NS_PER_DAY

@@ -9,10 +9,11 @@ from typing import Any, Final
 import orjson
 from pydantic import ValidationError
 
-from leadline.execution.core.account import account_view, own_limits, risk_limits, stricter_limits
+from leadline.execution.core.account import account_view
 from leadline.execution.core.account_settings import bounds_in_force, refuse_missing_risks, refuse_shared_contracts
 from leadline.execution.core.book import Book, Changes, Drain, Fence, HeldLimits, StrategyBook, is_entry, unfence
 from leadline.execution.core.exit_reasons import ExitReason
+from leadline.execution.core.limits import own_limits, risk_limits, stricter_limits
 from leadline.execution.core.orders import CANCELLABLE
 from leadline.model.drains import DrainOrders, DrainPositions
 from leadline.model.errors import InvalidInput, Unknown
