@@ -622,13 +622,16 @@ async def test_a_stream_that_breaks_does_not_end_the_tape_and_the_next_one_goes_
 async def test_killed_in_a_push_it_asks_for_what_is_not_on_the_stream_and_takes_the_rest_once(
     place: Place, socket_folder: Path
 ) -> None:
-    """One print in ten has no price, times come in threes, and a second of prints is held when the process dies."""
+    """One print in ten has no price, times come in threes, and a second of prints is held when the process dies.
+
+    Until it dies it is given a third of the prints and then two thirds, so that it cannot have taken all of them.
+    """
     settings = place.folder / "settings.json"
     rows = [(OPEN + number // 3 * 10**7, number % 10 and 24_000, number + 1, 1) for number in range(3000)]
     token = token_source(one_key(KEY), "feed", "test", "ingestion")
     never = asyncio.Event()
     asked: list[int] = []
-    for kill_at in (500, 1500, None):
+    for given, kill_at in ((1000, 500), (2000, 1200), (3000, None)):
         listen = f"unix:{socket_folder / str(len(asked))}"
         params = {**PUSH, "instruments": [MES], "batch_ticks": 16}
         settings.write_text(place.settings(params).model_copy(update={"listen": listen}).model_dump_json())
@@ -640,7 +643,8 @@ async def test_killed_in_a_push_it_asks_for_what_is_not_on_the_stream_and_takes_
                 ((index, ended),) = (await places(stub)).values()
                 asked.append(index)
                 assert not ended
-                batches = [pushed(*rows[begin : begin + 70], index=begin) for begin in range(index, len(rows), 70)]
+                steps = range(index, given, 70)
+                batches = [pushed(*rows[begin : min(begin + 70, given)], index=begin) for begin in steps]
                 if kill_at is None:
                     answer = await stub.PublishTicks(stream(*batches, pushed(index=len(rows), end=True)))
                     assert answer.accepted + sum(answer.quarantined.values()) + answer.overlapping == 3000 - index
@@ -656,7 +660,7 @@ async def test_killed_in_a_push_it_asks_for_what_is_not_on_the_stream_and_takes_
             if process.returncode is None:
                 process.kill()
             await process.wait()
-    assert asked[0] == 0 < asked[1] < asked[2] < 3000
+    assert asked[0] == 0 < asked[1] < 1000 < asked[2] < 2000
     batches_out = await whole_tape(place, (await the_run(place)).tape)
     assert rows_of(prints_of(batches_out)) == [row for row in rows if row[1]]
     assert_sound(batches_out)
