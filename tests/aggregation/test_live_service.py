@@ -7,6 +7,7 @@ from dataclasses import replace
 from functools import partial
 
 import pytest
+from prometheus_client import Counter
 
 from leadline.aggregation.demand import Series
 from leadline.aggregation.metrics import series_metrics
@@ -112,16 +113,26 @@ async def test_between_two_sessions_nothing_is_read_again(nats_server: LocalNats
     assert SERIES.begins_ns(at(6.5 * 3600 + 1)) == at(0)
 
 
+async def _has_counted(counter: Counter, most: float) -> bool:
+    return bool(counter._value.get() == most)
+
+
+@pytest.mark.moves("leadline_late_ticks_total", "leadline_too_late_ticks_total", "leadline_bar_revisions_total")
 async def test_a_late_print_is_a_revision_once_whatever_restarts(nats_server: LocalNats):
-    late = live([(at(9), 150, 3, BUY)], 3, at(130), late=True)
+    measured = series_metrics(SERIES)
+    late, too_late, revisions = (each._value.get() for each in (measured.late, measured.too_late, measured.revisions))
+    yesterday = live([(at(9 - DAY), 150, 3, BUY)], 3, at(130), late=True)
+    today = live([(at(9), 150, 3, BUY)], 4, at(130), late=True)
     async with bus_as(nats_server, "ingestion") as source, bus_as(nats_server, "analysis") as reader:
-        await publish(source, [*minutes(0, 0, 1, 2), late])
+        await publish(source, [*minutes(0, 0, 1, 2), yesterday, today])
         async with building(nats_server), asyncio.timeout(20), aclosing(reader.ordered(BARS, SUBJECT)) as messages:
             async for received in messages:
                 bar = decode_bar(received.payload).bar
                 if bar is not None and (bar.key.ordinal, bar.revision) == (1, 1):
                     break
-        await publish(source, [*minutes(4, 3), live([], 5, at(300))])
+            await until(partial(_has_counted, measured.revisions, revisions + 2))
+        assert (measured.late._value.get() - late, measured.too_late._value.get() - too_late) == (1, 1)
+        await publish(source, [*minutes(5, 3), live([], 6, at(300))])
         async with building(nats_server):
             found = await told(reader, at(300))
     # A message that is told again has the key that readers know.
@@ -137,6 +148,7 @@ async def test_a_late_print_is_a_revision_once_whatever_restarts(nats_server: Lo
     assert (revised[0].volume, revised[0].high, revised[1].cumulative_delta) == (4, 150, 3)
 
 
+@pytest.mark.moves("leadline_bar_ticks_given_up_total", "leadline_bars_with_gap_total")
 async def test_prints_that_the_stream_has_lost_leave_a_counted_gap_and_never_a_silent_hole(nats_server: LocalNats):
     measured = series_metrics(SERIES)
     asked, given_up, with_gap = (each._value.get() for each in (measured.gaps, measured.given_up, measured.with_gap))

@@ -81,7 +81,7 @@ def account_request(manifest: TradingAccount, person: str = "") -> pb.SetAccount
     return pb.SetAccountRequest(manifest_json=orjson.dumps(manifest.to_manifest()).decode(), person=person)
 
 
-@pytest.mark.moves("leadline_signals_of_other_analysis_total")
+@pytest.mark.moves("leadline_position_quantity", "leadline_signals_of_other_analysis_total", "leadline_unrealized_pnl")
 async def test_the_calls_of_a_strategy_s_life(platform: Platform):
     platform.execution("first", account())
     async with platform.calls() as stub:
@@ -96,7 +96,12 @@ async def test_the_calls_of_a_strategy_s_life(platform: Platform):
         state = await state_of(stub, lambda state: state.strategies[0].position == 1)
         assert (state.strategies[0].state, state.strategies[0].working_orders) == ("Running", 2)
         other = "leadline_signals_of_other_analysis_total{account=default/paper}"
-        await with_retries(lambda: platform.scrape("first"), lambda measured: measured[other] > 0)
+        held = f"leadline_position_quantity{{account=default/paper,instrument={MES}}}"
+        measured = await with_retries(
+            lambda: platform.scrape("first"), lambda measured: measured[other] > 0 and measured.get(held) == 1
+        )
+        # In at 20001; the print 20004 at 700 is not known before 700.
+        assert measured["leadline_unrealized_pnl{account=default/paper}"] == -1.25
 
         drain = pb.DrainRequest(strategy="default/mes", drain_id="d-1", working_orders="Cancel", positions="Flatten")
         first = await stub.Drain(drain, timeout=5)

@@ -11,6 +11,7 @@ import pytest
 from leadline.local.local_nats import LocalNats
 from leadline.model.ticks import TickBatch, TickColumns
 from leadline.recorder.keeping import TapeClock, keep_tables
+from leadline.recorder.metrics import TABLES
 from leadline.recorder.partition_store import AHEAD_DAYS, Partitions, date_of, wall_today
 from leadline.recorder.store import Store
 from leadline.runtime.database import Pool
@@ -190,12 +191,7 @@ async def test_only_the_recorder_makes_and_drops_partitions(database: Database, 
 async def test_nothing_but_the_markets_tables_has_partitions_to_drop(pool: Pool):
     with pytest.raises(asyncpg.PostgresError):
         await pool.execute("SELECT use_partition('fill', current_date, current_date)")
-    assert {row[0] for row in await pool.fetch("SELECT of_table FROM retention")} == {
-        "tick_row",
-        "footprint",
-        "candle",
-        "signal",
-    }
+    assert {row[0] for row in await pool.fetch("SELECT of_table FROM retention")} == set(TABLES)
 
 
 async def _is_there(pool: Pool, name: str) -> bool:
@@ -210,7 +206,7 @@ async def test_the_recorder_keeps_its_tables_as_the_days_of_the_tape_go_by(
     await ages(database, ticks=2)
     clock, stopping = TapeClock(), asyncio.Event()
     partitions = Partitions(bare, lambda: date_of(clock.now_ns()))
-    before = value("leadline_recorder_partitions_dropped_total", table="tick_row") or 0
+    before = value("leadline_recorder_partitions_dropped_total", table="tick_row")
     async with bus_as(nats_server, "recorder") as bus, bus_as(nats_server, "ingestion") as ingestion:
         following = asyncio.create_task(clock.follow(bus))
         keeping = asyncio.create_task(keep_tables(partitions, stopping))

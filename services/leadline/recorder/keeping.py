@@ -57,7 +57,7 @@ async def keep_tables(partitions: Partitions, stopping: asyncio.Event) -> None:
 
 def _tell(dropped: dict[str, int], in_use: list[str]) -> None:
     for table, number in dropped.items():
-        metrics.DROPPED.labels(table).inc(number)
+        metrics.DROPPED[table].inc(number)
         _log.info("recorder.partitions_dropped", table=table, dropped=counted(number, "partition"))
     if in_use:
         _log.warning("recorder.partitions_in_use", partitions=in_use, reason="somebody reads the table: tried again")

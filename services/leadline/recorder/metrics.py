@@ -8,6 +8,8 @@ from leadline.model.subjects import BARS, SIGNALS, TICKS
 from leadline.runtime.measurements import LATENCY_BUCKETS
 
 STREAMS: Final = (TICKS, BARS, SIGNALS)
+TABLES: Final = ("candle", "footprint", "signal", "tick_row")
+"""Those of which old partitions are dropped."""
 
 _STORED: Final = Counter("leadline_recorder_rows_total", "Prints, bars and signal messages stored", ["stream"])
 _OVERLAPPING: Final = Counter("leadline_recorder_overlapping_ticks_total", "Prints that came again and were dropped")
@@ -24,6 +26,7 @@ _WRITE_SECONDS: Final = Histogram(
 _REACHED: Final = Gauge(
     "leadline_recorder_stored_timestamp_seconds", "Tape time up to which a stream is stored, as last seen", ["stream"]
 )
+_DROPPED: Final = Counter("leadline_recorder_partitions_dropped_total", "Partitions dropped because of age", ["table"])
 
 # Bound once: every label exists from the start, and a lookup per batch is saved.
 STORED: Final = {stream: _STORED.labels(stream) for stream in STREAMS}
@@ -34,4 +37,4 @@ REACHED: Final = {stream: _REACHED.labels(stream) for stream in STREAMS}
 OVERLAPPING: Final = _OVERLAPPING
 ASKED_AGAIN: Final = _ASKED_AGAIN
 GAPS: Final = _GAPS
-DROPPED: Final = Counter("leadline_recorder_partitions_dropped_total", "Partitions dropped because of age", ["table"])
+DROPPED: Final = {table: _DROPPED.labels(table) for table in TABLES}
