@@ -484,6 +484,15 @@ async def test_a_difference_of_one_read_is_none(books: Books, folder: Path, name
         assert [leg for leg, *_ in await desk.fills()] == ["E", "T1"]
 
 
+async def test_an_order_that_works_is_not_given_up_after_one_answer_without_it(books: Books, folder: Path):
+    async with holding(books, folder, 1, find=lambda _: None) as (desk, session):
+        await session.loop.recover()
+        assert sorted(order.leg for order in session.book.live_orders()) == ["S1", "T1"]
+        assert session.halted == ""
+        await session.run()
+        assert [leg for leg, *_ in await desk.fills()] == ["E", "T1"]
+
+
 async def test_a_stop_that_the_venue_has_forgotten_is_missed_and_its_position_closed(books: Books, folder: Path):
     def without_stop(found: Sequence[VenueOrder]) -> Sequence[VenueOrder]:
         return [order for order in found if order.leg != "S1"]

@@ -165,15 +165,15 @@ class Reconciliation:
         """A live order has to be at the venue, and as the book has it.
 
         A cancel whose outcome was not heard is no difference: an order that still works is wanted out again, if it
-        still is. One that the venue does not have can neither fill nor protect.
+        still is. One that the venue does not have can neither fill nor protect; one answer alone is no proof of that.
         """
-        found = await self._shown(order)
+        found = await self._orders.look_up(order)
         for _ in range(READS if self._book.live else 0):
             if found is None or not was_faster(order, found):
                 break
             await self._keeper.catch_up()  # what it did meanwhile is told by its events
             order = self._book.orders.get(order.client_id, order)
-            found = await self._shown(order)
+            found = await self._orders.look_up(order)
         if found is None:
             self._keeper.differs(f"order {order.client_id}, which is {order.state} in the book, is absent at the venue")
             await self._keeper.commit_order(follow(order, OrderState.DEAD, reason=ExitReason.ABSENT))
@@ -181,11 +181,6 @@ class Reconciliation:
             await self._orders.follow(order, found)
             if order.client_id in self._book.orders:  # one that has ended may be so old that nothing looks at it
                 await self._take_filled(self._book.orders[order.client_id], found)
-
-    async def _shown(self, order: Order) -> VenueOrder | None:
-        """An order as the venue has it; None when it has none."""
-        with self._deps.marks.waiting():
-            return await self._deps.venue.find(order.client_id)
 
     async def _take_filled(self, order: Order, found: VenueOrder) -> None:
         """Take the venue's word on how much of an entry has filled: the events that told of it were not believed.
