@@ -20,9 +20,9 @@ from tests.execution.harness.faults import TrippedVenue, Tripwire
 from tests.execution.harness.platform import Platform, set_strategy, state_of
 from tests.execution.harness.ports import replace_venue, venue_of
 from tests.execution.harness.stores import MemoryBooks
-from tests.execution.test_processes import platform, stopped
+from tests.execution.test_processes import platform
 
-__all__ = ["platform", "stopped"]
+__all__ = ["platform"]
 
 Day = Callable[[Books, Path, str], Desk]
 

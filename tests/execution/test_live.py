@@ -3,22 +3,18 @@
 import asyncio
 import re
 import signal
-from collections.abc import AsyncIterator, Callable, Iterator
-from pathlib import Path
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
 
 from leadline.execution.v1 import execution_pb2 as pb
-from leadline.local.local_nats import LocalNats
-from leadline.local.ports import Ports
 from leadline.model.subjects import TICKS, tick_subject
 from leadline.runtime.database import connect
 from leadline.runtime.runs import LIVE_TAPE
 from tests.execution.harness.builders import MES, RTH_S, account, ns, strategy
 from tests.execution.harness.live import WORD_SECONDS, LiveSource, live_source
 from tests.execution.harness.platform import Platform, set_strategy, state_of, with_retries
-from tests.stack import Database, bus_as
 
 pytestmark = pytest.mark.integration
 
@@ -33,24 +29,10 @@ LATENCY_S = 0.5
 
 
 @pytest.fixture
-def stopped(tmp_path: Path) -> Iterator[list[Platform]]:
-    """Platforms whose processes end with the test."""
-    found: list[Platform] = []
-    yield found
-    for platform in found:
-        platform.stop()
-
-
-@pytest.fixture
-async def platform(
-    tmp_path: Path, ports: Ports, nats_server: LocalNats, database: Database, stopped: list[Platform]
-) -> AsyncIterator[Platform]:
-    """Risk and the paper venue; the tape is the test's."""
-    async with bus_as(nats_server, "ingestion") as bus, bus_as(nats_server, "analysis") as analysis:
-        found = Platform(tmp_path, ports, nats_server, database, bus, analysis)
-        found.tape = LIVE_TAPE
-        stopped.append(found)
-        yield found
+def platform(idle_platform: Platform) -> Platform:
+    """A platform whose tape is the test's."""
+    idle_platform.tape = LIVE_TAPE
+    return idle_platform
 
 
 @pytest.fixture

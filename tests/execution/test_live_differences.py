@@ -10,10 +10,10 @@ from leadline.venue.v1 import venue_pb2 as pb
 from tests.execution.harness.builders import account
 from tests.execution.harness.live import LiveSource
 from tests.execution.harness.platform import Platform, set_strategy, state_of
-from tests.execution.test_live import LATENCY_S, platform, source, stopped
+from tests.execution.test_live import LATENCY_S, platform, source
 from tests.venue.misbehaving import MisbehavingVenue, answered, misbehaving
 
-__all__ = ["platform", "source", "stopped"]
+__all__ = ["platform", "source"]
 
 pytestmark = pytest.mark.integration
 

@@ -8,7 +8,7 @@ from leadline.runtime.database import connect
 from leadline.venue.v1 import venue_pb2 as pb
 from tests.execution.harness.builders import MES, SHORT, account, bar, ns, says
 from tests.execution.harness.platform import Platform, set_strategy, state_of
-from tests.execution.test_processes import between, platform, stopped
+from tests.execution.test_processes import between, platform
 from tests.venue.misbehaving import (
     FAILS_AFTER,
     LOST_ANSWER,
@@ -22,7 +22,7 @@ from tests.venue.misbehaving import (
     told_twice,
 )
 
-__all__ = ["between", "platform", "stopped"]
+__all__ = ["between", "platform"]
 
 pytestmark = pytest.mark.integration
 

@@ -4,9 +4,8 @@ import asyncio
 import contextlib
 import os
 import signal
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
-from pathlib import Path
 
 import grpc
 import orjson
@@ -14,7 +13,6 @@ import pytest
 
 from leadline.execution.v1 import execution_pb2 as pb
 from leadline.local.local_nats import LocalNats
-from leadline.local.ports import Ports
 from leadline.model.ids import AccountId, StrategyId
 from leadline.model.manifest.specs import TradingAccount
 from leadline.model.signals import SignalMessage
@@ -35,7 +33,7 @@ from tests.execution.harness.platform import (
     state_of,
     with_retries,
 )
-from tests.stack import Database, bus_as
+from tests.stack import Database
 from tests.venue.misbehaving import FAILS_AFTER, FAILS_BEFORE, Fault, MisbehavingVenue, answered, misbehaving, repeated
 
 pytestmark = pytest.mark.integration
@@ -45,29 +43,14 @@ LOADED_SECONDS = 1.0
 
 
 @pytest.fixture
-def stopped(tmp_path: Path) -> Iterator[list[Platform]]:
-    """Platforms whose processes end with the test."""
-    found: list[Platform] = []
-    yield found
-    for platform in found:
-        platform.stop()
-
-
-@pytest.fixture
-async def platform(
-    tmp_path: Path, ports: Ports, nats_server: LocalNats, database: Database, stopped: list[Platform]
-) -> AsyncIterator[Platform]:
+async def platform(idle_platform: Platform, nats_server: LocalNats) -> Platform:
     """A run with a tape of MES, risk and the paper venue."""
-    async with bus_as(nats_server, "ingestion") as bus, bus_as(nats_server, "analysis") as analysis:
-        run = Run(TAPE, "sim", {MES: "cme"}, DAY, 0, (DAY,), (), ns(-60))
-        await announce_run(bus, run)
-        found = Platform(tmp_path, ports, nats_server, database, bus, analysis)
-        stopped.append(found)
-        found.start("risk", "risk")
-        params = {"account": "default/paper"}
-        found.start("venue", "venue", nats=nats_server.settings("venue"), params=params)
-        await found.publish_prints()
-        yield found
+    await announce_run(idle_platform.bus, Run(TAPE, "sim", {MES: "cme"}, DAY, 0, (DAY,), (), ns(-60)))
+    idle_platform.start("risk", "risk")
+    params = {"account": "default/paper"}
+    idle_platform.start("venue", "venue", nats=nats_server.settings("venue"), params=params)
+    await idle_platform.publish_prints()
+    return idle_platform
 
 
 @pytest.fixture
