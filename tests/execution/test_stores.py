@@ -246,7 +246,7 @@ class Commands:
 
     def _clear(self, changes: Changes) -> None:
         number = max(1, self._last_halt + 1 - self._chance.randint(0, 4))
-        clearing = Clearing(self._a_halt(number), "bob", "over", 1_800_000_000_000_000_000)
+        clearing = Clearing(self._a_halt(number), "bob", "over", 1_700_000_060_000_000_000)
         if self._chance.random() < 0.5:
             note_clearing(self._book, changes, clearing)
         else:
