@@ -71,13 +71,23 @@ async def test_the_stop_trails_and_the_book_follows_it(books: Books, folder: Pat
     assert (await desk.fills())[-1][:3] == ("S1", 720, 20_023)
 
 
-async def test_what_is_left_of_an_entry_goes_fifteen_seconds_after_its_first_fill(books: Books, folder: Path):
+@pytest.mark.parametrize(
+    ("entries", "ended"),
+    [
+        (LIMIT, ("E", "CANCELLED", 1, "filled in part")),
+        ({**LIMIT, "partialFor": "19s"}, ("E", "CANCELLED", 1, "filled in part")),
+        ({**LIMIT, "partialFor": "20s"}, ("E", "FILLED", 3, "")),
+    ],
+)
+async def test_what_is_left_of_an_entry_goes_so_long_after_its_first_fill(
+    books: Books, folder: Path, entries: dict[str, Any], ended: tuple[str, str, int, str]
+):
     rows = [(610, 19_995, 1), (620, 20_000, 5), (630, 19_990, 5)]
-    desk = desk_of(books, folder, rows, LIMIT, size=3, risk={"maxPosition": 5}, bracket=(100, 100), budget=False)
+    desk = desk_of(books, folder, rows, entries, size=3, risk={"maxPosition": 5}, bracket=(100, 100), budget=False)
     desk.manifest = account(limits={"maxPosition": 5})
     await desk.run(read_back=True)
     entry = (await desk.rows("intent", "leg, state, filled, reason", "leg"))[0]
-    assert entry == ("E", "CANCELLED", 1, "filled in part")
+    assert entry == ended
 
 
 @pytest.mark.parametrize(

@@ -85,6 +85,7 @@ def test_a_strategy_needs_only_its_instrument():
             "type": "Market",
             "offsetTicks": 0,
             "validFor": "day",
+            "partialFor": "15s",
             "afterOpen": "5m",
             "beforeClose": "15m",
             "blocks": [],

@@ -54,7 +54,7 @@ def whole_inputs() -> pb.DecisionInputs:
         entry_offset=1,
         valid_for_ns=60 * 10**9,
         day=StrategyDay(position=1, groups=(("one", 1, 0),), entries_last_hour=1),
-        execute=(replace(MES, gap_ticks=1, no_stop_ticks=1, recent=((Side.SELL, 1),)), ES),
+        execute=(replace(MES, gap_ticks=1, no_stop_ticks=1, recent=((Side.SELL, 1),)), replace(ES, foreign=True)),
     )
     return inputs_to_proto(ask(view, settings))
 

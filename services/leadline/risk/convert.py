@@ -355,6 +355,7 @@ def _instrument_to_proto(item: ExecutionInstrument) -> pb.ExecutionInstrument:
         no_stop_ticks=item.no_stop_ticks,
         forbidden=item.forbidden,
         recent=[pb.RecentEntry(side=side.value, quantity=quantity) for side, quantity in item.recent],
+        foreign=item.foreign,
     )
 
 
@@ -427,6 +428,7 @@ def _instrument_from_proto(item: pb.ExecutionInstrument) -> ExecutionInstrument:
         no_stop_ticks=item.no_stop_ticks if item.HasField("no_stop_ticks") else None,
         forbidden=item.forbidden,
         recent=tuple((_side("strategy.execute.recent.side", each.side), each.quantity) for each in item.recent),
+        foreign=item.foreign,
     )
 
 

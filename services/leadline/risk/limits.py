@@ -226,11 +226,14 @@ def contract_refusal(
 ) -> Reason | None:
     """The first reason not to enter this contract now, whatever the size; None when there is none.
 
-    One that the account does not allow, the venue's margin above the account's pause, an expired contract, a price that
-    is no quote any more, or one further from `close` (ticks), by which the decision was made, than the collar.
+    One that the account does not allow, one in which somebody else's order works, the venue's margin above the
+    account's pause, an expired contract, a price that is no quote any more, or one further from `close` (ticks), by
+    which the decision was made, than the collar.
     """
     if instrument.forbidden:
         return Reason.CONTRACT_NOT_ALLOWED
+    if instrument.foreign:
+        return Reason.FOREIGN_ORDER
     pause = account.limits.margin_limits.get(instrument.root)
     if pause is not None:
         if instrument.margin is None:

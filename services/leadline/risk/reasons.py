@@ -27,6 +27,7 @@ class Reason(StrEnum):
     MARGIN_UNKNOWN = "margin_unknown"
     CONTRACT_NOT_ALLOWED = "contract_not_allowed"
     CONTRACT_EXPIRED = "contract_expired"
+    FOREIGN_ORDER = "foreign_order"
     STALE = "stale"
     PRICE_COLLAR = "price_collar"
     NO_STOP = "no_stop"

@@ -155,7 +155,8 @@ class ExecutionInstrument:
     expires or nobody knows. A stop may be filled `gap_ticks` beyond its price, where a position is held over a close. A
     position without a stop counts as one whose stop is `no_stop_ticks` away; where that is None there is none. One that
     the account does not allow is `forbidden`. `recent` are the sides and sizes of the account's entries in the contract
-    that were decided so shortly before that another one like them is taken for the same.
+    that were decided so shortly before that another one like them is taken for the same. `foreign` says that an order
+    of somebody else works in it.
     """
 
     root: str
@@ -173,6 +174,7 @@ class ExecutionInstrument:
     no_stop_ticks: int | None = None
     forbidden: bool = False
     recent: tuple[tuple[Side, int], ...] = ()
+    foreign: bool = False
 
 
 @quickly_made

@@ -15,7 +15,7 @@ from leadline.execution.core.positions import open_result
 from leadline.model.checks.signals import session_of_day
 from leadline.model.durations import NS_PER_HOUR, parse_duration
 from leadline.model.frozen import replace
-from leadline.model.ids import ContractId, StrategyId
+from leadline.model.ids import ContractId, LegKind, StrategyId
 from leadline.model.manifest.specs import TradingAccount, TradingStrategy, market_slippage, valid_for_ns
 from leadline.model.manifest.specs import bracket_of as spec_bracket
 from leadline.model.market.contracts import instrument_of, no_entry_from, sheet_of
@@ -391,6 +391,7 @@ def _instrument(book: Book, strategy: StrategyBook, root: str) -> ExecutionInstr
         margin=found.margin if last is None else instrument_of(contract).margin_at(last.price),
         quote=None if last is None else Quote(last.price, last.time_ns),
         recent=_recent(book, contract),
+        foreign=any(order.leg.kind is LegKind.FOREIGN and order.contract == contract for order in book.live_orders()),
     )
 
 

@@ -134,7 +134,7 @@ def apply_limits(book: Book) -> None:
     most, target = _day_bounds(book)
     result = book.realised + open_money(book, book.open_positions())
     if book.block != Block.DAY_LOSS and result <= -most:
-        book.block, book.flatten = Block.DAY_LOSS, ExitReason.DAY_LOSS
+        book.block, book.flatten = Block.DAY_LOSS, book.flatten or ExitReason.DAY_LOSS
     elif not book.block and result >= target:
         book.block = Block.DAY_TARGET
     strategies = sorted(book.strategies.items())

@@ -27,9 +27,6 @@ QUICK_TRIES: Final = 3
 
 LONGEST_WAIT_NS: Final = 60 * NS_PER_SECOND
 
-PARTIAL_NS: Final = 15 * NS_PER_SECOND
-"""How long after its first fill what is left of an entry goes on working."""
-
 
 @dataclass(frozen=True, slots=True)
 class Cancel:
@@ -165,7 +162,16 @@ def _own_reason(book: Book, order: Order) -> ExitReason | None:
 
 def _left_over(book: Book, order: Order) -> bool:
     """Whether an entry has been filled in part for so long that the rest of it goes."""
-    return order.first_fill_ns is not None and book.instant_ns >= order.first_fill_ns + PARTIAL_NS
+    until_ns = _works_until(book, order)
+    return until_ns is not None and book.instant_ns >= until_ns
+
+
+def _works_until(book: Book, order: Order) -> int | None:
+    """From when on the rest of an entry goes that was filled in part, ns; None where there is no such rest."""
+    owner = book.strategies.get(order.strategy)
+    if order.first_fill_ns is None or owner is None or not is_entry(order):
+        return None
+    return order.first_fill_ns + owner.manifest.spec.entries.partial_for_ns
 
 
 def _unassigned(book: Book, name: StrategyId, spent: Collection[ClientOrderId]) -> Iterator[Cancel | Close]:
@@ -194,10 +200,11 @@ def _by_contract(book: Book, name: StrategyId) -> Iterator[tuple[list[Order], li
 def _to_cancel(book: Book, orders: Sequence[Order]) -> list[Order]:
     """Those of the orders that go with what is flattened.
 
-    What somebody else placed stays until the whole account is flattened: it is not this account's to cancel, and no
-    close waits for it.
+    What somebody else placed stays until a person flattens the whole account: no limit of this account cancels it, and
+    no close waits for it.
     """
-    return [order for order in orders if book.flatten or not is_foreign(order)]
+    by_a_person = book.flatten not in ("", ExitReason.DAY_LOSS)
+    return [order for order in orders if by_a_person or not is_foreign(order)]
 
 
 def _leaving(
@@ -239,9 +246,7 @@ def next_try(book: Book) -> int | None:
     """
     tries = [_next_try_ns(book, position) for position in book.open_positions()]
     if live := book.live_orders():
-        tries += [
-            order.first_fill_ns + PARTIAL_NS for order in live if order.first_fill_ns is not None and is_entry(order)
-        ]
+        tries += [at for order in live if (at := _works_until(book, order)) is not None]
         closes = (gate_closes(book, strategy) for strategy in book.strategies.values())
         tries += [at for at in closes if at is not None]
     return min((at for at in tries if at > book.instant_ns), default=None)
@@ -271,7 +276,7 @@ def settled(book: Book) -> bool:
         if strategy.flatten and not book.open_positions(name) and not _to_cancel(book, book.live_orders(name)):
             strategy.flatten = ""
             changed = True
-    if book.flatten and not any(book.exposed(name) for name in book.places()):
+    if book.flatten and not (book.open_positions() or _to_cancel(book, book.live_orders())):
         book.flatten = ""
         changed = True
     return changed

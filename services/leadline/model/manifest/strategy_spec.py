@@ -215,6 +215,8 @@ class Entries(SpecModel):
     """How far from the bar's close a Limit (below a buy) or a Stop (above a buy) is placed, in ticks."""
     valid_for: Annotated[str, Text(VALIDITY_PATTERN, "day, a length such as 15m, or bars:N", 9)] = "day"
     """How long a Limit or a Stop works: a length of time, so many time bars, or as long as entries are allowed."""
+    partial_for: DurationText = "15s"
+    """How long after its first fill what is left of an entry goes on working."""
     max_pending: Annotated[int, Field(ge=1, le=100)] | None = None
     """How many entries may wait at a time, of successive bars and on either side. The first fill takes the others out,
     and nothing new is entered until the strategy is flat. Where absent each entry stands by itself.
@@ -227,6 +229,11 @@ class Entries(SpecModel):
     """Parts of the day without entries."""
     news: Annotated[tuple[NewsEvent, ...], Field(max_length=256)] = ()
     """Events without entries around them."""
+
+    @property
+    def partial_for_ns(self) -> int:
+        """`partialFor` in nanoseconds."""
+        return parse_duration(self.partial_for, "partialFor")
 
     @property
     def after_open_ns(self) -> int:

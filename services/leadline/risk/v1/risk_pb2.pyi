@@ -679,6 +679,7 @@ class ExecutionInstrument(_message.Message):
     NO_STOP_TICKS_FIELD_NUMBER: _builtins.int
     FORBIDDEN_FIELD_NUMBER: _builtins.int
     RECENT_FIELD_NUMBER: _builtins.int
+    FOREIGN_FIELD_NUMBER: _builtins.int
     root: _builtins.str
     """Root."""
     contract: _builtins.str
@@ -705,6 +706,8 @@ class ExecutionInstrument(_message.Message):
     """How far a position without a stop counts as able to go against it, ticks; absent where none is held without one."""
     forbidden: _builtins.bool
     """The account does not allow the contract."""
+    foreign: _builtins.bool
+    """An order of somebody else works in it."""
     @_builtins.property
     def quote(self) -> Global___Quote:
         """Last print of the contract whose prints fill it; absent before there is one."""
@@ -731,10 +734,11 @@ class ExecutionInstrument(_message.Message):
         no_stop_ticks: _builtins.int | None = ...,
         forbidden: _builtins.bool = ...,
         recent: _abc.Iterable[Global___RecentEntry] | None = ...,
+        foreign: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_expires", b"_expires", "_margin", b"_margin", "_no_stop_ticks", b"_no_stop_ticks", "_quote", b"_quote", "expires", b"expires", "margin", b"margin", "no_stop_ticks", b"no_stop_ticks", "quote", b"quote"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_expires", b"_expires", "_margin", b"_margin", "_no_stop_ticks", b"_no_stop_ticks", "_quote", b"_quote", "collar_ticks", b"collar_ticks", "commission", b"commission", "contract", b"contract", "expires", b"expires", "fee_rate", b"fee_rate", "forbidden", b"forbidden", "gap_ticks", b"gap_ticks", "inverse", b"inverse", "margin", b"margin", "no_stop_ticks", b"no_stop_ticks", "quote", b"quote", "recent", b"recent", "root", b"root", "staleness_ns", b"staleness_ns", "tick_value", b"tick_value"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_expires", b"_expires", "_margin", b"_margin", "_no_stop_ticks", b"_no_stop_ticks", "_quote", b"_quote", "collar_ticks", b"collar_ticks", "commission", b"commission", "contract", b"contract", "expires", b"expires", "fee_rate", b"fee_rate", "forbidden", b"forbidden", "foreign", b"foreign", "gap_ticks", b"gap_ticks", "inverse", b"inverse", "margin", b"margin", "no_stop_ticks", b"no_stop_ticks", "quote", b"quote", "recent", b"recent", "root", b"root", "staleness_ns", b"staleness_ns", "tick_value", b"tick_value"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__expires: _TypeAlias = _typing.Literal["expires"]  # noqa: Y015
     _WhichOneofArgType__expires: _TypeAlias = _typing.Literal["_expires", b"_expires"]  # noqa: Y015
