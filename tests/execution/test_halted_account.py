@@ -73,8 +73,8 @@ class HaltsAtRenew(TrippedStore):
         super().__init__(session.loop._keeper.deps.store, Tripwire())
         self._session = session
 
-    async def renew(self) -> None:
-        await super().renew()
+    async def confirm(self) -> None:
+        await super().confirm()
         self._session.halt("just in time")
 
 

@@ -104,7 +104,7 @@ class Store:
         self._meanwhile()
         return found
 
-    async def renew(self) -> None: ...
+    async def confirm(self) -> None: ...
 
     async def recall(self, client_ids: Sequence[ClientOrderId], fill_ids: Sequence[FillId]) -> Stored:
         return Stored()

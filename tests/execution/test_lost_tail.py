@@ -172,6 +172,8 @@ async def test_a_process_that_lives_while_its_database_forgets_reads_it_again(bo
     assert len(await desk.fills()) == 2
     books.put_back(kept)
     with pytest.raises(Unavailable, match="not as this account has left it"):
+        await session.store.confirm()
+    with pytest.raises(Unavailable, match="not as this account has left it"):
         await session.loop.commit()
     await session.run()
     session.close()
@@ -189,7 +191,10 @@ async def test_rows_that_somebody_else_has_written_are_read_before_anything_is_w
     session = desk.open()
     await session.until(650)
     await session.loop.commit()
+    await session.store.confirm()
     await books.move(desk.tape, 1)
+    with pytest.raises(Unavailable, match="not as this account has left it"):
+        await session.store.confirm()
     with pytest.raises(Unavailable, match="not as this account has left it"):
         await session.loop.commit()
     await session.loop.load()

@@ -27,7 +27,7 @@ from tests.execution.harness.ports import replace_venue, venue_of
 from tests.execution.harness.stores import IN_BOTH, MemoryBooks
 
 GIVEN_UP = {"DEAD", "EXPIRED_LOCAL"}
-SENDING = ("store.renew", "journal.write", "venue.submit E")
+SENDING = ("store.confirm", "journal.write", "venue.submit E")
 """The calls from the row SENDING until the venue has an entry."""
 
 
@@ -408,7 +408,7 @@ async def test_a_second_writer_gets_the_account_when_the_first_is_silent_and_shu
     with pytest.raises(Fenced):
         await first.run()
     with pytest.raises(Fenced):
-        await first.store.renew()
+        await first.store.confirm()
     first.close()
     assert await desk.rows("account_state", "*", "account") == before
     assert (await desk.decisions(), await desk.orders(), desk.sent) == ([], [], {})

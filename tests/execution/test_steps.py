@@ -34,7 +34,7 @@ ENTRY = [
     "risk.decide",
     "store.commit decision PENDING",
     "store.commit SENDING",
-    "store.renew",
+    "store.confirm",
     "journal.write",
     "venue.submit E",
     "store.commit WORKING",
@@ -52,7 +52,7 @@ CLOSING = [
     "store.commit CANCELLED",
     "store.commit PENDING",
     "store.commit SENDING",
-    "store.renew",
+    "store.confirm",
     "journal.write",
     "venue.submit F1",
     "store.commit WORKING",
@@ -90,7 +90,7 @@ async def test_what_leaves_the_market_is_cancelled_and_closed_each_with_its_row_
     session.close()
 
 
-@pytest.mark.parametrize("call", ["store.commit SENDING", "store.renew"])
+@pytest.mark.parametrize("call", ["store.commit SENDING", "store.confirm"])
 @pytest.mark.parametrize("after", [False, True])
 async def test_an_order_that_is_known_not_to_have_left_is_handed_in_when_the_database_answers_again(
     books: Books, folder: Path, call: str, after: bool
@@ -119,8 +119,8 @@ class HaltedMeanwhile(TrippedStore):
         self._halt = halt
         self._refuses = True
 
-    async def renew(self) -> None:
-        await super().renew()
+    async def confirm(self) -> None:
+        await super().confirm()
         self._halt()
 
     async def commit(self, book: Book, changes: Changes, check: Callable[[Book], str | None] | None = None) -> None:

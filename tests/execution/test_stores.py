@@ -339,7 +339,8 @@ async def test_one_writer_at_a_time(twins: TwinBooks):
     assert not await second.acquire()
     await twins.let_the_lease_run_out()
     assert await second.acquire()
-    for late in (first.renew(), first.commit(book, changes), first.commit(book, changes, lambda _: "not asked")):
+    checked = first.commit(book, changes, lambda _: "not asked")
+    for late in (first.renew(), first.confirm(), first.commit(book, changes), checked):
         with pytest.raises(Fenced):
             await late
     await second.commit(book, changes)

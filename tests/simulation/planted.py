@@ -111,8 +111,8 @@ def _not_renewed(hand_in: Any) -> Any:
             def __getattr__(self, name: str) -> Any:
                 return getattr(deps.store, name)
 
-            async def renew(self) -> None:
-                """The lease is taken for granted."""
+            async def confirm(self) -> None:
+                """The lease is taken for granted, and the rows are."""
 
         keeper.deps = replace(deps, store=Store())
         try:

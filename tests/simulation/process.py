@@ -84,6 +84,8 @@ class ModelContext:
 class SimulatedAccount(Account):
     """The account, with a store, a venue and a risk of the world's."""
 
+    store: ModelStore  # type: ignore[assignment]
+
     def __init__(self, world: "World", process: "Process", params: ExecutionParams, run: Run) -> None:
         context: Any = ModelContext(world, process)
         super().__init__(context, params, run, None)  # type: ignore[arg-type]
@@ -95,15 +97,14 @@ class SimulatedAccount(Account):
             trade_from=run.trade_from,
             holder=process.name,
         )
-        self.store = store = ModelStore(  # type: ignore[assignment]
-            world.wire, process, inner, world.transactions, world.committed
-        )
+        self.store = store = ModelStore(world.wire, process, inner, world.transactions, world.committed)
         venue = ModelVenue(
             world.wire,
             process,
             world.venue,
             leaves=lambda order: world.leaves(process, order),
             lands=world.lands,
+            absent=world.absent,
             advances=lambda to_ns: world.advances(process, to_ns),
         )
         both = BothPorts(venue, tuple(run.contracts))

@@ -27,7 +27,8 @@ CALLS: Final = (
     *("store.commit",) * 6,
     *("store.begin",) * 2,
     *("store.write",) * 2,
-    *("store.renew",) * 2,
+    "store.renew",
+    "store.confirm",
     "store.load",
     "store.recall",
     "store.halts",
@@ -49,6 +50,7 @@ OFTEN: Final = {
     "store.begin": 60,
     "store.write": 60,
     "store.renew": 10,
+    "store.confirm": 6,
     "venue.advance": 25,
     "venue.submit": 6,
     "risk.decide": 7,
@@ -169,7 +171,7 @@ def _faults(chance: random.Random) -> tuple[Planned, ...]:
         if chance.random() < 0.4:
             found.append(Planned(Fault.STAND_STILL, chance.randint(20, 400), seconds=still_s))
         else:
-            name = chance.choice(["store.commit", "store.commit", "store.renew", "venue.submit"])
+            name = chance.choice(["store.commit", "store.commit", "store.confirm", "venue.submit"])
             found.append(Planned(Fault.STAND_AT, chance.randint(1, OFTEN[name]), name, seconds=still_s))
     found += [_of_a_call(chance) for _ in range(chance.randint(4, 9))]
     if chance.random() < 0.5:

@@ -74,6 +74,8 @@ class ModelStore:
         self.inner = store
         self.renewed_s = wire.loop.time()
         self.clock_offset_ns = 0
+        self.confirmed_life = 0
+        """Of which life of the database it was heard last that it has all that this store has written."""
         self._wire = wire
         self._caller = caller
         self._transactions = transactions
@@ -100,9 +102,21 @@ class ModelStore:
 
     async def renew(self) -> None:
         """As `PostgresStore.renew`, with its rule of an answer that took too long."""
+        await self._fresh("renew", lambda: now(self.inner.renew()))
+
+    async def confirm(self) -> None:
+        """As `PostgresStore.confirm`."""
+
+        def look() -> None:
+            now(self.inner.confirm())
+            self.confirmed_life = self._wire.lives.get("database", 0)
+
+        await self._fresh("confirm", look)
+
+    async def _fresh(self, name: str, work: Callable[[], None]) -> None:
         while True:
             asked_s = self._wire.loop.time()
-            await self._call("renew", lambda: now(self.inner.renew()))
+            await self._call(name, work)
             if self._wire.loop.time() - asked_s < FRESH_SECONDS:
                 self.renewed_s = asked_s
                 return

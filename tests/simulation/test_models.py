@@ -73,7 +73,7 @@ class Twins:
         schedule, plan = draw(seed), Plan(())
         wire = Wire(loop, random.Random(seed), plan)
         venue = Venue(wire, schedule.prints, ns(0), ns(RTH_S), lambda: None)
-        self.model = ModelVenue(wire, Nobody(), venue, lambda _: None, lambda *_: None, lambda _: None)
+        self.model = ModelVenue(wire, Nobody(), venue, lambda _: None, lambda *_: None, lambda _: None, lambda _: None)
         bus = ModelBus(loop, random.Random(seed), plan)
         for contract, ticks in schedule.prints.items():
             subject = tick_subject(TAPE, "cme", contract)

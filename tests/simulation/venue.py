@@ -109,8 +109,8 @@ def _by_hand(name: str, contract: ContractId, side: Side, at_ns: int) -> VenueOr
 class ModelVenue:
     """The venue as one process reaches it.
 
-    `leaves` is told of an order when its first byte leaves the process, `lands` when it comes to the venue, and
-    `advances` before the tape goes on to an instant.
+    `leaves` is told of an order when its first byte leaves the process, `lands` when it comes to the venue, `absent`
+    when the venue says that it has none, and `advances` before the tape goes on to an instant.
     """
 
     def __init__(
@@ -120,6 +120,7 @@ class ModelVenue:
         venue: Venue,
         leaves: Callable[[VenueOrder], None],
         lands: Callable[[VenueOrder, float], None],
+        absent: Callable[[ClientOrderId], None],
         advances: Callable[[int], None],
     ) -> None:
         self._wire = wire
@@ -128,6 +129,7 @@ class ModelVenue:
         self._direct = venue.direct
         self._leaves = leaves
         self._lands = lands
+        self._absent = absent
         self._advances = advances
         self.turn: int | None = None
 
@@ -184,9 +186,13 @@ class ModelVenue:
         return await self._call("replace", lambda: self._direct.replace(wanted), detail=str(wanted))
 
     async def find(self, client_id: ClientOrderId) -> VenueOrder | None:
-        return await self._call(
-            "find", lambda: self._direct.find(client_id), lambda seconds: self._venue.before(seconds)[1].get(client_id)
-        )
+        async def found() -> VenueOrder | None:
+            order = await self._direct.find(client_id)
+            if order is None:
+                self._absent(client_id)
+            return order
+
+        return await self._call("find", found, lambda seconds: self._venue.before(seconds)[1].get(client_id))
 
     async def positions(self) -> dict[ContractId, int]:
         return await self._call("positions", self._direct.positions, lambda seconds: self._venue.before(seconds)[2])

@@ -36,6 +36,7 @@ PATIENCE_S: Final = FAULTS_END_S + 120.0
 SETTLED_S: Final = 0.2
 """An order that lands later than this may have been given up: it was looked for twice, with a pause between."""
 
+ASKED_TWICE: Final = 2
 LOOK_S: Final = 0.5
 MACHINES: Final = ("first", "second")
 
@@ -69,7 +70,11 @@ class World:
         self.violations: list[Violation] = []
         self.sent: dict[ClientOrderId, int] = {}
         self.late: set[ClientOrderId] = set()
-        """Orders that came to the venue after the account had given them up."""
+        """Orders that came to the venue after the account had given them up, or the answer on which it did so."""
+        self._absent: dict[ClientOrderId, int] = {}
+        """How often the venue has said of an order that it has none."""
+        self._slow: dict[ClientOrderId, VenueOrder] = {}
+        """Orders that came after the venue had said so twice: whoever heard it gives them up."""
         self.joined: dict[StrategyId, int] = {}
         """Where the market stood when a strategy was answered that it counts, ns."""
         self.processes: list[Process] = []
@@ -131,11 +136,22 @@ class World:
 
     def lands(self, order: VenueOrder, after_s: float) -> None:
         """An order comes to the venue, so many seconds after it left."""
+        if after_s <= SETTLED_S:
+            return
         written = invariants.records_of(self).orders.get(order.client_id)
-        if written is not None and written.order.state in GIVEN_UP and after_s > SETTLED_S:
-            self.loop.tell(f"{order.client_id} lands late")
-            self.late.add(order.client_id)
-            self.venue.tampered.add(order.contract)
+        if written is not None and written.order.state in GIVEN_UP:
+            self._is_late(order)
+        elif self._absent.get(order.client_id, 0) >= ASKED_TWICE:
+            self._slow[order.client_id] = order
+
+    def absent(self, client_id: ClientOrderId) -> None:
+        """The venue says that it has no such order."""
+        self._absent[client_id] = self._absent.get(client_id, 0) + 1
+
+    def _is_late(self, order: VenueOrder) -> None:
+        self.loop.tell(f"{order.client_id} lands late")
+        self.late.add(order.client_id)
+        self.venue.tampered.add(order.contract)
 
     def advances(self, process: Process, to_ns: int) -> None:
         """The tape is about to go on to an instant."""
@@ -145,6 +161,9 @@ class World:
 
     def committed(self, epoch: int) -> None:
         """A transaction of the account has been written, under an epoch."""
+        records = invariants.records_of(self).orders
+        for name in [name for name in self._slow if name in records and records[name].order.state in GIVEN_UP]:
+            self._is_late(self._slow.pop(name))
         invariants.at_a_commit(self, epoch)
 
     @property

@@ -56,8 +56,8 @@ class CheckedStore:
     async def halts(self, numbers: Sequence[int]) -> StoredHalts:
         return await self._store.halts(numbers)
 
-    async def renew(self) -> None:
-        await self._store.renew()
+    async def confirm(self) -> None:
+        await self._store.confirm()
 
     async def sent(self, newest: int) -> frozenset[ClientOrderId]:
         return await self._store.sent(newest)

@@ -107,8 +107,8 @@ class TrippedStore:
     async def recall(self, client_ids: Sequence[ClientOrderId], fill_ids: Sequence[FillId]) -> Stored:
         return await self._wire.around("store.recall", lambda: self._store.recall(client_ids, fill_ids))
 
-    async def renew(self) -> None:
-        await self._wire.around("store.renew", self._store.renew)
+    async def confirm(self) -> None:
+        await self._wire.around("store.confirm", self._store.confirm)
 
     async def halts(self, numbers: Sequence[int]) -> StoredHalts:
         return await self._wire.around("store.halts", lambda: self._store.halts(numbers))

@@ -40,6 +40,9 @@ class TwinStore:
     async def renew(self) -> None:
         await self._both(self._memory.renew, self._postgres.renew)
 
+    async def confirm(self) -> None:
+        await self._both(self._memory.confirm, self._postgres.confirm)
+
     async def release(self) -> None:
         await self._both(self._memory.release, self._postgres.release)
 

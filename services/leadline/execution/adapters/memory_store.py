@@ -98,6 +98,11 @@ class MemoryStore:
         """Keep the account. Raises `Fenced` when another has taken it."""
         self._lease().expires_s = self._database.now_s() + LEASE_SECONDS
 
+    async def confirm(self) -> None:
+        """As `renew`. Raises `Unavailable` where the rows are not those that this store has loaded or written last."""
+        await self.renew()
+        self._check_rows()
+
     async def release(self) -> None:
         """Give the account back; see `leadline.execution.adapters.store.PostgresStore.release`."""
         lease = self._database.leases.get(self._account)
@@ -112,8 +117,7 @@ class MemoryStore:
     async def commit(self, book: Book, changes: Changes, check: Callable[[Book], str | None] | None = None) -> None:
         """Write everything or nothing; see `leadline.execution.loop.ports.Store.commit`. Raises `Refused`, too."""
         self._lease()
-        if self._loaded and self._records.account is not self._seen:
-            raise Unavailable(NOT_AS_LEFT, "database")
+        self._check_rows()
         if check is not None:
             written = self._load()
             refusal = "unresolved" if written is None else check(written)
@@ -146,6 +150,10 @@ class MemoryStore:
 
     def _load(self) -> Book | None:
         return self._records.load(self._manifest, tuple(self._feed_contracts), self._trade_from)
+
+    def _check_rows(self) -> None:
+        if self._loaded and self._records.account is not self._seen:
+            raise Unavailable(NOT_AS_LEFT, "database")
 
     def _lease(self) -> Lease:
         """The lease, as long as it is this store's."""

@@ -57,6 +57,11 @@ _WRITE_ACCOUNT: Final = (
     f"{rows.UPSERT_ACCOUNT} WHERE ${rows.ACCOUNT_VALUES + 1}::text IS NULL "
     f"OR account_state.xmin::text = ${rows.ACCOUNT_VALUES + 1} RETURNING xmin::text"
 )
+_RENEW: Final = """
+    UPDATE lease SET expires_at = clock_timestamp() + make_interval(secs => $3) WHERE account = $1 AND epoch = $2
+    RETURNING (extract(epoch FROM clock_timestamp()) * 1000000000)::bigint AS now_ns,
+    (SELECT xmin::text FROM account_state WHERE tape = $4 AND account = $1) AS writer
+"""
 _STRATEGIES: Final = "SELECT * FROM strategy_state WHERE tape = $1 AND account = $2 ORDER BY strategy"
 _STRATEGIES_LOCKED: Final = "SELECT * FROM strategy_state WHERE tape = $1 AND account = $2 ORDER BY strategy FOR UPDATE"
 _ORDERS_BY_ID: Final = "SELECT * FROM intent WHERE tape = $1 AND account = $2 AND client_id = ANY($3)"
@@ -132,28 +137,29 @@ class PostgresStore:
 
         A word that took long to come may be an old one, because this process stood still: it is asked for again.
         """
+        await self._renew()
+
+    async def confirm(self) -> None:
+        """As `renew`. Raises `Unavailable` where the account's row is not the one that this store knows."""
+        if await self._renew() != self._writer and self._writer is not None:
+            raise Unavailable(NOT_AS_LEFT, "database")
+
+    async def _renew(self) -> str:
+        """Keep the account; the transaction that has written its row, empty where there is no row."""
         while True:
             asked_s = monotonic_s()
             async with self._connection() as connection:
                 sent_ns = wall_ns()
-                renewed = await connection.fetchval(
-                    """
-                    UPDATE lease SET expires_at = clock_timestamp() + make_interval(secs => $3)
-                    WHERE account = $1 AND epoch = $2
-                    RETURNING (extract(epoch FROM clock_timestamp()) * 1000000000)::bigint
-                    """,
-                    self._account,
-                    self.epoch,
-                    LEASE_SECONDS,
-                )
+                row = await connection.fetchrow(_RENEW, self._account, self.epoch, LEASE_SECONDS, self._tape)
                 answered_ns = wall_ns()
-            if renewed is None:
+            if row is None:
                 raise Fenced(f"another writer holds {self._account}")
+            renewed = row["now_ns"]
             # By as much as the two clocks differ in any case, whenever between the two words the database looked.
             self.clock_offset_ns = max(0, sent_ns - renewed) + min(0, answered_ns - renewed)
             if monotonic_s() - asked_s < FRESH_SECONDS:
                 self.renewed_s = asked_s
-                return
+                return row["writer"] or ""
 
     async def release(self) -> None:
         """Give the account back: who waits for it takes it over at once. Nothing may be written or sent after this."""

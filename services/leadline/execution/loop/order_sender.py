@@ -85,12 +85,12 @@ class OrderSender:
         await self.hand_in(order)
 
     async def hand_in(self, order: Order) -> None:
-        """Write an order to the venue, once, by the one who holds the account when the byte leaves.
+        """Write an order to the venue, once, by the one who holds the account then and whose rows have the order.
 
         Whatever has halted the account up to here, or taken an entry out, keeps it from leaving; nothing is awaited
         between this last question and the byte.
         """
-        await self._deps.store.renew()
+        await self._deps.store.confirm()
         if reason := self._kept_back(order):
             self._unsent = ""
             await self._keeper.commit_order(move(order, OrderState.EXPIRED_LOCAL, reason=reason))
@@ -205,7 +205,7 @@ class OrderSender:
             await self._keeper.commit_order(order)
             if order.wanted_price is None:
                 return
-        await self._deps.store.renew()
+        await self._deps.store.confirm()
         try:
             await self._deps.venue.replace(Move(order).replacement)
         except NotAdmitted:
@@ -283,7 +283,7 @@ class OrderSender:
         owner = self._book.strategies[order.strategy]
         if not any(goal.unit == order.unit for goal in owner.exits):  # another of its exits was refused just now
             return
-        await self._deps.store.renew()
+        await self._deps.store.confirm()
         try:
             await self._deps.venue.replace(shrink.replacement)
         except NotAdmitted:

@@ -70,8 +70,12 @@ class Store(Protocol):
         those that this store has loaded or written last: a database that was put back has forgotten something.
         """
 
-    async def renew(self) -> None:
-        """Keep the account for a little longer. Raises `Fenced` when another has taken it."""
+    async def confirm(self) -> None:
+        """Keep the account for a little longer, and see that the rows are as this store has left them.
+
+        To be called before a byte leaves. Raises `Fenced` when another has taken the account, and `Unavailable` where
+        the rows are not those that this store has loaded or written last: a database that was put back has forgotten.
+        """
 
     async def recall(self, client_ids: Sequence[ClientOrderId], fill_ids: Sequence[FillId]) -> Stored:
         """The orders and fills of these ids that have rows, however old."""
