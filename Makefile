@@ -122,9 +122,13 @@ parity: setup ## replay days through the whole platform, a roll and an early clo
 determinism: setup ## the same backtest in one process and in two, on this Python and on another: the same bytes
 	@LEADLINE_MAKE_PYTHON=1 $(PY) -m pytest -v tests/backtest/test_determinism.py $(PYTEST_ARGS)
 
+.PHONY: kills
+kills: setup ## kill each part of a replaying stack by itself, three times in a run, and compare the books
+	@$(PY) -m pytest -m kills tests/system $(PYTEST_ARGS)
+
 .PHONY: chaos
-chaos: setup ## kill each part of a whole stack by itself, three times in a run, and compare the books
-	@$(PY) -m pytest -m chaos tests/system $(PYTEST_ARGS)
+chaos: setup ## faults at random moments on a live platform of real processes, hours of them (FAULTS=kill-*,rival TIMES=20 SEED=1)
+	@$(PY) -m tests.chaos --times $(or $(TIMES),20) --seed $(or $(SEED),1) $(addprefix --faults ,"$(or $(FAULTS),*)")
 
 .PHONY: soak-live
 soak-live: setup ## a simulated week of a live platform: disk and memory do not grow with the days (about five minutes)

@@ -29,13 +29,15 @@ hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "developer")
 
 
 # Marks of tests that only those run who ask for them: they take minutes, and others see the same in short.
-OWN_TARGETS = ("chaos", "node_minutes", "parity", "soak")
+OWN_TARGETS = ("kills", "node_minutes", "parity", "soak")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what has a target of its own, and put those first that take long, in their order."""
     asked = config.option.markexpr
-    left_out = [item for item in items if any(mark in item.keywords and mark not in asked for mark in OWN_TARGETS)]
+    left_out = [
+        item for item in items if any(item.get_closest_marker(mark) and mark not in asked for mark in OWN_TARGETS)
+    ]
     config.hook.pytest_deselected(items=left_out)
     apart = set(left_out)
     items[:] = [item for item in items if item not in apart]

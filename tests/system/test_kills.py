@@ -1,7 +1,7 @@
 """What a kill may change: nothing, when it hits the market-data side, risk, the recorder, the bus or the database.
 
 Killing execution or the venue makes no duplicate order and loses no fill; only entries in doubt may differ. Each run of
-`make test` kills all parts in two runs; `make chaos` kills each part by itself, again and again.
+`make test` kills all parts in two runs; `make kills` kills each part by itself, again and again.
 """
 
 from pathlib import Path
@@ -39,13 +39,13 @@ def again(part: str, moments: tuple[float, ...]) -> tuple[tuple[float, str], ...
     "kills",
     [
         pytest.param(OTHERS, id="services and servers"),
-        pytest.param(again("aggregation", MOMENTS), id="aggregation", marks=pytest.mark.chaos),
-        pytest.param(again(ANALYSIS, MOMENTS), id="analysis", marks=pytest.mark.chaos),
-        pytest.param(again("risk", MOMENTS), id="risk", marks=pytest.mark.chaos),
-        pytest.param(again("recorder", MOMENTS), id="recorder", marks=pytest.mark.chaos),
-        pytest.param(again("ingestion", ONCE), id="ingestion", marks=pytest.mark.chaos),
-        pytest.param(again("nats", MOMENTS), id="nats", marks=pytest.mark.chaos),
-        pytest.param(again("postgres", MOMENTS), id="postgres", marks=pytest.mark.chaos),
+        pytest.param(again("aggregation", MOMENTS), id="aggregation", marks=pytest.mark.kills),
+        pytest.param(again(ANALYSIS, MOMENTS), id="analysis", marks=pytest.mark.kills),
+        pytest.param(again("risk", MOMENTS), id="risk", marks=pytest.mark.kills),
+        pytest.param(again("recorder", MOMENTS), id="recorder", marks=pytest.mark.kills),
+        pytest.param(again("ingestion", ONCE), id="ingestion", marks=pytest.mark.kills),
+        pytest.param(again("nats", MOMENTS), id="nats", marks=pytest.mark.kills),
+        pytest.param(again("postgres", MOMENTS), id="postgres", marks=pytest.mark.kills),
     ],
 )
 async def test_the_book_is_that_of_the_undisturbed_run(
@@ -62,8 +62,8 @@ async def test_the_book_is_that_of_the_undisturbed_run(
     "kills",
     [
         pytest.param(TRADERS, id="execution and venue"),
-        pytest.param(again(EXECUTION, MOMENTS), id="execution", marks=pytest.mark.chaos),
-        pytest.param(again(VENUE, MOMENTS), id="venue", marks=pytest.mark.chaos),
+        pytest.param(again(EXECUTION, MOMENTS), id="execution", marks=pytest.mark.kills),
+        pytest.param(again(VENUE, MOMENTS), id="venue", marks=pytest.mark.kills),
     ],
 )
 async def test_killing_a_trading_part_changes_at_most_what_the_report_lists_as_in_doubt(
