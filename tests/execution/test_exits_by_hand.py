@@ -392,3 +392,14 @@ def test_one_of_a_pair_goes_out_again_while_the_other_works_or_is_gone_too():
     assert again(one) == []
     both = again(one, replace(pair, state=S.DEAD, oco=one.client_id, version=1))
     assert both == [("S7", "S1", 2, ""), ("T7", "T1", 2, "")]
+
+
+def test_one_in_the_place_of_an_exit_of_a_fill_has_a_number_that_no_fill_to_come_has():
+    gone = leg("S1", 2, S.DEAD, parent=ENTRY.client_id, version=1, entry_price=20_000)
+    assert again(gone) == [("S1", "S10", 2, "")]  # the entry is of 9: it has nine fills at most
+
+
+def test_a_stop_that_is_lost_each_time_is_sent_again_so_often_and_no_more():
+    lost = [replace(GONE, client_id=ClientOrderId(f"S{n}"), unwanted=n > 1) for n in range(1, 6)]
+    assert again(*lost[:4]) != []
+    assert again(*lost) == []

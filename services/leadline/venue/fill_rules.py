@@ -63,6 +63,7 @@ class FillRules:
     """A paper account's declarations: the rule, slippage of market and stop fills in ticks, and latency in ns.
 
     `native_brackets`: whether the market makes stop and target of each fill; else it takes no order that asks for them.
+    `pairs`: whether it ends the one of an exit and its pair when the other fills; else it takes no exit that names one.
     InvalidInput when slippage or latency is negative.
     """
 
@@ -70,6 +71,7 @@ class FillRules:
     slippage_ticks: int = 1
     latency_ns: int = 50_000_000
     native_brackets: bool = True
+    pairs: bool = True
 
     def __post_init__(self) -> None:
         if self.slippage_ticks < 0:

@@ -85,6 +85,8 @@ class PaperMarket(MarketHistory):
         check_order(order)
         if order.bracket is not None and not self._rules.native_brackets:
             raise InvalidInput("order.bracket", order.bracket, "none: this venue makes no brackets")
+        if order.oco and not self._rules.pairs:
+            raise InvalidInput("order.oco", order.oco, "none: this venue ends no exit with another")
         after_ns = order.decided_at_ns + self._rules.latency_ns
         if order.parent and order.leg.is_exit:
             return self._attach(order, after_ns), False

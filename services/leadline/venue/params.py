@@ -18,4 +18,5 @@ class VenueParams(ServiceParams):
     slippage_ticks: int = Field(default=1, ge=0)
     latency_ns: int = Field(default=50_000_000, ge=0)
     native_brackets: bool = True
+    pairs: bool = True
     buffer_prints: int = Field(default=262_144, ge=1)

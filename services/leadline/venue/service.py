@@ -85,7 +85,9 @@ class PaperVenue:
 
     def __init__(self, context: Context, params: VenueParams, tape: Run, ledger: Ledger) -> None:
         rule = parse_fill_rule(params.fill_rule, "fill_rule")
-        rules = FillRules(rule, params.slippage_ticks, params.latency_ns, params.native_brackets)
+        rules = FillRules(
+            rule, params.slippage_ticks, params.latency_ns, native_brackets=params.native_brackets, pairs=params.pairs
+        )
         self.market = PaperMarket(rules, tape.begins_ns)
         if (kept := ledger.kept()) is not None:
             self.market.restore_kept(kept)

@@ -9,6 +9,7 @@ from leadline.execution.core.booking import Stored
 from leadline.execution.core.exits import at_rest, wanted
 from leadline.execution.core.halts import StoredHalts
 from leadline.execution.core.new_exits import sent_again
+from leadline.execution.core.unit_parts import in_place_of_stop
 from leadline.execution.loop.ports import Store
 from leadline.execution.venues.paper.direct import DirectVenue
 from leadline.model.ids import ENTRY, ClientOrderId, ContractId, FillId, LegKind, RunId, client_order_id
@@ -169,19 +170,28 @@ def check_book(book: Book, market: PaperMarket) -> None:
         assert sum(position.held_by(unit) for unit in position.units) == abs(position.quantity)
         assert position.contract in closed or position.without_stop <= bare[position.contract]
         for unit in position.units:
-            check_unit(book, position, unit)
+            check_unit(book, position, unit, pairs=market._rules.pairs)
     unresolved = [order for order in book.orders.values() if order.state in {"PENDING", "SENDING", "UNKNOWN"}]
     entries = [(order.strategy, order.contract) for order in unresolved if order.leg.kind is LegKind.ENTRY]
     assert len(entries) == len(set(entries))
 
 
-def check_unit(book: Book, position: Position, unit: str) -> None:
-    """A unit has exits of its size; while a part of it leaves, what stays has a stop, and nothing can turn it round."""
+def check_unit(book: Book, position: Position, unit: str, *, pairs: bool) -> None:
+    """A unit has exits of its size; while a part of it leaves, what stays has a stop, and nothing can turn it round.
+
+    Where the venue ends no exit with another (`pairs`), all of them together are no more than it, and a target stands
+    only where its stop has gone for it.
+    """
     live = [order for order in book.live_orders() if order.contract == position.contract and order.unit in ("", unit)]
     stops, targets, closing = (
         sum(order.remaining for order in live if order.leg.kind is kind)
         for kind in (LegKind.STOP, LegKind.TARGET, LegKind.FLATTEN)
     )
+    if not pairs:
+        placed = [order for order in live if in_place_of_stop(book, order)]
+        assert stops + targets + closing <= abs(position.quantity), f"{position} can be turned round"
+        assert targets == sum(order.remaining for order in placed), f"a target rests beside stops of {position}"
+        stops, targets = stops + targets, 0
     strategy = book.strategies.get(position.strategy)
     size, free = position.held_by(unit), position.without_stop_of(unit)
     if strategy is None or book.flatten or strategy.flatten or any(not order.unit for order in live):
@@ -198,6 +208,10 @@ def check_unit(book: Book, position: Position, unit: str) -> None:
     assert stops >= size - part - (free - bare), f"what stays of {unit} of {position} is not protected"
     if not part:
         # One that its strategy has given a stop or a target since has more than it was entered with.
-        wanted = range(size + 1) if _is_mixed(book, position, unit) else {_targets_of(book, position, unit), size}
+        wanted = (
+            range(size + 1)
+            if not pairs or _is_mixed(book, position, unit)
+            else {_targets_of(book, position, unit), size}
+        )
         covered = size - free <= stops <= size and targets in wanted
         assert covered, f"{unit} of {position} is not protected"

@@ -35,7 +35,8 @@ from leadline.risk.view import AccountLimits, StrategyLimits, Tier
 KEPT_NS: Final = NS_PER_HOUR
 """Ended orders are looked at by the rate limits for this long, and then forgotten.
 
-Those stay from which something that is held has come, and all of the decision that has opened its position."""
+Those stay from which something that is held has come, all of the decision that has opened its position, and those in
+whose place a live order stands."""
 
 DECIDED_NS: Final = 10 * NS_PER_MINUTE
 """On a tape that is live, for how long after a decision its bar may be said again to an account that has started."""
@@ -413,8 +414,9 @@ def forget(book: Book) -> None:
         return
     held = book.open_positions()
     open_decisions = {position.decision for position in held}
-    entries = {lot.client_id for position in held for lot in position.lots}
-    gone = {order.client_id for order in old if order.decision not in open_decisions} - entries
+    kept = {lot.client_id for position in held for lot in position.lots}
+    kept.update(order.oco for order in book.live_orders())
+    gone = {order.client_id for order in old if order.decision not in open_decisions} - kept
     if gone:
         book.orders = {client_id: order for client_id, order in book.orders.items() if client_id not in gone}
 

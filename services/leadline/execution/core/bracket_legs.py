@@ -20,7 +20,8 @@ def of_entry(book: Book, changes: Changes, leg: Order, entry: Order) -> Order:
 
     A venue that does not trail says nothing of the trail that an entry asks for.
     """
-    leg = replace(leg, entry_price=_entered_at(book, changes, leg, entry))
+    if leg.entry_price is None:
+        leg = replace(leg, entry_price=_entered_at(book, changes, leg, entry))
     asked = None if entry.bracket is None else entry.bracket.trail
     if leg.trail is None and asked is not None and leg.type is OrderType.STOP:
         leg = replace(leg, trail=trailing(leg, asked))

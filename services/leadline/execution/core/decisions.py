@@ -6,7 +6,7 @@ from typing import Any
 
 from leadline.execution.core.book import Book, StrategyBook
 from leadline.model.frozen import quickly_made
-from leadline.model.ids import LegKind, StrategyId, decision_id
+from leadline.model.ids import NO_ORDER, LegKind, StrategyId, decision_id
 from leadline.model.orders import Order, Side, VenueOrder
 from leadline.model.proposals import Decision, Proposal
 from leadline.model.remembered import once_for_each
@@ -81,10 +81,11 @@ def decision_of(book: Book, strategy: StrategyBook, asked: Asked, answer: RiskDe
     )
 
 
-def venue_order(order: Order, *, trails: bool, brackets: bool = True) -> VenueOrder:
+def venue_order(order: Order, *, trails: bool, brackets: bool = True, pairs: bool = True) -> VenueOrder:
     """An order as it is handed to the venue.
 
-    Where that does not trail (`trails`), it is not told how stops do, and where it makes no brackets, of none.
+    Where that does not trail (`trails`), it is not told how stops do; where it makes no brackets, of none; and where it
+    ends no exit with another (`pairs`), of no pair.
     """
     bracket = order.bracket if brackets else None
     if bracket is not None and not trails:
@@ -106,5 +107,5 @@ def venue_order(order: Order, *, trails: bool, brackets: bool = True) -> VenueOr
         valid_until_ns=order.valid_until_ns,
         reduce_only=order.leg.kind is LegKind.FLATTEN or bool(order.parent),
         parent=order.parent,
-        oco=order.oco,
+        oco=order.oco if pairs else NO_ORDER,
     )

@@ -40,6 +40,8 @@ class ExitReason(StrEnum):
     """The market is at the stop that the strategy wants, or has passed it."""
     BEYOND_TARGET = "beyond_target"
     """The same for a target: an order there would fill at once."""
+    TARGET = "target"
+    """The target is reached that the account keeps itself: its stop goes, and what has not filled there leaves."""
     NEVER_SENT = "never sent"
     """The order was written down, and its process ended before it left."""
     LATE = "late"

@@ -16,7 +16,7 @@ from leadline.execution.core.unit_exits import (
     of_unit,
     shrinking,
 )
-from leadline.execution.core.unit_parts import leaving, standing
+from leadline.execution.core.unit_parts import in_place_of_stop, leaving, standing
 from leadline.execution.core.waiting import gate_closes, standing_reason, taken_out
 from leadline.model.ids import ClientOrderId, Leg, LegKind, StrategyId, client_order_id, foreign_order, is_adopted
 from leadline.model.orders import Order, OrderType, Position, Replacement, Side
@@ -26,6 +26,9 @@ QUICK_TRIES: Final = 3
 """A closing order that is refused so often is tried again at once; from then on it waits, each time twice as long."""
 
 LONGEST_WAIT_NS: Final = 60 * NS_PER_SECOND
+
+TARGET_NS: Final = 2 * NS_PER_SECOND
+"""How long a target works in the place of its stop; what has not filled then leaves at the market."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,12 +105,25 @@ def wanted(book: Book, *, halted: bool, spent: Collection[ClientOrderId] = froze
                     continue
                 if reason and is_entry(order):
                     actions.append(Cancel(order, reason))
+                elif _gives_way(book, order):
+                    actions.append(Cancel(order, ExitReason.TARGET))
                 elif order.wanted_price is None and order.wanted_trail is None:
                     continue
                 elif not is_whole_unit_leaving(strategy, order.unit):
                     actions.append(Move(order))
             actions += _leaving_units(book, strategy, spent)
     return actions
+
+
+def _gives_way(book: Book, order: Order) -> bool:
+    """Whether a stop goes for its target, or a target in the place of its stop has worked for long enough."""
+    if order.leg.kind is LegKind.STOP:
+        return order.unwanted
+    return in_place_of_stop(book, order) and book.instant_ns >= _taken_until(book, order)
+
+
+def _taken_until(book: Book, target: Order) -> int:
+    return target.decided_at_ns + TARGET_NS * book.clock_rate
 
 
 def at_rest(book: Book) -> bool:
@@ -120,14 +136,14 @@ def at_rest(book: Book) -> bool:
         return False
     if any(position.strategy not in owners for position in book.open_positions()):
         return False
-    return all(_is_at_rest(order) and order.strategy in owners for order in book.orders.values())
+    return all(_is_at_rest(book, order) and order.strategy in owners for order in book.orders.values())
 
 
-def _is_at_rest(order: Order) -> bool:
+def _is_at_rest(book: Book, order: Order) -> bool:
     if order.state.terminal:
         return order.state not in GIVEN_UP or not order.parent
-    as_wanted = order.wanted_price is None and order.wanted_trail is None
-    return order.leg.is_exit and order.state in CANCELLABLE and as_wanted
+    as_wanted = order.wanted_price is None and order.wanted_trail is None and not order.unwanted
+    return order.leg.is_exit and order.state in CANCELLABLE and as_wanted and not in_place_of_stop(book, order)
 
 
 def _leaving_units(
@@ -247,6 +263,7 @@ def next_try(book: Book) -> int | None:
     tries = [_next_try_ns(book, position) for position in book.open_positions()]
     if live := book.live_orders():
         tries += [at for order in live if (at := _works_until(book, order)) is not None]
+        tries += [_taken_until(book, order) for order in live if in_place_of_stop(book, order)]
         closes = (gate_closes(book, strategy) for strategy in book.strategies.values())
         tries += [at for at in closes if at is not None]
     return min((at for at in tries if at > book.instant_ns), default=None)

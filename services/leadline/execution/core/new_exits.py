@@ -8,6 +8,7 @@ goes out again, under another id.
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import count
+from typing import Final
 
 from leadline.execution.core.book import Book, Changes, UnitExit, is_entry, put_order
 from leadline.execution.core.booking import is_foreign
@@ -16,17 +17,22 @@ from leadline.execution.core.exit_reasons import ExitReason
 from leadline.execution.core.orders import GIVEN_UP
 from leadline.execution.core.positions import part_of
 from leadline.execution.core.unit_exits import is_whole_unit_leaving, leave
-from leadline.execution.core.unit_parts import standing
+from leadline.execution.core.unit_parts import in_place_of_stop, standing
 from leadline.model.ids import ENTRY, NO_ORDER, ClientOrderId, DecisionId, Leg, LegKind, StrategyId, client_order_id
 from leadline.model.orders import Bracket, Fill, Order, OrderState, OrderType, Position, Side
 
+MOST_LOST: Final = 4
+"""So many stops, or targets, of an entry are sent again that the venue has not had; without a stop it is closed."""
 
-def new_exits(book: Book, position: Position, bracket: Bracket, decision: DecisionId, unit: str = "") -> list[Order]:
-    """The exits at the prices of a bracket that parts of a position do not have.
+
+def new_exits(
+    book: Book, position: Position, bracket: Bracket, decision: DecisionId, unit: str = "", *, first: int = 1
+) -> list[Order]:
+    """The exits at the prices of a bracket that parts of a position do not have, numbered from `first` on.
 
     Those of one unit, with an empty name of all. Nothing of what leaves: of a unit of which a part does, the rest.
     """
-    numbers = count(1)
+    numbers = count(first)
     return [
         order
         for name in position.units
@@ -59,7 +65,9 @@ def _half_done(book: Book, position: Position, bracket: Bracket, unit: str) -> I
     """The exits of a unit whose pair is not there and that a bracket asks for, each with the kind of that pair."""
     live = [order for order in _exits(book, position, unit) if not order.state.terminal]
     for twin in live:
-        if twin.state is OrderState.PENDING_CANCEL or any(are_pair(twin, other) for other in live):
+        if twin.state is OrderState.PENDING_CANCEL or in_place_of_stop(book, twin):
+            continue
+        if any(are_pair(twin, other) for other in live):
             continue
         if twin.type is OrderType.LIMIT and bracket.stop_price is not None:
             yield twin, LegKind.STOP
@@ -174,11 +182,12 @@ def _exit(
     return order
 
 
-def exits_of_fills(book: Book, changes: Changes) -> None:
+def exits_of_fills(book: Book, changes: Changes, *, pairs: bool) -> None:
     """Make the stop and the target of what entries have filled in this transaction, where no venue makes them.
 
-    They are the legs that such a venue would make, as a pair. Where the market is at one, or has passed it, the entry's
-    unit leaves.
+    They are the legs that such a venue would make, as a pair. Where the venue takes none (`pairs`) only the stop is
+    made, and the account keeps the target itself. Where the market is at one, or has passed it, the entry's unit
+    leaves. A leg that the venue has told of is there already.
     """
     for fill, _, _ in list(changes.fills):
         entry = book.orders.get(fill.client_id)
@@ -190,8 +199,11 @@ def exits_of_fills(book: Book, changes: Changes) -> None:
         if reason := beyond(book, found):
             _leave(book, changes, entry, reason)
             continue
+        if len(found) == 2 and not pairs:
+            found = [replace(found[0], oco=NO_ORDER)]
         for order in found:
-            put_order(book, changes, order)
+            if order.client_id not in book.orders:
+                put_order(book, changes, order)
 
 
 def _legs_of(book: Book, entry: Order, bracket: Bracket, fill: Fill) -> Iterator[Order]:
@@ -221,6 +233,7 @@ def _legs_of(book: Book, entry: Order, bracket: Bracket, fill: Fill) -> Iterator
             stop_price=prices[kind] if stop else None,
             parent=entry.client_id,
             oco=next((other for twin, other in ids.items() if twin is not kind), NO_ORDER),
+            entry_price=fill.price,
             unit=entry.unit,
         )
 
@@ -321,10 +334,12 @@ def sent_again(book: Book) -> Iterator[tuple[Order, Order]]:
             continue
         if position.quantity * gone.side.sign >= 0 or _is_of_earlier(book, position, gone):
             continue
+        if _times_lost(book, gone) > MOST_LOST or in_place_of_stop(book, replace(gone, state=OrderState.PENDING)):
+            continue
         bracket = Bracket(stop_price=gone.stop_price, target_price=gone.limit_price)
         pair = book.orders.get(gone.oco)
         bare = not gone.oco or (pair is not None and pair.state in GIVEN_UP)
-        for order in new_exits(book, position, bracket, gone.decision, gone.unit):
+        for order in new_exits(book, position, bracket, gone.decision, gone.unit, first=_first_number(book, gone)):
             again = replace(order, trail=gone.trail)
             if bare and not order.oco:  # of the part that it was for, though others may have no exit either
                 size = min(order.quantity, gone.quantity)
@@ -335,6 +350,18 @@ def sent_again(book: Book) -> Iterator[tuple[Order, Order]]:
                 continue
             yield replace(gone, unwanted=True, version=gone.version + 1), again
             break
+
+
+def _first_number(book: Book, exit_: Order) -> int:
+    """The first number of an exit in the place of one that was lost: fills to come have those of the entry's size."""
+    entry = book.orders.get(exit_.parent)
+    return 1 if entry is None or entry.decision != exit_.decision else entry.quantity + 1
+
+
+def _times_lost(book: Book, exit_: Order) -> int:
+    """How many exits of that kind of an entry the venue has not had."""
+    kin = (exit_.parent, exit_.leg.kind)
+    return sum((order.parent, order.leg.kind) == kin and order.state in GIVEN_UP for order in book.orders.values())
 
 
 def _is_of_earlier(book: Book, position: Position, exit_: Order) -> bool:

@@ -6,11 +6,11 @@ position came about: a fill of an order that was lost, or that somebody else pla
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from leadline.execution.core.book import Book
-from leadline.execution.core.unit_parts import Part, part_of_unit
-from leadline.model.ids import ContractId, LegKind, StrategyId
+from leadline.execution.core.unit_parts import Part, in_place_of_stop, part_of_unit
+from leadline.model.ids import ContractId, Leg, LegKind, StrategyId
 from leadline.model.orders import DEFAULT_UNIT, Order, Position
 
 
@@ -49,9 +49,14 @@ def unprotected(book: Book) -> Iterator[Unprotected]:
             for unit in sorted(units):
                 own = [order for order in here if order.unit == unit]
                 part = Part() if position is None else part_of_unit(book, position, unit)
-                why = _fault(name, contract, position, unit, own, part)
+                why = _fault(name, contract, position, unit, [_as_protects(book, order) for order in own], part)
                 if why:
                     yield Unprotected(name, contract, why)
+
+
+def _as_protects(book: Book, order: Order) -> Order:
+    """An exit as it counts: a target in the place of its stop is the protection for as long as it works."""
+    return replace(order, leg=Leg.of(LegKind.STOP, order.leg.number)) if in_place_of_stop(book, order) else order
 
 
 def _fault(name: str, contract: ContractId, position: Position | None, unit: str, own: list[Order], part: Part) -> str:

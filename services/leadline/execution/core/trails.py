@@ -40,7 +40,7 @@ def move_stops(book: Book, changes: Changes) -> None:
 def trail_watches(book: Book) -> tuple[Watch, ...]:
     """The prices at which time has to stand still, because a stop is to follow them."""
     return tuple(
-        _watch(order, trail.level(stop, order.side))
+        price_watch(order, trail.level(stop, order.side))
         for order, trail, stop in _trailing(book)
         if book.instant_ns >= _free_ns(order) and order.tape_contract in book.feed_contracts
     )
@@ -77,7 +77,7 @@ def _reaches(order: Order, price: int, level: int) -> bool:
     return (price - level) * order.side.sign <= 0
 
 
-def _watch(order: Order, level: int) -> Watch:
+def price_watch(order: Order, level: int) -> Watch:
     """A price is watched as a position of one size step that has cost nothing, at a tick value of 1."""
     below, above = (None, Decimal(level)) if order.side.sign < 0 else (Decimal(level), None)
     price = WatchedPosition(order.tape_contract, 1, Decimal(0), Decimal(1))

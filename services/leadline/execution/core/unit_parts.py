@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from leadline.execution.core.book import Book, StrategyBook
 from leadline.execution.core.bracket_legs import are_pair
-from leadline.execution.core.orders import UNRESOLVED
+from leadline.execution.core.orders import GIVEN_UP, UNRESOLVED
 from leadline.model.ids import ClientOrderId, LegKind
 from leadline.model.orders import Order, Position
 
@@ -117,6 +117,12 @@ def pairs(orders: Iterable[Order]) -> Iterator[Exits]:
         if twin is not None:
             exits.remove(twin)
         yield (order,) if twin is None else (order, twin)
+
+
+def in_place_of_stop(book: Book, order: Order) -> bool:
+    """Whether a target stands in the place of its stop, which has gone for it: the venue ends none with another."""
+    stop = book.orders.get(order.oco) if order.leg.kind is LegKind.TARGET and not order.state.terminal else None
+    return stop is not None and stop.unwanted and stop.state.terminal and stop.state not in GIVEN_UP
 
 
 def covers(pair: Exits) -> int:

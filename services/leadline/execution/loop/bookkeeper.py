@@ -17,6 +17,7 @@ from leadline.execution.core.booking import (
 from leadline.execution.core.day import apply_limits, around_the_roll, roll, watches
 from leadline.execution.core.exit_reasons import ExitReason
 from leadline.execution.core.exits import at_rest, settled
+from leadline.execution.core.kept_targets import reach_targets, take_targets, target_watches
 from leadline.execution.core.new_exits import exits_of_fills, exits_of_later_fills, renew_exits
 from leadline.execution.core.protection import unprotected
 from leadline.execution.core.settlements import settle_opposites
@@ -73,6 +74,8 @@ class Bookkeeper:
         """
         if not self.deps.makes_brackets:
             renew_exits(self.book, changes)
+        if not self.deps.pairs:
+            take_targets(self.book, changes)
         self._protect()
         forget(self.book)
         await self.deps.store.commit(self.book, changes, check)
@@ -118,6 +121,7 @@ class Bookkeeper:
         """Let time pass up to an instant, nanoseconds, or to where something is watched; what the venue tells then."""
         book, deps = self.book, self.deps
         watched = watches(book) if deps.trails else (*watches(book), *trail_watches(book))
+        watched = watched if deps.pairs else (*watched, *target_watches(book))
         passed = await deps.time.advance(book.instant_ns, target, book.venue_event, self._tapes(), watched)
         told = await deps.venue.events_since(book.venue_event, passed.instant_ns)
         if told.lost:
@@ -156,7 +160,7 @@ class Bookkeeper:
             await self._take_in(advanced, batch)
 
     async def _take_in(self, advanced: Advanced, batch: str) -> None:
-        book, changes, deps, marks = self.book, Changes(), self.deps, self.deps.marks
+        book, changes, marks = self.book, Changes(), self.deps.marks
         stood = _standing(book) if book.live and not advanced.events else None
         advanced, surprises = check_advanced(book, advanced)
         doubted = bool(surprises)
@@ -185,15 +189,22 @@ class Bookkeeper:
                     self.differs(taken)
             self.unsettled = False
         apply_limits(book)
-        if not deps.makes_brackets:
-            exits_of_fills(book, changes)
-        exits_of_later_fills(book, changes, attaches=deps.attaches)
-        if not deps.trails:
-            move_stops(book, changes)
+        self._exits(changes)
         settled(book)
         unwritten_ns = book.instant_ns - self._written_ns
         if stood is None or unwritten_ns >= LONGEST_UNWRITTEN_NS or changes != Changes() or stood != _standing(book):
             await self.commit(changes)
+
+    def _exits(self, changes: Changes) -> None:
+        """Have the exits that follow from fills and prints, where no venue has them by itself."""
+        book, deps = self.book, self.deps
+        if not deps.makes_brackets:
+            exits_of_fills(book, changes, pairs=deps.pairs)
+        exits_of_later_fills(book, changes, attaches=deps.attaches)
+        if not deps.trails:
+            move_stops(book, changes)
+        if not deps.pairs:
+            reach_targets(book, changes)
 
     async def take_over(self, found: VenueOrder) -> None:
         """Book an order that works at the venue and is not in the book; what that calls for is due."""

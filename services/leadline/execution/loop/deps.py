@@ -62,6 +62,11 @@ class Deps:
         """Whether the venue takes a stop or a target that a position does not have."""
         return Capability.ATTACH in self.capabilities
 
+    @property
+    def pairs(self) -> bool:
+        """Whether the venue ends the one of stop and target when the other fills; else the account keeps targets."""
+        return Capability.OCO in self.capabilities
+
     def halted(self) -> str:
         """Why nothing may be entered; empty when no halt is in force."""
         return self.switch.halts.words

@@ -101,7 +101,8 @@ class OrderSender:
             raise Unavailable(f"the disk does not take the journal: {error}", "disk") from error
         self._unsent = ""
         try:
-            sent = venue_order(order, trails=self._deps.trails, brackets=self._deps.makes_brackets)
+            able = self._deps
+            sent = venue_order(order, trails=able.trails, brackets=able.makes_brackets, pairs=able.pairs)
             reported = await self._deps.venue.submit(sent)
             if reported.client_id != order.client_id:  # what became of ours is asked for by its own id
                 raise Refused(f"the venue answers order {order.client_id} with {shown(reported.client_id)}", "venue")
@@ -303,8 +304,8 @@ class OrderSender:
         """
         if self._keeper.at_rest():
             return
-        await self._send_exits()
         for _ in range(ROUNDS):
+            await self._send_exits()
             found = wanted(self._book, halted=bool(self._deps.halted()), spent=self._deps.journal.written)
             actions = [action for action in found if not self._is_kept_in(action)]
             if not actions:

@@ -14,6 +14,7 @@ from leadline.model.market.instruments import instrument
 _OF_PROPOSALS: Final = (
     Capability.LIMIT,
     Capability.STOP,
+    Capability.OCO,
     Capability.REPLACE,
     Capability.SHRINK,
     Capability.VALIDITY,

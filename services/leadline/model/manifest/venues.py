@@ -55,7 +55,7 @@ MEANINGS: Final[Mapping[Capability, str]] = {
     Capability.TRAILING: "moves a stop behind the price itself",
     Capability.REPLACE: "gives a working order other terms",
     Capability.SHRINK: "makes the stop and the target of a fill smaller while they work",
-    Capability.ATTACH: "takes a stop or a target of a fill later, as a pair with the one that works",
+    Capability.ATTACH: "takes a stop or a target of a fill later, and where it ends one with the other, as a pair",
     Capability.VALIDITY: "ends an order at an instant that is given with it",
     Capability.REDUCE_ONLY: "keeps an order that closes from turning a position round",
     Capability.PARTIAL_FILLS: "fills an order in parts",
@@ -65,7 +65,6 @@ MEANINGS: Final[Mapping[Capability, str]] = {
 
 NEEDED: Final = (
     Capability.STOP,
-    Capability.OCO,
     Capability.REDUCE_ONLY,
     Capability.LOOK_UP,
     Capability.FILL_IDS,

@@ -16,7 +16,13 @@ from leadline.venue.matching import PaperMarket
 def fill_rules_of(section: PaperSection) -> FillRules:
     """The rules of a paper market that is set so."""
     rule = parse_fill_rule(section.fill_rule, "fillRule")
-    return FillRules(rule, section.slippage_ticks, section.latency_ns, section.brackets == "Native")
+    return FillRules(
+        rule,
+        section.slippage_ticks,
+        section.latency_ns,
+        native_brackets=section.brackets == "Native",
+        pairs=section.brackets != "StopOnly",
+    )
 
 
 class DirectVenue:

@@ -1,7 +1,7 @@
 """The paper venue, as it is declared: what it can do, and what an account's manifest says of it."""
 
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
@@ -23,9 +23,10 @@ class PaperSection(SpecModel):
     """Which prints fill an order, and at which price."""
     slippage_ticks: Annotated[int, Field(ge=0, le=1000)] = 1
     """Ticks lost by market and stop orders."""
-    brackets: Literal["Native", "Attached"] = "Native"
+    brackets: Literal["Native", "Attached", "StopOnly"] = "Native"
     """The maker of stop and target of a fill. Native: the venue, with the fill. Attached: the account, as orders
-    that follow the fill, as at a venue that makes none itself.
+    that follow the fill, as at a venue that makes none itself. StopOnly: the account, and the venue ends no exit when
+    another fills: only the stop rests there, and the account takes the target.
     """
     latency: DurationText = "50ms"
     """From the decision to the venue: an order first meets prints strictly later than that."""
@@ -34,6 +35,14 @@ class PaperSection(SpecModel):
     def latency_ns(self) -> int:
         """`latency` in nanoseconds."""
         return parse_duration(self.latency, "latency")
+
+
+_WITHOUT: Final = {
+    "Native": frozenset[Capability](),
+    "Attached": frozenset({Capability.NATIVE_BRACKET}),
+    "StopOnly": frozenset({Capability.NATIVE_BRACKET, Capability.OCO}),
+}
+"""The capabilities that the venue does not have, by who makes its brackets."""
 
 
 class PaperVenue(Venue[PaperSection]):
@@ -48,8 +57,8 @@ class PaperVenue(Venue[PaperSection]):
     stand_in = "leadline.execution.venues.paper.stand_in:open_stand_in"
 
     def able(self, section: PaperSection) -> frozenset[Capability]:
-        """All, but brackets of its own where it is set so."""
-        return self.capabilities if section.brackets == "Native" else self.capabilities - {Capability.NATIVE_BRACKET}
+        """All, but brackets of its own and pairs where it is set so."""
+        return self.capabilities - _WITHOUT[section.brackets]
 
     def settings(self, account: AccountId, section: PaperSection) -> Mapping[str, ServiceParams]:
         """One process for each account, with its ledger."""
@@ -60,6 +69,7 @@ class PaperVenue(Venue[PaperSection]):
                 slippage_ticks=section.slippage_ticks,
                 latency_ns=section.latency_ns,
                 native_brackets=section.brackets == "Native",
+                pairs=section.brackets != "StopOnly",
             )
         }
 
