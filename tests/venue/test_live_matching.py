@@ -9,11 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from leadline.model.errors import InvalidInput
-from leadline.model.ids import ClientOrderId, ContractId, RunId
+from leadline.model.ids import ENTRY, ClientOrderId, ContractId, Leg, RunId
 from leadline.model.orders import VenueEvent
 from leadline.model.ticks import TickColumns
 from leadline.venue.fill_rules import FillRules
 from leadline.venue.ledger import FILE_NAME, Ledger
+from leadline.venue.live import comes_late
 from leadline.venue.matching import PaperMarket
 from tests.venue.builders import ES, MES, SELL, market, ns, order, tape
 from tests.venue.test_stops_of_the_tape import (
@@ -105,6 +106,24 @@ def test_time_alone_ends_an_order_of_its_own_tape():
     assert paper.arrive(MES, TickColumns.empty(), ns(9)) == ()
     [event] = paper.arrive(MES, TickColumns.empty(), ns(12))
     assert (event.order.client_id, event.order.state, event.instant_ns) == ("E1", "EXPIRED", ns(10))
+
+
+@pytest.mark.parametrize(
+    ("leg", "age_s", "rate", "late"),
+    [
+        (ENTRY, 3.9, 1, False),
+        (ENTRY, 4.1, 1, True),
+        (ENTRY, 110, 30, False),
+        (ENTRY, 130, 30, True),
+        (Leg("F1"), 60, 1, False),
+        (Leg("S1"), 60, 1, False),
+    ],
+)
+def test_an_entry_that_was_on_its_way_for_long_is_not_taken_and_an_exit_is(
+    leg: Leg, age_s: float, rate: int, late: bool
+):
+    found = comes_late(replace(order(at=10), leg=leg), ns(10) + round(age_s * 1e9), rate)
+    assert bool(found) is late
 
 
 def week(paper: PaperMarket) -> None:

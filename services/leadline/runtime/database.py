@@ -1,7 +1,8 @@
 """A service's connections to PostgreSQL: opened when the schema is ready, with decimals and JSON as themselves."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
@@ -16,7 +17,7 @@ from leadline.runtime.settings import DatabaseSettings, read_secret
 # The oldest schema that this code can work with. Newer ones are accepted: a release only ever adds.
 MINIMUM_SCHEMA: Final = 10
 STATEMENT_TIMEOUT_SECONDS: Final = 30
-CONNECT_TIMEOUT_SECONDS: Final = 5
+CONNECT_TIMEOUT_SECONDS: Final = 3
 READING_CONNECTIONS: Final = 2
 READING_TIMEOUT_SECONDS: Final = 5
 WAIT_FIRST_SECONDS: Final = 0.1
@@ -86,6 +87,21 @@ async def reading_pool(settings: DatabaseSettings, name: str) -> Pool:
     A statement on them ends after `READING_TIMEOUT_SECONDS`. Close it with `await pool.close()`.
     """
     return await _pool(settings, f"{name}-reads", READING_CONNECTIONS, READING_TIMEOUT_SECONDS)
+
+
+@asynccontextmanager
+async def answering(pool: Pool, within_s: float) -> AsyncIterator[Any]:
+    """A connection of the pool that is cut off when it is not given back within so many seconds.
+
+    Of a server that says nothing any more nobody hears before a statement's own timeout, and asyncpg then waits as long
+    again to be heard. Raises what asyncpg raises, one of DATABASE_LOST for what was cut off.
+    """
+    async with pool.acquire(timeout=within_s) as connection:
+        cut = asyncio.get_running_loop().call_later(within_s, connection.terminate)
+        try:
+            yield connection
+        finally:
+            cut.cancel()
 
 
 async def connect(settings: DatabaseSettings, name: str) -> Connection:

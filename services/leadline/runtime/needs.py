@@ -9,7 +9,7 @@ import structlog
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from leadline.runtime import measurements
-from leadline.runtime.database import DATABASE_LOST, Pool
+from leadline.runtime.database import DATABASE_LOST, Pool, answering
 
 LOOK_SECONDS: Final = 1.0
 ANSWER_SECONDS: Final = 3.0
@@ -64,7 +64,8 @@ def database_answers(pool: Pool) -> Look:
     """Whether a connection of the pool is to be had, and answers."""
 
     async def look() -> bool:
-        return bool(await pool.fetchval("SELECT true"))
+        async with answering(pool, ANSWER_SECONDS) as connection:
+            return bool(await connection.fetchval("SELECT true"))
 
     return look
 

@@ -10,7 +10,8 @@ from datetime import UTC, datetime
 from typing import Final, Literal
 
 from leadline.model.durations import NS_PER_SECOND
-from leadline.model.ids import ContractId
+from leadline.model.ids import ContractId, LegKind
+from leadline.model.orders import VenueOrder
 from leadline.model.subjects import TICKS, tick_subject
 from leadline.model.ticks import TickBatch, TickColumns
 from leadline.runtime.bus.intake import Intake, read_ticks
@@ -30,11 +31,25 @@ SILENCE_NS: Final = 5 * NS_PER_SECOND
 MARGIN_SECONDS: Final = 10
 """How much earlier than its last matched print a tape is read from: clocks differ."""
 
+LATE_SECONDS: Final = 4
+"""An entry that was decided longer ago is not taken: accounts send none that is older than 3 s."""
+
 HOLE_MARGIN_SECONDS: Final = 600
 """How much earlier it is read from once prints are missing."""
 
 HOLE_SECONDS: Final = 1.0
 """How long whoever published missing prints has to say them again."""
+
+
+def comes_late(order: VenueOrder, now_ns: int, clock_rate: int) -> str:
+    """Why an order that comes now is too old to be taken; empty for one that is not, and for all that is no entry.
+
+    A network that stood still delivers, when it heals, what nobody wants any more. `now_ns` is the tape's time, ns UTC.
+    """
+    age_ns = now_ns - order.decided_at_ns
+    if order.leg.kind is not LegKind.ENTRY or age_ns <= LATE_SECONDS * NS_PER_SECOND * clock_rate:
+        return ""
+    return f"late: decided {age_ns / clock_rate / NS_PER_SECOND:.1f} s ago"
 
 
 class LiveTapes:

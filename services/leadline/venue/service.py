@@ -27,7 +27,7 @@ from leadline.runtime.settings import validate_params
 from leadline.venue import metrics
 from leadline.venue.fill_rules import FillRules, parse_fill_rule
 from leadline.venue.ledger import Ledger
-from leadline.venue.live import LiveTapes
+from leadline.venue.live import LiveTapes, comes_late
 from leadline.venue.matching import PaperMarket
 from leadline.venue.params import VenueParams
 from leadline.venue.servicer import PaperVenueServicer
@@ -119,12 +119,16 @@ class PaperVenue:
     # --- orders ------------------------------------------------------------------------------------------------------
 
     def submit(self, order: VenueOrder) -> tuple[VenueOrder, bool]:
-        """Take an order, or refuse one that no tape prices; with True, the one that has had its id for longer.
+        """Take an order, or refuse one that no tape prices, and an entry that comes late on a live tape.
+
+        With True, the one that has had its id for longer.
 
         Raises InvalidInput for an order that makes no sense, OSError when the ledger cannot be written.
         """
         self._begin()
         refusal = "" if order.tape_contract in self._run.contracts else f"no tape of {order.tape_contract}"
+        if self._live is not None:
+            refusal = refusal or comes_late(order, self._live.now_ns, self._run.clock_rate)
         taken, duplicate = self.market.reject(order, refusal) if refusal else self.market.submit(order)
         self._write()
         if not refusal:

@@ -34,7 +34,7 @@ from leadline.model.proposals import Action
 from leadline.model.ticks import NS_PER_SECOND
 from leadline.runtime.bus.dead_letters import INSERT_DEAD_LETTER, dead_letter_row
 from leadline.runtime.clock import monotonic_s, wall_ns
-from leadline.runtime.database import DATABASE_LOST, Pool
+from leadline.runtime.database import DATABASE_LOST, Pool, answering
 
 FRESH_SECONDS: Final = 1.0
 """An answer within this time of its question is taken for the present state of the lease."""
@@ -73,8 +73,9 @@ Connection = Any
 class PostgresStore:
     """One account on one tape. `acquire` first; then `load` and `commit`.
 
-    `renewed_s`: when the lease was last renewed, on the monotonic clock. `clock_offset_ns`: this machine's clock less
-    the database's then.
+    A database that has not done what it was asked for as long as a lease lasts is taken for lost. `renewed_s`: when
+    the lease was last renewed, on the monotonic clock. `clock_offset_ns`: this machine's clock less the database's
+    then.
     """
 
     def __init__(
@@ -238,7 +239,7 @@ class PostgresStore:
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[Connection]:
         try:
-            async with self._pool.acquire() as connection:
+            async with answering(self._pool, LEASE_SECONDS) as connection:
                 yield connection
         except DATABASE_LOST as error:
             raise Unavailable(f"the database does not answer: {error}", "database") from error

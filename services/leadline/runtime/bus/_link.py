@@ -27,7 +27,8 @@ from leadline.runtime.settings import NatsSettings, read_secret
 
 API_TIMEOUT_SECONDS: Final = 5.0
 CONNECT_TIMEOUT_SECONDS: Final = 3
-PING_INTERVAL_SECONDS: Final = 5
+# A connection that stays open and says nothing any more is lost after two to three seconds.
+PING_INTERVAL_SECONDS: Final = 1
 MAX_OUTSTANDING_PINGS: Final = 2
 # How long closing waits for a server to take what is left to send.
 CLOSE_SECONDS: Final = 2.0

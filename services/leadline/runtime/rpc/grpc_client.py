@@ -10,6 +10,8 @@ from leadline.runtime.rpc.certificates import Pem
 from leadline.runtime.telemetry import inject
 
 MAX_MESSAGE_BYTES: Final = 16 * 1024 * 1024
+KEEPALIVE_MS: Final = 1_000
+KEEPALIVE_ANSWER_MS: Final = 4_000
 # What is under way over a connection with a former certificate may go on for as long.
 RETIRE_SECONDS: Final = 30.0
 # The platform's parts reach each other directly, whatever proxy the environment names for the world outside.
@@ -25,8 +27,12 @@ _OPTIONS: Final = (
     ("grpc.max_reconnect_backoff_ms", 1000),
     # A name that stands for another address now is asked for again as soon as a connection breaks.
     ("grpc.dns_min_time_between_resolutions_ms", 1000),
-    ("grpc.keepalive_time_ms", 30_000),
-    ("grpc.keepalive_timeout_ms", 5_000),
+    # While a call waits for its answer, a connection that says nothing any more is lost after five seconds.
+    ("grpc.keepalive_time_ms", KEEPALIVE_MS),
+    ("grpc.keepalive_timeout_ms", KEEPALIVE_ANSWER_MS),
+    # Without it the answer is waited for a minute, whatever the line above says.
+    ("grpc.http2.ping_timeout_ms", KEEPALIVE_ANSWER_MS),
+    ("grpc.http2.max_pings_without_data", 0),
 )
 
 

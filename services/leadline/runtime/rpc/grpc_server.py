@@ -24,6 +24,7 @@ from leadline.runtime.rpc.auth import (
 )
 from leadline.runtime.rpc.certificates import Pem
 from leadline.runtime.rpc.errors import status_of
+from leadline.runtime.rpc.grpc_client import KEEPALIVE_MS
 from leadline.runtime.rpc.health import Health
 from leadline.runtime.rpc.lanes import Busy, Handler, Lanes, OpenCalls, parsed
 from leadline.runtime.settings import ConnectionAge
@@ -42,7 +43,8 @@ _OPTIONS: Final = (
     ("grpc.so_reuseport", 0),
     ("grpc.max_concurrent_streams", MAX_CONNECTION_STREAMS),
     ("grpc.keepalive_permit_without_calls", 1),
-    ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
+    # Less than what clients take between two, so that none is sent away for asking too often.
+    ("grpc.http2.min_ping_interval_without_data_ms", KEEPALIVE_MS // 4),
 )
 _log = structlog.get_logger(__name__)
 

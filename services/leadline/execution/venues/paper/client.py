@@ -25,7 +25,7 @@ from leadline.venue.convert import (
 from leadline.venue.v1 import venue_pb2 as pb
 from leadline.venue.v1 import venue_pb2_grpc as rpc
 
-CALL_DEADLINE_SECONDS: Final = 5.0
+CALL_DEADLINE_SECONDS: Final = 3.0
 MS_PER_SECOND: Final = 1000
 _PART: Final = "venue"
 
