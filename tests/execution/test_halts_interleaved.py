@@ -23,7 +23,7 @@ from leadline.execution.loop.deps import Deps
 from leadline.execution.loop.ports import HaltStands, Unavailable
 from leadline.execution.venues.both_ports import BothPorts
 from leadline.model.halts import FIELD_REASON, Halt, HaltSource
-from leadline.model.ids import ClientOrderId, ContractId, FillId, RunId
+from leadline.model.ids import ClientOrderId, ContractId, DecisionId, FillId, RunId
 from leadline.model.manifest.venues import Capability
 from leadline.model.orders import Advanced, Replacement, VenueOrder, Watch
 from leadline.risk.view import DecisionInputs, RiskDecision
@@ -105,6 +105,9 @@ class Store:
         return found
 
     async def confirm(self) -> None: ...
+
+    async def decided(self, decision: DecisionId) -> bool:
+        return False
 
     async def recall(self, client_ids: Sequence[ClientOrderId], fill_ids: Sequence[FillId]) -> Stored:
         return Stored()

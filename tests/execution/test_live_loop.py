@@ -172,6 +172,21 @@ async def test_a_bar_that_is_said_again_after_a_start_is_not_decided_again(books
     assert [(second, why) for _, second, _, why in await desk.decisions()] == [(606, "late"), (643, "")]
 
 
+async def test_a_bar_that_is_said_again_after_a_long_stop_is_not_decided_again(books: Books, folder: Path):
+    desk = live_desk(books, folder)
+    session = await opened(desk, 600)
+    await hears(session, bar(601), 606)
+    await session.until(700)
+    session.close()
+    again = await opened(desk, 700 + 1200)
+    assert again.book.decided == {}
+    await hears(again, bar(601), 1901)
+    await hears(again, bar(1890), 1902)  # known too long ago as well, and never decided
+    assert again.halted == ""
+    again.close()
+    assert [(second, why) for _, second, _, why in await desk.decisions()] == [(606, "late"), (1902, "late")]
+
+
 async def test_the_book_keeps_the_decisions_of_ten_minutes(books: Books, folder: Path):
     session = await opened(live_desk(books, folder), 600)
     await hears(session, bar(601), 606)

@@ -12,7 +12,7 @@ from leadline.execution.core.new_exits import sent_again
 from leadline.execution.core.unit_parts import in_place_of_stop
 from leadline.execution.loop.ports import Store
 from leadline.execution.venues.paper.direct import DirectVenue
-from leadline.model.ids import ENTRY, ClientOrderId, ContractId, FillId, LegKind, RunId, client_order_id
+from leadline.model.ids import ENTRY, ClientOrderId, ContractId, DecisionId, FillId, LegKind, RunId, client_order_id
 from leadline.model.orders import Advanced, Bracket, Position, Replacement, VenueOrder, Watch
 from leadline.venue.matching import PaperMarket
 
@@ -53,6 +53,9 @@ class CheckedStore:
 
     async def recall(self, client_ids: Sequence[ClientOrderId], fill_ids: Sequence[FillId]) -> Stored:
         return await self._store.recall(client_ids, fill_ids)
+
+    async def decided(self, decision: DecisionId) -> bool:
+        return await self._store.decided(decision)
 
     async def halts(self, numbers: Sequence[int]) -> StoredHalts:
         return await self._store.halts(numbers)

@@ -11,7 +11,7 @@ from leadline.execution.core.halts import StoredHalts
 from leadline.execution.loop.deps import Deps
 from leadline.execution.loop.ports import Journal, Risk, Store
 from leadline.execution.venues.both_ports import MatchingVenue
-from leadline.model.ids import ClientOrderId, ContractId, FillId
+from leadline.model.ids import ClientOrderId, ContractId, DecisionId, FillId
 from leadline.model.orders import Advanced, Replacement, VenueOrder, Watch
 from leadline.risk.view import DecisionInputs, RiskDecision
 from tests.execution.harness.ports import replace_venue, venue_of
@@ -109,6 +109,9 @@ class TrippedStore:
 
     async def confirm(self) -> None:
         await self._wire.around("store.confirm", self._store.confirm)
+
+    async def decided(self, decision: DecisionId) -> bool:
+        return await self._wire.around("store.decided", lambda: self._store.decided(decision))
 
     async def halts(self, numbers: Sequence[int]) -> StoredHalts:
         return await self._wire.around("store.halts", lambda: self._store.halts(numbers))

@@ -13,7 +13,7 @@ from leadline.execution.core.booking import Stored
 from leadline.execution.core.halts import Clearing, StoredHalts
 from leadline.execution.loop.ports import Fenced, LimitRefused, Refused
 from leadline.model.errors import LeadlineError
-from leadline.model.ids import AccountId, ClientOrderId, ContractId, FillId, RunId
+from leadline.model.ids import AccountId, ClientOrderId, ContractId, DecisionId, FillId, RunId
 from leadline.model.manifest.specs import TradingAccount
 from tests.execution.harness.stores import MemoryBooks, PostgresBooks
 
@@ -28,6 +28,7 @@ class TwinStore:
         self._postgres = postgres
         self._orders: dict[ClientOrderId, None] = {}
         self._fills: dict[FillId, None] = {}
+        self._decision = DecisionId("the last one")
 
     @property
     def epoch(self) -> int:
@@ -53,6 +54,9 @@ class TwinStore:
         asked = (client_ids, fill_ids)
         return await self._both(lambda: self._memory.recall(*asked), lambda: self._postgres.recall(*asked))
 
+    async def decided(self, decision: DecisionId) -> bool:
+        return await self._both(lambda: self._memory.decided(decision), lambda: self._postgres.decided(decision))
+
     async def halts(self, numbers: Sequence[int]) -> StoredHalts:
         return await self._both(lambda: self._memory.halts(numbers), lambda: self._postgres.halts(numbers))
 
@@ -61,6 +65,8 @@ class TwinStore:
 
     async def commit(self, book: Book, changes: Changes, check: Callable[[Book], str | None] | None = None) -> None:
         self._orders.update(dict.fromkeys(changes.orders))
+        for decision in changes.decisions:
+            self._decision = decision.decision_id
         self._fills.update(dict.fromkeys(fill.fill_id for fill, _, _ in changes.fills))
         try:
             await self._both(
@@ -76,6 +82,7 @@ class TwinStore:
         last = (await self.halts([])).last
         await self.halts(range(last + 2))
         await self.sent(10_000)
+        await self.decided(self._decision)
 
     async def _both(self, first: Callable[[], Awaitable[Result]], second: Callable[[], Awaitable[Result]]) -> Result:
         found, expected = await _outcome(first), await _outcome(second)

@@ -16,7 +16,7 @@ from leadline.execution.core.halts import Clearing, StoredHalts
 from leadline.execution.core.records import AccountRecords, refused
 from leadline.execution.loop.ports import LEASE_SECONDS, NOT_AS_LEFT, Fenced, LimitRefused, Unavailable
 from leadline.model.halts import Halt
-from leadline.model.ids import AccountId, ClientOrderId, ContractId, FillId, RunId
+from leadline.model.ids import AccountId, ClientOrderId, ContractId, DecisionId, FillId, RunId
 from leadline.model.manifest.specs import TradingAccount
 
 MOST_REFUSED_PER_SUBJECT: Final = 100
@@ -133,6 +133,10 @@ class MemoryStore:
     async def recall(self, client_ids: Sequence[ClientOrderId], fill_ids: Sequence[FillId]) -> Stored:
         """The orders and fills of these ids that were ever written."""
         return self._records.recall(client_ids, fill_ids)
+
+    async def decided(self, decision: DecisionId) -> bool:
+        """Whether a decision was ever written."""
+        return decision in self._records.decisions
 
     async def sent(self, newest: int) -> frozenset[ClientOrderId]:
         """Client ids of the newest orders of this tape that left here: the venue has proved that it got them."""

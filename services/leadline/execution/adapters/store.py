@@ -27,7 +27,7 @@ from leadline.execution.loop.ports import (
     Refused,
     Unavailable,
 )
-from leadline.model.ids import ClientOrderId, ContractId, FillId, RunId
+from leadline.model.ids import ClientOrderId, ContractId, DecisionId, FillId, RunId
 from leadline.model.manifest.specs import TradingAccount
 from leadline.model.orders import OrderState
 from leadline.model.proposals import Action
@@ -65,6 +65,7 @@ _RENEW: Final = """
 _STRATEGIES: Final = "SELECT * FROM strategy_state WHERE tape = $1 AND account = $2 ORDER BY strategy"
 _STRATEGIES_LOCKED: Final = "SELECT * FROM strategy_state WHERE tape = $1 AND account = $2 ORDER BY strategy FOR UPDATE"
 _ORDERS_BY_ID: Final = "SELECT * FROM intent WHERE tape = $1 AND account = $2 AND client_id = ANY($3)"
+_DECIDED: Final = "SELECT 1 FROM decision WHERE tape = $1 AND account = $2 AND decision_id = $3"
 _FILLS_BY_ID: Final = "SELECT * FROM fill WHERE tape = $1 AND account = $2 AND fill_id = ANY($3)"
 
 Connection = Any
@@ -212,6 +213,12 @@ class PostgresStore:
             {row["client_id"]: order_rows.order_of(row) for row in orders},
             {row["fill_id"]: order_rows.fill_of(row) for row in fills},
         )
+
+    async def decided(self, decision: DecisionId) -> bool:
+        """Whether a decision has a row, however old."""
+        async with self._connection() as connection:
+            found = await connection.fetchval(_DECIDED, self._tape, self._account, decision)
+        return found is not None
 
     async def sent(self, newest: int) -> frozenset[ClientOrderId]:
         """Client ids of the newest orders of this tape that left here: the venue has proved that it got them."""

@@ -250,13 +250,24 @@ class AccountLoop:
         strategy = self.book.strategies[queue.strategy]
         name = f"the bar {asked.source} of {strategy.strategy}"
         why = self._deps.marks.poison(name)
-        if not strategy.waited_for:
+        if not strategy.waited_for or await self._was_decided(strategy, asked):
             return
         if why:
             await self._pass_over(queue, asked, name, why)
             return
         with self._deps.marks.at(name):
             await self._decide(strategy, asked)
+
+    async def _was_decided(self, strategy: StrategyBook, asked: Asked) -> bool:
+        """Whether a bar that is said again was decided so long ago that the book does not know it any more."""
+        book = self.book
+        if asked.bar.known_at_ns >= book.decided_since_ns:
+            return False
+        decision = decision_id(book.account, strategy.strategy, asked.source)
+        if not await self._deps.store.decided(decision):
+            return False
+        book.decided[decision] = book.instant_ns
+        return True
 
     async def _pass_over(self, queue: SignalQueue, asked: Asked, name: str, why: str) -> None:
         """Refuse a proposal at which processes ended, fence its strategy off and halt, so that somebody looks at it.

@@ -9,7 +9,7 @@ from leadline.execution.core.booking import Stored
 from leadline.execution.core.halts import Clearing, Halts, StoredHalts
 from leadline.model.errors import LeadlineError, NotAdmitted, NotTaken, PartFailed, Refused, Unavailable
 from leadline.model.halts import Halt, HaltSource
-from leadline.model.ids import ClientOrderId, ContractId, FillId
+from leadline.model.ids import ClientOrderId, ContractId, DecisionId, FillId
 from leadline.model.orders import OrderEvents, Passed, Replacement, VenueOrder, Watch
 from leadline.risk.view import DecisionInputs, RiskDecision
 
@@ -79,6 +79,9 @@ class Store(Protocol):
 
     async def recall(self, client_ids: Sequence[ClientOrderId], fill_ids: Sequence[FillId]) -> Stored:
         """The orders and fills of these ids that have rows, however old."""
+
+    async def decided(self, decision: DecisionId) -> bool:
+        """Whether a decision has a row, however old."""
 
     async def halts(self, numbers: Sequence[int]) -> StoredHalts:
         """The account's halts that are in force by their rows, on whatever tape, and those with these numbers."""
