@@ -7,7 +7,7 @@ import orjson
 import pytest
 
 from leadline.execution.adapters import outbox
-from leadline.execution.adapters.outbox import publish_pending, resume_outbox
+from leadline.execution.adapters.outbox import OutboxRows, publish_pending, resume_outbox
 from leadline.execution.v1 import execution_pb2 as pb
 from leadline.local.local_nats import LocalNats
 from leadline.model.ids import AccountId, RunId
@@ -35,8 +35,8 @@ async def test_an_event_that_is_too_large_for_the_bus_holds_up_no_other(
         )
     found = []
     async with bus_as(nats_server, "execution") as bus:
-        assert await publish_pending(postgres_books.pool, bus, RunId(tape), ACCOUNT) == 3
-        assert await publish_pending(postgres_books.pool, bus, RunId(tape), ACCOUNT) == 0
+        assert await publish_pending(OutboxRows(postgres_books.pool, RunId(tape), ACCOUNT), bus) == 3
+        assert await publish_pending(OutboxRows(postgres_books.pool, RunId(tape), ACCOUNT), bus) == 0
         async for message in bus.ordered(ORDERS, order_subject("halt", RunId(tape), ACCOUNT)):
             found.append(orjson.loads(pb.StreamOrderEventsResponse.FromString(message.payload).body_json))
             if len(found) == 3:
@@ -70,7 +70,7 @@ async def test_the_gauge_shows_what_the_bus_has_not_taken_and_falls_when_it_has(
     async def publish() -> int:
         while True:
             with contextlib.suppress(BusError):
-                return await publish_pending(postgres_books.pool, bus, RunId(tape), AccountId(account))
+                return await publish_pending(OutboxRows(postgres_books.pool, RunId(tape), AccountId(account)), bus)
 
     async with bus_as(nats_server, "execution") as bus:
         nats_server.stop()
@@ -95,7 +95,7 @@ async def test_a_long_outage_is_counted_no_further_than_its_bound(
     monkeypatch.setattr(outbox, "BATCH", 1)
     await commit_five(postgres_books, RunId(tape), AccountId(account))
     async with bus_as(nats_server, "execution") as bus:
-        assert await publish_pending(postgres_books.pool, bus, RunId(tape), AccountId(account)) == 1
+        assert await publish_pending(OutboxRows(postgres_books.pool, RunId(tape), AccountId(account)), bus) == 1
     assert unpublished(AccountId(account)) == 3, "four were counted, and one of them is out"
 
 
@@ -114,22 +114,22 @@ async def test_events_that_the_bus_has_lost_go_out_again(
             )
 
     async with bus_as(nats_server, "execution") as bus:
-        assert await resume_outbox(postgres_books.pool, bus, RunId(tape), ACCOUNT) == 0
+        assert await resume_outbox(OutboxRows(postgres_books.pool, RunId(tape), ACCOUNT), bus) == 0
         await commit(1, 11)
-        assert await publish_pending(postgres_books.pool, bus, RunId(tape), ACCOUNT) == 10
+        assert await publish_pending(OutboxRows(postgres_books.pool, RunId(tape), ACCOUNT), bus) == 10
         older = OlderStore(nats_server, tmp_path)
         await commit(11, 21)
-        assert await publish_pending(postgres_books.pool, bus, RunId(tape), ACCOUNT) == 10
+        assert await publish_pending(OutboxRows(postgres_books.pool, RunId(tape), ACCOUNT), bus) == 10
         older.put_back()
         await commit(21, 23)
         with pytest.raises(TailLost):
-            await publish_pending(postgres_books.pool, bus, RunId(tape), ACCOUNT)
+            await publish_pending(OutboxRows(postgres_books.pool, RunId(tape), ACCOUNT), bus)
         # As another process finds it.
         async with bus_as(nats_server, "execution") as other:
-            assert await resume_outbox(postgres_books.pool, other, RunId(tape), ACCOUNT) == 10
-        await resume_outbox(postgres_books.pool, bus, RunId(tape), ACCOUNT)
-        assert await publish_pending(postgres_books.pool, bus, RunId(tape), ACCOUNT) == 12
-        assert await resume_outbox(postgres_books.pool, bus, RunId(tape), ACCOUNT) == 0
+            assert await resume_outbox(OutboxRows(postgres_books.pool, RunId(tape), ACCOUNT), other) == 10
+        await resume_outbox(OutboxRows(postgres_books.pool, RunId(tape), ACCOUNT), bus)
+        assert await publish_pending(OutboxRows(postgres_books.pool, RunId(tape), ACCOUNT), bus) == 12
+        assert await resume_outbox(OutboxRows(postgres_books.pool, RunId(tape), ACCOUNT), bus) == 0
         found = []
         async for message in bus.ordered(ORDERS, f"ll.{tape}.*.default.paper"):
             found.append(pb.StreamOrderEventsResponse.FromString(message.payload).event)

@@ -13,7 +13,7 @@ from leadline.execution.adapters import metrics
 from leadline.execution.adapters.deaths import MarkFile, note_death
 from leadline.execution.adapters.journal import SendJournal
 from leadline.execution.adapters.kill_switch import KillSwitch
-from leadline.execution.adapters.outbox import event_subjects, publish_pending, resume_outbox
+from leadline.execution.adapters.outbox import OutboxRows, event_subjects, publish_pending, resume_outbox
 from leadline.execution.adapters.risk_client import RiskClient
 from leadline.execution.adapters.store import PostgresStore
 from leadline.execution.adapters.tail import EventTail
@@ -100,6 +100,7 @@ class Account:
             holder=context.settings.workload,
             clock_rate=tape.clock_rate,
         )
+        self.outbox = OutboxRows(self.pool, tape.tape, self.name)
         self.phases = metrics.Phases(self.name)
         self._pause_seconds = params.pause_seconds
         self._changed = asyncio.Event()
@@ -411,16 +412,16 @@ class Account:
         )
 
     async def _publish_events(self) -> None:
-        whose = (self.pool, self.context.bus, self.tape.tape, self.name)
+        bus, rows = self.context.bus, self.outbox
 
         def waits(error: Exception) -> bool:
             """Any error: the rows stay, and go out when bus and database are back."""
             return not isinstance(error, TailLost)
 
-        if again := await until_done(lambda: resume_outbox(*whose), "outbox", waits):
+        if again := await until_done(lambda: resume_outbox(rows, bus), "outbox", waits):
             self.context.log.error("events are published again", events=again)
         while True:
-            if not await until_done(lambda: publish_pending(*whose), "outbox", waits):
+            if not await until_done(lambda: publish_pending(rows, bus), "outbox", waits):
                 await asyncio.sleep(OUTBOX_SECONDS)
 
     # --- the kill switch ---

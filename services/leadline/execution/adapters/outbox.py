@@ -3,6 +3,8 @@
 What the bus has lost of it is published again: the table is the audit, and the stream its copy.
 """
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import asyncpg
@@ -25,13 +27,54 @@ LONGEST_KEPT: Final = 500
 MOST_COUNTED: Final = 100_000
 """Unpublished events are counted to here, so that a long outage makes no pass slow."""
 
+_AGAIN_AFTER: Final = """
+    WITH lost AS (
+        UPDATE order_event SET published = false
+        WHERE tape = $1 AND account = $2 AND kind = $3 AND event > $4 AND published RETURNING 1
+    )
+    SELECT count(*) FROM lost
+"""
+_UNPUBLISHED: Final = """
+    SELECT event, kind, key, version, instant_ns, body, (
+        SELECT count(*) FROM (
+            SELECT FROM order_event WHERE tape = $1 AND account = $2 AND NOT published LIMIT $4
+        ) AS counted
+    ) AS unpublished
+    FROM order_event WHERE tape = $1 AND account = $2 AND NOT published ORDER BY event LIMIT $3
+"""
+_PUBLISHED: Final = """
+    UPDATE order_event SET published = true WHERE tape = $1 AND account = $2 AND event = ANY($3)
+"""
+
 
 def event_subjects(tape: RunId, account: AccountId) -> dict[OrderKind, str]:
     """Where each kind of an account's events goes."""
     return {kind: order_subject(kind, tape, account) for kind in ORDER_KINDS}
 
 
-async def resume_outbox(pool: Pool, bus: Bus, tape: RunId, account: AccountId) -> int:
+@dataclass(frozen=True, slots=True)
+class OutboxRows:
+    """The events of one account on one tape, of which each row says whether it is published."""
+
+    pool: Pool
+    tape: RunId
+    account: AccountId
+
+    async def again_after(self, kind: OrderKind, event: int) -> int:
+        """Take what was published of a kind after an event as unpublished; how many there are."""
+        again: int = await self.pool.fetchval(_AGAIN_AFTER, self.tape, self.account, kind, event)
+        return again
+
+    async def unpublished(self) -> list[asyncpg.Record]:
+        """The oldest unpublished events, a batch of them; `unpublished` of each is how many there are in all."""
+        return list(await self.pool.fetch(_UNPUBLISHED, self.tape, self.account, BATCH, MOST_COUNTED))
+
+    async def published(self, events: Sequence[int]) -> None:
+        """These events are on the bus."""
+        await self.pool.execute(_PUBLISHED, self.tape, self.account, events)
+
+
+async def resume_outbox(rows: OutboxRows, bus: Bus) -> int:
     """Ask the stream for its last event of each kind, and take what the book published after it as unpublished.
 
     To be called before anything is published, and when the bus has lost the end of one of the subjects. Events are
@@ -39,21 +82,9 @@ async def resume_outbox(pool: Pool, bus: Bus, tape: RunId, account: AccountId) -
     twice. Returns how many are to be published again.
     """
     again = 0
-    for kind, subject in event_subjects(tape, account).items():
+    for kind, subject in event_subjects(rows.tape, rows.account).items():
         last = await last_usable(bus, ORDERS, subject, _read_event, own=True)
-        again += await pool.fetchval(
-            """
-            WITH lost AS (
-                UPDATE order_event SET published = false
-                WHERE tape = $1 AND account = $2 AND kind = $3 AND event > $4 AND published RETURNING 1
-            )
-            SELECT count(*) FROM lost
-            """,
-            tape,
-            account,
-            kind,
-            0 if last is None else last.event,
-        )
+        again += await rows.again_after(kind, 0 if last is None else last.event)
     return again
 
 
@@ -64,28 +95,15 @@ def _read_event(_subject: str, payload: bytes) -> pb.StreamOrderEventsResponse:
         raise RefusedMessage("unreadable", str(error)) from None
 
 
-async def publish_pending(pool: Pool, bus: Bus, tape: RunId, account: AccountId) -> int:
+async def publish_pending(rows: OutboxRows, bus: Bus) -> int:
     """Publish the oldest unpublished events of an account, mark them, and return how many there were."""
-    found = await pool.fetch(
-        """
-        SELECT event, kind, key, version, instant_ns, body, (
-            SELECT count(*) FROM (
-                SELECT FROM order_event WHERE tape = $1 AND account = $2 AND NOT published LIMIT $4
-            ) AS counted
-        ) AS unpublished
-        FROM order_event WHERE tape = $1 AND account = $2 AND NOT published ORDER BY event LIMIT $3
-        """,
-        tape,
-        account,
-        BATCH,
-        MOST_COUNTED,
-    )
+    found = await rows.unpublished()
     # Shown before the bus is asked: while it takes nothing, this is what shows that it does not.
     unpublished = found[0]["unpublished"] if found else 0
-    metrics.UNPUBLISHED.labels(account).set(unpublished)
+    metrics.UNPUBLISHED.labels(rows.account).set(unpublished)
     if not found:
         return 0
-    subjects = event_subjects(tape, account)
+    subjects = event_subjects(rows.tape, rows.account)
     await bus.publish_many(
         [
             (
@@ -96,13 +114,8 @@ async def publish_pending(pool: Pool, bus: Bus, tape: RunId, account: AccountId)
             for row in found
         ]
     )
-    await pool.execute(
-        "UPDATE order_event SET published = true WHERE tape = $1 AND account = $2 AND event = ANY($3)",
-        tape,
-        account,
-        [row["event"] for row in found],
-    )
-    metrics.UNPUBLISHED.labels(account).set(unpublished - len(found))
+    await rows.published([row["event"] for row in found])
+    metrics.UNPUBLISHED.labels(rows.account).set(unpublished - len(found))
     return len(found)
 
 
