@@ -3,11 +3,16 @@
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+import orjson
+
+from leadline.execution.adapters.outbox import event_subjects
 from leadline.execution.core.orders import GIVEN_UP, foreseen
 from leadline.execution.core.records import AccountRecords
+from leadline.execution.v1 import execution_pb2 as pb
 from leadline.model.halts import Halt, HaltSource
 from leadline.model.market.contracts import sheet_of
 from leadline.model.orders import OrderState
+from leadline.model.subjects import signal_subject
 from tests.simulation.faults import Fault
 from tests.simulation.invariants import exits_at, records_of
 from tests.simulation.schedule import ACCOUNT
@@ -29,6 +34,7 @@ def at_rest(world: "World") -> None:
     _money(world, records)
     _decided(world, records)
     _halts_written(world)
+    _published(world, records)
     if not world.doubtful:
         for stored in world.database.halts.get(ACCOUNT, {}).values():
             if stored.halt.source is HaltSource.DIFFERENCE:
@@ -118,8 +124,12 @@ def _decided(world: "World", records: AccountRecords) -> None:
     decided = {(decision.strategy, decision.source) for decision in records.decisions.values()}
     for name, said in world.schedule.messages.items():
         strategy = records.strategies.get(name)
-        for _, message in said:
+        # An account that starts on a live tape leaves out what was said minutes before it stood still.
+        heard_s = world.bus.passed_over_s.get(signal_subject(world.schedule.tape, ACCOUNT, name), 0.0)
+        for order, (_, message) in enumerate(said):
             bar = message.bar
+            if world.said_s[name, order] < heard_s:
+                continue
             if strategy is None or strategy.fence is not None or bar is None:
                 continue
             if bar.known_at_ns <= max(strategy.joined_ns, world.joined.get(name, 0)):
@@ -128,6 +138,22 @@ def _decided(world: "World", records: AccountRecords) -> None:
                 source = bar.bar.text() if number == 1 else f"{bar.bar.text()}#{number}"
                 if (name, source) not in decided:
                     world.violates("I15", f"{source} of {name} was never decided")
+
+
+def _published(world: "World", records: AccountRecords) -> None:
+    """X25: every event is on the bus as it is in the book, in its order, and nothing that the book does not have."""
+    if world.forgot:
+        return
+    for kind, subject in event_subjects(world.run.tape, ACCOUNT).items():
+        found = [pb.StreamOrderEventsResponse.FromString(each.payload) for each in world.bus.messages(subject)]
+        numbers = list(dict.fromkeys(each.event for each in found))
+        written = {number: event for number, event in records.events.items() if event.kind == kind}
+        if numbers != sorted(written):
+            world.violates("outbox", f"of kind {kind} the bus has {numbers}, the book {sorted(written)}")
+            return
+        for each in found:
+            if orjson.loads(each.body_json) != written[each.event].body:
+                world.violates("outbox", f"event {each.event} is another on the bus")
 
 
 def _halts(world: "World") -> list[Halt]:

@@ -40,6 +40,10 @@ class Fault(StrEnum):
     """At a time the database is what it was some seconds before, and has forgotten the rest."""
     CLOCK = "clock"
     """At a time the wall clock jumps by some seconds."""
+    LOST_STREAM = "lost_stream"
+    """At a time the bus has forgotten what it has stored of the account's events in the last seconds."""
+    LATE_PRINTS = "late_prints"
+    """The prints of the n-th message of a live source come too late."""
 
 
 class Tamper(StrEnum):
@@ -74,7 +78,7 @@ OF_CALLS: Final = frozenset(
 )
 """Faults whose occasion is a call."""
 
-OF_TIME: Final = frozenset({Fault.RIVAL, Fault.STOP, Fault.TAMPER, Fault.LOST_TAIL, Fault.CLOCK})
+OF_TIME: Final = frozenset({Fault.RIVAL, Fault.STOP, Fault.TAMPER, Fault.LOST_TAIL, Fault.LOST_STREAM, Fault.CLOCK})
 """Faults whose occasion is a time, and that come at once."""
 
 
@@ -113,6 +117,12 @@ class Plan:
         """Whether the next call of a kind meets a fault."""
         count = self.calls.get(name, 0) + 1
         return any(each.fault is fault and each.on == name and each.at == count for each in self.faults)
+
+    def strikes(self, fault: Fault, count: int) -> bool:
+        """Whether the n-th occasion of a fault is here."""
+        found = [each for each in self.faults if each.fault is fault and each.at == count]
+        self.struck.update(found)
+        return bool(found)
 
     def outage(self, part: str, now_s: float) -> bool:
         """Whether a part is away."""

@@ -9,10 +9,15 @@ from typing import TYPE_CHECKING
 from leadline.execution.core.exits import QUICK_TRIES
 from leadline.execution.core.orders import UNRESOLVED
 from leadline.execution.core.records import AccountRecords
+from leadline.execution.loop.account_loop import LATE_NS
 from leadline.execution.loop.ports import Fenced
 from leadline.model.ids import ClientOrderId, ContractId, LegKind, StrategyId
 from leadline.model.orders import OrderState, VenueOrder
-from tests.simulation.schedule import ACCOUNT, TAPE
+from leadline.model.ticks import NS_PER_SECOND
+from tests.simulation.schedule import ACCOUNT
+
+LONGEST_S = 2.0
+"""So long something may stand on a live tape that an account could do something about."""
 
 if TYPE_CHECKING:
     from tests.simulation.process import Process
@@ -21,7 +26,7 @@ if TYPE_CHECKING:
 
 def records_of(world: "World") -> AccountRecords:
     """What the transactions of the account have written."""
-    return world.database.records.get((TAPE, ACCOUNT)) or AccountRecords()
+    return world.database.records.get((world.schedule.tape, ACCOUNT)) or AccountRecords()
 
 
 def at_a_send(world: "World", process: "Process", order: VenueOrder) -> None:
@@ -37,7 +42,7 @@ def at_a_send(world: "World", process: "Process", order: VenueOrder) -> None:
         world.violates("I7", f"{name} leaves under epoch {account.store.epoch}, and {lease.epoch} holds the account")
     if world.sent[name] > 1:
         world.violates("I11", f"{name} leaves for the {world.sent[name]}th time")
-    if name not in (process.folder / f"sent-{TAPE}.journal").read_text().split():
+    if name not in (process.folder / f"sent-{world.schedule.tape}.journal").read_text().split():
         world.violates("I1", f"{name} leaves, and the journal does not have it")
     if order.leg.kind is LegKind.ENTRY:
         _at_an_entry(world, process, order, records)
@@ -62,8 +67,11 @@ def _at_an_entry(world: "World", process: "Process", order: VenueOrder, records:
     halts += [account.kill_switch.halts.words] if account.kill_switch.halts.words else []
     if halts:
         world.violates("I9", f"the entry {name} leaves in spite of: {halts[0]}")
-    if order.decided_at_ns != account.loop.book.instant_ns:
+    source = world.source
+    if source is None and order.decided_at_ns != account.loop.book.instant_ns:
         world.violates("I10", f"the entry {name} leaves after its instant")
+    if source is not None and _late(world, source.now_ns - order.decided_at_ns):
+        world.violates("I10", f"the entry {name} leaves {(source.now_ns - order.decided_at_ns) / 1e9} s late")
     others = [
         each.client_id
         for each, _ in records.orders.values()
@@ -71,6 +79,13 @@ def _at_an_entry(world: "World", process: "Process", order: VenueOrder, records:
     ]
     if others not in ([name], []):
         world.violates("I2", f"the entry {name} leaves while the fate of {others} is open")
+
+
+def _late(world: "World", behind_ns: int) -> bool:
+    """Whether an entry that was decided so long ago is too late, by as much as the clock is off."""
+    live = world.schedule.live
+    assert live is not None
+    return behind_ns > (LATE_NS + abs(world.clock_ahead_s) * NS_PER_SECOND + NS_PER_SECOND // 10) * live.rate
 
 
 def at_the_venue(world: "World") -> None:
@@ -89,15 +104,9 @@ def at_the_venue(world: "World") -> None:
 
 def before_prints(world: "World", process: "Process") -> None:
     """I5, I9: before the market goes on, all that is held is protected, and a halt has taken entries out."""
-    covered: dict[ContractId, int] = {}
-    for order in world.market.live_orders():
-        if order.leg.kind in (LegKind.STOP, LegKind.FLATTEN):
-            covered[order.contract] = covered.get(order.contract, 0) + order.remaining
-    for contract, quantity in world.market.positions().items():
-        size = covered.get(contract, 0)
-        if size >= abs(quantity) or _waits_to_close(world, contract):
-            continue
-        if _has_heard(world, process) and not world.uncertain:
+    if has_heard(world, process) and not world.uncertain:
+        for contract, size in _unprotected(world).items():
+            quantity = world.market.positions()[contract]
             world.violates("I5", f"{quantity} of {contract} meet the next print, and {size} of it are protected")
     halts = [at_s for (machine, _), at_s in world.halted.items() if machine == process.name]
     if any(at_s < process.went_on_s for at_s in halts) and not world.doubtful:
@@ -106,7 +115,40 @@ def before_prints(world: "World", process: "Process") -> None:
                 world.violates("I9", f"the entry {order.client_id} meets a print in spite of a halt")
 
 
-def _has_heard(world: "World", process: "Process") -> bool:
+def as_time_goes_on(world: "World", seconds: float) -> None:
+    """I5, I9: on a live tape nothing that is held stays unprotected, and no entry works in spite of a halt.
+
+    Each is looked at so often, and counts where an account that has heard all could do something about it.
+    """
+    process, stands = world.current(), set()
+    if process is not None and process.account is not None and world.can_act(process):
+        if not world.uncertain:
+            stands = {f"I5: {contract} is held and not protected" for contract in _unprotected(world)}
+        halts = [reason for machine, reason in world.halted if machine == process.name]
+        entries = [order for order in world.market.live_orders() if order.leg.kind is LegKind.ENTRY]
+        if halts and entries and not world.doubtful:
+            stands.add(f"I9: {entries[0].client_id} works in spite of {halts[0]}")
+    world.stands = {found: world.stands.get(found, 0.0) + seconds for found in stands}
+    for found, for_s in world.stands.items():
+        if for_s == LONGEST_S:
+            name, _, words = found.partition(": ")
+            world.violates(name, f"{words}, for {for_s:g} s")
+
+
+def _unprotected(world: "World") -> dict[ContractId, int]:
+    """What is held and neither behind a stop nor being closed, and how much of it is."""
+    covered: dict[ContractId, int] = {}
+    for order in world.market.live_orders():
+        if order.leg.kind in (LegKind.STOP, LegKind.FLATTEN):
+            covered[order.contract] = covered.get(order.contract, 0) + order.remaining
+    return {
+        contract: covered.get(contract, 0)
+        for contract, quantity in world.market.positions().items()
+        if covered.get(contract, 0) < abs(quantity) and not _waits_to_close(world, contract)
+    }
+
+
+def has_heard(world: "World", process: "Process") -> bool:
     """Whether a process has booked all that the venue has to tell."""
     return process.account is not None and process.account.loop.book.venue_event >= world.market.last_event
 
@@ -164,7 +206,7 @@ def after_set_strategy(world: "World", name: StrategyId) -> None:
 
     It counts from where the market has come by then, which may be beyond what the account has heard.
     """
-    world.joined[name] = world.market.instant_ns
+    world.joined[name] = world.now_ns
     if name not in records_of(world).strategies and not world.doubtful:
         world.violates("I12", f"{name} was answered, and is not written")
 

@@ -89,7 +89,7 @@ class People:
 
         async def halt(calls: ExecutionServicer, call: Any) -> Any:
             answer = await calls.Halt(pb.HaltRequest(reason=said), call)
-            waits = loop.phase is LoopPhase.WAITING_FOR_SIGNALS
+            waits = loop.phase is LoopPhase.WAITING_FOR_SIGNALS and self._world.source is None
             self._world.halted[process.name, said] = -1.0 if waits else self._world.loop.time()
             return answer
 

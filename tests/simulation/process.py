@@ -13,11 +13,14 @@ from leadline.execution.adapters.memory_store import MemoryStore
 from leadline.execution.params import ExecutionParams
 from leadline.execution.service import Account
 from leadline.execution.venues.both_ports import BothPorts
+from leadline.execution.venues.paper.live import LiveOrders
 from leadline.risk.decide import decide
 from leadline.risk.view import DecisionInputs, RiskDecision
 from leadline.runtime.poison import Handling
 from leadline.runtime.rpc.auth import Caller, set_caller
 from leadline.runtime.runs import Run
+from tests.simulation import invariants
+from tests.simulation.outbox import ModelOutboxRows, ProcessBus
 from tests.simulation.store import ModelStore
 from tests.simulation.venue import ModelVenue
 
@@ -50,7 +53,7 @@ class ModelContext:
         self._process = process
         self.settings = SimpleNamespace(data_dir=process.folder, workload=process.name)
         self.log = structlog.get_logger("simulation")
-        self.bus = world.bus
+        self.bus = ProcessBus(world.wire, process, world.bus)
         self.handling = Handling(process.folder)
         self.stopping = asyncio.Event()
         self.pool = None
@@ -58,6 +61,9 @@ class ModelContext:
 
     def channel(self, _: str) -> NoChannel:
         return NoChannel()
+
+    def need(self, *_: Any) -> None:
+        """Nobody asks whether it is ready."""
 
     def add_service(self, *_: Any) -> None:
         """Calls come by `Process.ask`."""
@@ -98,6 +104,9 @@ class SimulatedAccount(Account):
             holder=process.name,
         )
         self.store = store = ModelStore(world.wire, process, inner, world.transactions, world.committed)
+        self.outbox = ModelOutboxRows(  # type: ignore[assignment]
+            world.wire, process, (run.tape, self.name), lambda: invariants.records_of(world), world.published
+        )
         venue = ModelVenue(
             world.wire,
             process,
@@ -107,13 +116,14 @@ class SimulatedAccount(Account):
             absent=world.absent,
             advances=lambda to_ns: world.advances(process, to_ns),
         )
-        both = BothPorts(venue, tuple(run.contracts))
-        self.loop._keeper.deps = replace(
-            self.loop._deps, store=store, time=both, venue=both, risk=ModelRisk(world, process)
-        )
-
-    async def _publish(self) -> None:
-        """The outbox has a test of its own."""
+        deps = replace(self.loop._deps, store=store, risk=ModelRisk(world, process))
+        if self._live is None:
+            both = BothPorts(venue, tuple(run.contracts))
+            self.loop._keeper.deps = replace(deps, time=both, venue=both)
+        else:
+            orders = LiveOrders(venue, self._live)
+            self._hear = orders.hear
+            self.loop._keeper.deps = replace(deps, time=self._live, venue=orders)
 
 
 class Process:

@@ -24,9 +24,8 @@ from leadline.runtime import clock
 from tests.simulation.loop import OWNER, Restless
 from tests.simulation.points import Point
 from tests.simulation.schedule import Schedule
+from tests.simulation.tape_clock import WALL_NS
 from tests.simulation.world import Violation, World
-
-WALL_NS = 1_749_560_000_000_000_000
 
 
 @dataclass(frozen=True)

@@ -6,20 +6,41 @@ from functools import cache
 from typing import Final
 
 from leadline.execution.core.contracts import signal_source
-from leadline.model.ids import AccountId, ContractId, RunId, StrategyId
+from leadline.model.ids import LIVE, AccountId, ContractId, RunId, StrategyId
 from leadline.model.manifest.specs import TradingAccount, TradingStrategy
 from leadline.model.orders import Bracket, OrderType
 from leadline.model.proposals import Action, Direction, EntryTerms, Proposal
 from leadline.model.signals import BarSignals, SignalMessage
 from leadline.model.ticks import TickColumns
-from tests.execution.harness.builders import BUY, DAY, DAY_S, LONG, MES, RTH_S, SELL, SHORT, UNKNOWN, account, bar, says
+from tests.execution.harness.builders import (
+    BUY,
+    DAY,
+    DAY_S,
+    LONG,
+    MES,
+    ROLL_S,
+    RTH_S,
+    SELL,
+    SHORT,
+    UNKNOWN,
+    account,
+    bar,
+    says,
+)
 from tests.execution.harness.builders import strategy as strategy_of
 from tests.execution.harness.builders import tape as tape_of
 from tests.simulation.faults import Fault, Phase, Planned, Tamper
+from tests.simulation.tape_clock import Clock
 
 TAPE: Final = RunId("tape")
 MNQ: Final = ContractId("MNQM2025")
 ACCOUNT: Final = AccountId("default/paper")
+LIVE_SHARE: Final = 0.4
+AFTERNOON: Final = Clock(21_000, 120)
+"""Entries may be made for 12.5 s then, what is held leaves after 17.5 s, and the session closes after 20 s."""
+
+ENTRIES_END_S: Final = 22_500
+BARS: Final = 7
 FAULTS_END_S: Final = 30.0
 """Seconds after which nothing goes wrong any more."""
 
@@ -42,6 +63,10 @@ CALLS: Final = (
     "venue.positions",
     "venue.working",
     *("risk.decide",) * 2,
+    "outbox.unpublished",
+    "outbox.published",
+    "bus.publish",
+    "bus.resume",
 )
 """Calls that faults are drawn from; the more often one stands here, the more often it is hit."""
 
@@ -54,6 +79,9 @@ OFTEN: Final = {
     "venue.advance": 25,
     "venue.submit": 6,
     "risk.decide": 7,
+    "outbox.unpublished": 50,
+    "outbox.published": 15,
+    "bus.publish": 15,
 }
 """About how often a call is made in a schedule, where that is more than a few times."""
 
@@ -69,7 +97,17 @@ class Schedule:
     messages: dict[StrategyId, tuple[tuple[float, SignalMessage], ...]]
     faults: tuple[Planned, ...]
     ends: float
-    """The end of the tape, in seconds since the first open: the close of that day's session, or of the next."""
+    """The end of the tape, in seconds since the first open: the close of that day's session, or of the next.
+
+    Live it is when all that was to happen has happened.
+    """
+    live: Clock | None = None
+    """The tape's clock where the account lives on it."""
+
+    @property
+    def tape(self) -> RunId:
+        """The id of the tape."""
+        return TAPE if self.live is None else LIVE
 
 
 @cache
@@ -93,6 +131,8 @@ def _spec() -> str:
 def draw(seed: int) -> Schedule:
     """The schedule of a seed."""
     chance = random.Random(f"schedule {seed}")
+    if chance.random() < LIVE_SHARE:
+        return _draw_live(chance, seed)
     both = chance.random() < 0.4
     strategies = [_strategy("mes", "MES", chance.choice([1, 2, 2]), 8, 12)]
     if both:
@@ -104,22 +144,64 @@ def draw(seed: int) -> Schedule:
         rows = [row for day in range(days) for row in _prints(chance, first, day * DAY_S)]
         prints[contract] = tape_of(*rows)
         if which < len(strategies):
-            said = _said(chance, strategies[which], contract, rows, ends)
+            morning = [at for at, *_ in rows if at % DAY_S < 1800]
+            said = _said(chance, strategies[which], contract, rows, morning, ends)
             messages[strategies[which].full_name] = tuple((chance.choice([0.01, 0.05, 0.3, 1.5]), one) for one in said)
     return Schedule(
         seed, _account(chance.choice([60, 90, 1000])), tuple(strategies), prints, messages, _faults(chance), ends
     )
 
 
+def _draw_live(chance: random.Random, seed: int) -> Schedule:
+    """An afternoon on the clock: entries, the flat-by, the close of the session, and in some the next trading day."""
+    strategies = [_strategy("mes", "MES", chance.choice([1, 2, 2]), 8, 12)]
+    if chance.random() < 0.4:
+        strategies.append(_strategy("mnq", "MNQ", 1, 20, 20))
+    ends = chance.choice([RTH_S, RTH_S, RTH_S, RTH_S, ROLL_S]) + 600
+    prints, messages = {}, {}
+    for contract, first, which in ((MES, 20_000, 0), (MNQ, 90_000, 1)):
+        rows = _wandering(chance, first, AFTERNOON.begins, ENTRIES_END_S)
+        price = rows[-1][1]
+        rows += [(at + chance.random(), price + chance.randint(-6, 6), 4, UNKNOWN) for at in range(22_560, 26_940, 60)]
+        prints[contract] = tape_of(*rows)
+        if which < len(strategies):
+            afternoon = [at for at, *_ in rows if at < ENTRIES_END_S]
+            said = _said(chance, strategies[which], contract, rows, afternoon, ends)[:-1]
+            live = [replace(one, tape=LIVE) for one in said]
+            lags = [0.01, 0.01, 0.01, 0.05, 0.05, 0.05, 0.3, 0.3, 0.3, 1.5, 4]
+            messages[strategies[which].full_name] = tuple((chance.choice(lags), one) for one in live)
+    account = _account(chance.choice([60, 90, 1000]))
+    return Schedule(seed, account, tuple(strategies), prints, messages, _live_faults(chance), ends, AFTERNOON)
+
+
+def _live_faults(chance: random.Random) -> tuple[Planned, ...]:
+    """As on a tape that ends; and the source falls silent, its prints come late, a clock is set and put right again."""
+    found = [each for each in _faults(chance) if each.fault is not Fault.CLOCK]
+    if chance.random() < 0.3:
+        found.append(Planned(Fault.OUTAGE, chance.uniform(0, 16), "source", seconds=chance.choice([1, 4, 9])))
+    found += [Planned(Fault.LATE_PRINTS, chance.randint(1, 60)) for _ in range(chance.choice([0, 0, 1, 3]))]
+    if chance.random() < 0.2:
+        at, step_s = chance.uniform(0, 10), chance.choice([-2, -0.3, 0.05, 0.3, 2])
+        found += [Planned(Fault.CLOCK, at, seconds=step_s), Planned(Fault.CLOCK, at + 3, seconds=-step_s)]
+    return tuple(found)
+
+
 def _prints(chance: random.Random, first: int, opens: float) -> list[tuple[float, int, int, int]]:
     """The prints of a day whose session opens at a second: of its morning, and around its close."""
-    price, second, rows = first, 300.0, []
-    while second < 1800:
-        price += chance.choice([-9, -3, -2, -1, 0, 0, 1, 2, 3, 9])
-        rows.append((opens + second, price, chance.randint(1, 4), chance.choice([SELL, UNKNOWN, BUY])))
-        second += chance.choice([0, 0.01, 0.5, 20, 60])
+    rows = [(opens + at, price, size, side) for at, price, size, side in _wandering(chance, first, 300.0, 1800)]
+    price = rows[-1][1]
     last = (23_000, 23_105, 23_110, 23_200, 23_398)
     return rows + [(opens + at + chance.random(), price + chance.randint(-6, 6), 2, UNKNOWN) for at in last]
+
+
+def _wandering(chance: random.Random, first: int, begins: float, ends: float) -> list[tuple[float, int, int, int]]:
+    """Prints between two seconds whose price goes up and down by chance."""
+    price, second, rows = first, begins, []
+    while second < ends:
+        price += chance.choice([-9, -3, -2, -1, 0, 0, 1, 2, 3, 9])
+        rows.append((second, price, chance.randint(1, 4), chance.choice([SELL, UNKNOWN, BUY])))
+        second += chance.choice([0, 0.01, 0.5, 20, 60])
+    return rows
 
 
 def _said(
@@ -127,10 +209,10 @@ def _said(
     strategy: TradingStrategy,
     contract: ContractId,
     rows: list[tuple[float, int, int, int]],
+    times: list[float],
     ends: float,
 ) -> list[SignalMessage]:
-    morning = [at for at, *_ in rows if at % DAY_S < 1800]
-    times = sorted({chance.choice(morning) + chance.choice([0, 0.05, 1]) for _ in range(7)})
+    times = sorted({chance.choice(times) + chance.choice([0, 0.05, 1]) for _ in range(BARS)})
     bars: list[BarSignals] = []
     for number, second in enumerate(times, 1):
         close = next(price for at, price, *_ in reversed(rows) if at <= second)
@@ -182,6 +264,8 @@ def _faults(chance: random.Random) -> tuple[Planned, ...]:
         found.append(Planned(Fault.TAMPER, chance.uniform(0.5, 8), kind, seconds=number))
     if chance.random() < 0.1:
         found.append(Planned(Fault.LOST_TAIL, chance.uniform(0.5, 8), seconds=chance.choice([0.03, 0.3, 2])))
+    if chance.random() < 0.1:
+        found.append(Planned(Fault.LOST_STREAM, chance.uniform(0.5, 8), seconds=chance.choice([0.3, 2, 30])))
     if chance.random() < 0.1:
         found.append(Planned(Fault.CLOCK, chance.uniform(0, 8), seconds=chance.choice([-3600, -1, 1, 3600])))
     return tuple(found)

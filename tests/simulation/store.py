@@ -17,7 +17,9 @@ from leadline.execution.core.booking import Stored
 from leadline.execution.core.halts import StoredHalts
 from leadline.execution.loop.ports import LEASE_SECONDS, NOT_AS_LEFT, LimitRefused
 from leadline.model.errors import LeadlineError, Unavailable
-from leadline.model.ids import ClientOrderId, FillId
+from leadline.model.ids import ClientOrderId, DecisionId, FillId
+from leadline.runtime.clock import wall_ns
+from tests.simulation.tape_clock import WALL_NS
 from tests.simulation.wire import NEAR_S, Caller, Wire
 
 LOCK_S: Final = 0.02
@@ -119,6 +121,7 @@ class ModelStore:
             await self._call(name, work)
             if self._wire.loop.time() - asked_s < FRESH_SECONDS:
                 self.renewed_s = asked_s
+                self.clock_offset_ns = wall_ns() - WALL_NS - int(1e9 * self._wire.loop.time())
                 return
 
     async def release(self) -> None:
@@ -193,6 +196,10 @@ class ModelStore:
     async def recall(self, client_ids: Sequence[ClientOrderId], fill_ids: Sequence[FillId]) -> Stored:
         """As `PostgresStore.recall`."""
         return await self._call("recall", lambda: now(self.inner.recall(client_ids, fill_ids)))
+
+    async def decided(self, decision: DecisionId) -> bool:
+        """As `PostgresStore.decided`."""
+        return await self._call("decided", lambda: now(self.inner.decided(decision)))
 
     async def sent(self, newest: int) -> frozenset[ClientOrderId]:
         """As `PostgresStore.sent`."""

@@ -1,12 +1,14 @@
 """The venue of a schedule: the paper market, which outlives every process, and misbehaves where a plan says so."""
 
+import asyncio
+import contextlib
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final, TypeVar
 
 from leadline.execution.venues.paper.direct import DirectVenue
 from leadline.model.ids import ClientOrderId, ContractId, DecisionId, Leg
-from leadline.model.orders import Advanced, OrderType, Replacement, Side, VenueOrder, Watch
+from leadline.model.orders import Advanced, OrderEvents, OrderType, Replacement, Side, VenueOrder, Watch
 from leadline.model.ticks import TickColumns
 from leadline.venue.fill_rules import FillRules, parse_fill_rule
 from leadline.venue.matching import PaperMarket
@@ -35,12 +37,15 @@ class Venue:
         self.market = PaperMarket(FillRules(parse_fill_rule("Pessimistic"), 1, LATENCY_NS), begins_ns)
         self.direct = DirectVenue(self.market, tapes, ends_ns, lambda _: self._stepped())
         self.begins_ns = begins_ns
+        self.now_ns: Callable[[], int] | None = None
+        """The market's clock on a live tape."""
         self.turn = 0
         """Number of the last call that was to let the tape run."""
         self.forgotten: list[ClientOrderId] = []
         self.tampered: set[ContractId] = set()
         self._wire = wire
         self._seen = seen
+        self._news = asyncio.Event()
         self._history: list[State] = [(0.0, {}, {})]
         self._again = 0
 
@@ -49,6 +54,18 @@ class Venue:
         orders = {order.client_id: order for order in market.orders()}
         self._history.append((self._wire.loop.time(), orders, market.positions()))
         self._seen()
+        news, self._news = self._news, asyncio.Event()
+        news.set()
+
+    async def has_event_after(self, event: int) -> None:
+        """Return when there is one."""
+        while self.market.last_event <= event:
+            await self._news.wait()
+
+    def begin(self) -> None:
+        """Whoever changes something does so by the market's clock."""
+        if self.now_ns is not None:
+            self.market.clock(self.now_ns())
 
     def before(self, seconds: float) -> State:
         """The market as it stood so many seconds ago."""
@@ -74,6 +91,7 @@ class Venue:
             contract, quantity = held[number % len(held)]
             side = Side.SELL if (quantity > 0) == (number % 3 > 0) else Side.BUY
             self.tampered.add(contract)
+            self.begin()
             market.submit(_by_hand(f"hand-{market.last_event}", contract, side, market.instant_ns))
         elif not live:
             return False
@@ -157,6 +175,20 @@ class ModelVenue:
         advanced, self.turn = await self._wire.call(self._caller, "venue", "venue.advance", work, detail=detail)
         return advanced
 
+    async def events(
+        self, after_event: int, wait_s: float, _contracts: Sequence[ContractId]
+    ) -> tuple[OrderEvents, int]:
+        venue = self._venue
+        if wait_s > 0:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(venue.has_event_after(after_event), wait_s)
+
+        def work() -> tuple[OrderEvents, int]:
+            events = venue.market.events_after(venue.told_after(after_event))
+            return OrderEvents(events, venue.market.positions()), venue.market.last_event
+
+        return await self._wire.call(self._caller, "venue", "venue.hear" if wait_s > 0 else "venue.events", work)
+
     async def working(self) -> Sequence[VenueOrder]:
         def old(seconds: float) -> Sequence[VenueOrder]:
             return [order for order in self._venue.before(seconds)[1].values() if not order.state.terminal]
@@ -170,6 +202,7 @@ class ModelVenue:
 
         def land() -> VenueOrder:
             self._lands(order, self._wire.loop.time() - left_s)
+            self._venue.begin()
             if rejected:
                 taken, _ = self._venue.market.reject(order, "by request of a schedule")
                 self._venue.direct._write()
@@ -180,10 +213,18 @@ class ModelVenue:
         return await self._wire.call(self._caller, "venue", "venue.submit", land, detail=lambda: detail)
 
     async def cancel(self, client_id: ClientOrderId, reason: str) -> None:
-        await self._call("cancel", lambda: self._direct.cancel(client_id, reason), detail=f"{client_id} {reason}")
+        def work() -> Coroutine[Any, Any, None]:
+            self._venue.begin()
+            return self._direct.cancel(client_id, reason)
+
+        await self._call("cancel", work, detail=f"{client_id} {reason}")
 
     async def replace(self, wanted: Replacement) -> VenueOrder:
-        return await self._call("replace", lambda: self._direct.replace(wanted), detail=str(wanted))
+        def work() -> Coroutine[Any, Any, VenueOrder]:
+            self._venue.begin()
+            return self._direct.replace(wanted)
+
+        return await self._call("replace", work, detail=str(wanted))
 
     async def find(self, client_id: ClientOrderId) -> VenueOrder | None:
         async def found() -> VenueOrder | None:

@@ -41,6 +41,8 @@ class Wire:
         self.loop = loop
         self.chance = chance
         self.plan = plan
+        self.troubled_until_s = 0.0
+        """Until when a call that something has gone wrong with may be under way."""
         self.lives: dict[str, int] = {}
         """How often a part has been made anew: what was on its way to one of before is lost."""
 
@@ -60,6 +62,7 @@ class Wire:
         loop = self.loop
         faults = self.plan.of_call(name)
         if faults:
+            self.troubled_until_s = loop.time() + DEADLINE_S
             loop.tell(f"{caller.name} {name} meets {', '.join(each.text() for each in faults)}")
         kills = {each.phase for each in faults if each.fault is Fault.KILL_AT}
         answer: asyncio.Future[Any] = loop.create_future()

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from leadline.execution.adapters.memory_store import MemoryDatabase
-from leadline.execution.core.orders import GIVEN_UP
+from leadline.execution.adapters.outbox import event_subjects
+from leadline.execution.core.orders import GIVEN_UP, UNRESOLVED
+from leadline.execution.core.records import WrittenEvent
 from leadline.execution.params import ExecutionParams
 from leadline.model.ids import ClientOrderId, StrategyId
 from leadline.model.loop_phase import LoopPhase
@@ -20,7 +22,9 @@ from tests.simulation import invariants
 from tests.simulation.at_rest import at_rest
 from tests.simulation.bus import ModelBus
 from tests.simulation.faults import OF_TIME, Fault, Plan, Planned, Tamper
+from tests.simulation.live import Source
 from tests.simulation.loop import VirtualLoop
+from tests.simulation.outbox import unpublished
 from tests.simulation.people import People
 from tests.simulation.points import Points
 from tests.simulation.process import Process
@@ -60,10 +64,19 @@ class World:
         self.wire = Wire(self.loop, random.Random(f"wire {schedule.seed}"), self.plan)
         self.database = MemoryDatabase(self.loop.time)
         self.transactions = Transactions()
-        self.venue = Venue(self.wire, schedule.prints, ns(0), ns(schedule.ends), lambda: invariants.at_the_venue(self))
+        begins_ns = ns(0 if schedule.live is None else schedule.live.begins)
+        self.venue = Venue(
+            self.wire, schedule.prints, begins_ns, ns(schedule.ends), lambda: invariants.at_the_venue(self)
+        )
         self.market = self.venue.market
         self.bus = ModelBus(self.loop, random.Random(f"bus {schedule.seed}"), self.plan)
-        self.run = Run(TAPE, "simulation", dict.fromkeys(schedule.prints, "cme"), DAY, 0, (DAY,), (), ns(0))
+        contracts, clock = dict.fromkeys(schedule.prints, "cme"), schedule.live
+        self.source = None if clock is None else Source(self, clock)
+        if clock is None or self.source is None:
+            self.run = Run(TAPE, "simulation", contracts, DAY, 0, (DAY,), (), ns(0))
+        else:
+            self.run, source = clock.run(contracts), self.source
+            self.venue.now_ns = lambda: source.now_ns
         self.params = ExecutionParams(account=ACCOUNT, manifest=schedule.account)
         self.people = People(self)
         self.points = Points()
@@ -75,14 +88,20 @@ class World:
         """How often the venue has said of an order that it has none."""
         self._slow: dict[ClientOrderId, VenueOrder] = {}
         """Orders that came after the venue had said so twice: whoever heard it gives them up."""
+        self.said_s: dict[tuple[StrategyId, int], float] = {}
+        """When the messages of a strategy were said."""
         self.joined: dict[StrategyId, int] = {}
         """Where the market stood when a strategy was answered that it counts, ns."""
+        self.published: dict[int, WrittenEvent] = {}
+        """The events that the database has marked as published."""
         self.processes: list[Process] = []
         self.kills = 0
         self.clock_ahead_s = 0.0
+        self.stands: dict[str, float] = {}
+        """What should not be on a live tape and an account could do something about, and for how long it has been."""
         self.halted: dict[tuple[str, str], float] = {}
         """Since when halts stand that people were answered and nobody has asked to clear: by machine and reason."""
-        self._forgot = False
+        self.forgot = False
         self._folder = folder
         self._steps = 0
         self._by_step: dict[int, list[Planned]] = {}
@@ -177,6 +196,20 @@ class World:
         doubtful = {Fault.LOST_TAIL, Fault.STALE, Fault.FAILS, Fault.REJECTED}
         return bool(self.late or self.venue.forgotten) or any(each.fault in doubtful for each in self.plan.struck)
 
+    @property
+    def now_ns(self) -> int:
+        """The tape's time."""
+        return self.market.instant_ns if self.source is None else self.source.now_ns
+
+    def can_act(self, process: Process) -> bool:
+        """Whether a process has heard all, holds the account, and nothing that has gone wrong holds it up."""
+        now_s, account = self.loop.time(), process.account
+        away = any(self.plan.outage(part, now_s) for part in ("database", "venue", "disk"))
+        if account is None or away or now_s < self.wire.troubled_until_s or now_s < process.stands_until_s:
+            return False
+        runs = account.loop.phase in (LoopPhase.RUNNING, LoopPhase.WAITING_FOR_PRINTS)
+        return runs and self._holds(process) and invariants.has_heard(self, process)
+
     # --- the run ---
 
     async def main(self) -> None:
@@ -188,11 +221,15 @@ class World:
         for strategy in self.schedule.strategies:
             self.loop.spawn(self._say(strategy.full_name))
             self.loop.spawn(self.people.set_strategy(strategy))
+        if self.source is not None:
+            for contract in self.schedule.prints:
+                self.loop.spawn(self.source.talk(contract))
+            self.loop.spawn(self.source.tick())
         self.loop.spawn(self.people.trade())
         self.loop.spawn(self.people.clear_halts())
         if not await self._comes_to_rest():
             return
-        if self.venue.forgotten or self._forgot:  # nobody tells of it: the next start asks
+        if self.venue.forgotten or self.forgot:  # nobody tells of it: the next start asks
             self.plan.faults = ()
             for process in self.processes:
                 process.kill("so that the next one looks")
@@ -225,20 +262,27 @@ class World:
         elif planned.fault is Fault.CLOCK:
             self.plan.struck.add(planned)
             self.clock_ahead_s += planned.seconds
+        elif planned.fault is Fault.LOST_STREAM:
+            self.plan.struck.add(planned)
+            self.loop.tell(f"the bus forgets {planned.seconds:g} s")
+            self.bus.roll_back(event_subjects(self.run.tape, ACCOUNT).values(), planned.seconds)
         elif planned.fault is Fault.TAMPER:
             if self.venue.tamper(Tamper(planned.on), int(planned.seconds)):
                 self.plan.struck.add(planned)
             elif self.loop.time() < FAULTS_END_S:
                 self.loop.call_later(LOOK_S, self._strike, planned, context=self.loop.world)
         else:
-            self.loop.call_later(planned.seconds, self._lose, planned, Tail(self.database), context=self.loop.world)
+            tail, published = Tail(self.database), dict(self.published)
+            self.loop.call_later(planned.seconds, self._lose, planned, tail, published, context=self.loop.world)
 
-    def _lose(self, planned: Planned, tail: Tail) -> None:
+    def _lose(self, planned: Planned, tail: Tail, published: dict[int, WrittenEvent]) -> None:
         """The database becomes what it was, and whoever was connected to it is not any more."""
         self.plan.struck.add(planned)
         self.loop.tell(f"the database forgets {planned.seconds:g} s")
-        self._forgot = True
+        self.forgot = True
         tail.put_back(self.database)
+        self.published.clear()
+        self.published.update(published)
         self.transactions.open = []
         self.wire.lives["database"] = self.wire.lives.get("database", 0) + 1
         for strategy in self.schedule.strategies:
@@ -250,17 +294,38 @@ class World:
         if current is None or current.account is None or any(each not in self.plan.struck for each in tails):
             return False
         account = current.account
-        told = not account.kill_switch.halts.unstored
+        told = not (account.kill_switch.halts.unstored or self.unpublished)
+        if self.source is not None:
+            return told and self._rests_live(current, self.source)
         return account.loop.phase is LoopPhase.FINISHED and self._holds(current) and told
+
+    def _rests_live(self, process: Process, source: Source) -> bool:
+        """Whether all was said and is decided and nothing is held, or what somebody else has done is protected."""
+        if source.now_ns < ns(self.schedule.ends) or self.loop.time() < FAULTS_END_S or not self.can_act(process):
+            return False
+        account = process.account
+        assert account is not None
+        waits = any(queue.waits for queue in account.queues.values())
+        live = [order for order in account.loop.book.live_orders() if order.state in UNRESOLVED]
+        leaves = self.market.positions() and not self.doubtful
+        return not (waits or live or leaves)
+
+    @property
+    def unpublished(self) -> bool:
+        """Whether an event of the book is not marked as published."""
+        return bool(unpublished(invariants.records_of(self).events, self.published))
 
     def _holds(self, process: Process) -> bool:
         lease = self.database.leases.get(ACCOUNT)
         return process.account is not None and lease is not None and process.account.store.epoch == lease.epoch
 
     async def _say(self, name: Any) -> None:
-        subject = signal_subject(TAPE, ACCOUNT, name)
+        subject, live = signal_subject(self.schedule.tape, ACCOUNT, name), self.schedule.live
         for number, (wait_s, message) in enumerate(self.schedule.messages[name]):
+            if live is not None and message.bar is not None:
+                await asyncio.sleep(live.seconds_until(message.bar.known_at_ns, self.loop.time()))
             await asyncio.sleep(wait_s)
+            self.said_s[name, number] = self.loop.time()
             self.bus.publish(subject, encode_signal(message), f"{subject}/{number}")
             if self.chance.random() < 0.1:
                 self.bus.publish(subject, encode_signal(message), f"{subject}/{number}")
