@@ -56,6 +56,7 @@ def _column(name: str, path: str, description: str, kind: str = "string", *, wid
 
 _READY: Final = '.status.conditions[?(@.type=="Ready")]'
 _READY_COLUMN: Final = _column("Ready", f"{_READY}.status", "Whether the object is as its manifest wants it.")
+_REASON_COLUMN: Final = _column("Reason", f"{_READY}.reason", "Why it is ready or not, in a word.")
 _MESSAGE_COLUMN: Final = _column("Message", f"{_READY}.message", "Why it is ready, or what to do.", wide=True)
 _PHASE_COLUMN: Final = _column("Phase", ".status.phase", "Where it is in its life.")
 _AGE_COLUMN: Final = _column("Age", ".metadata.creationTimestamp", "Since when it exists.", "date")
@@ -68,9 +69,11 @@ SHOWN: Final[Mapping[str, Shown]] = {
             _column("Mode", ".spec.mode", "Paper, or real money."),
             _PHASE_COLUMN,
             _READY_COLUMN,
+            _REASON_COLUMN,
             _column("Account", ".spec.account.name", "The account that trades."),
             _column("Orders", ".status.workingOrders", "Working orders.", "integer"),
             _column("Pos", ".status.openPositions", "Open contracts.", "integer"),
+            _column("Last Bar", ".status.lastBarAt", "Close of the last bar, on the clock of the tape."),
             _column("Image", ".spec.image", "Image of the workload; the platform's where empty.", wide=True),
             _MESSAGE_COLUMN,
             _AGE_COLUMN,
@@ -85,6 +88,7 @@ SHOWN: Final[Mapping[str, Shown]] = {
             _column("Halt", ".status.halt", "The halts in force, whoever asked for them."),
             _PHASE_COLUMN,
             _READY_COLUMN,
+            _REASON_COLUMN,
             _column("Strategies", ".status.strategies", "Strategies that trade it.", "integer"),
             _column("Orders", ".status.workingOrders", "Working orders.", "integer", wide=True),
             _column("Pos", ".status.openPositions", "Open contracts.", "integer", wide=True),

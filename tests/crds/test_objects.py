@@ -30,6 +30,7 @@ STATUS = {
         "startedAt": "2025-01-10T13:30:00Z",
         "reason": "SpecChanged",
     },
+    "lastBarAt": "2025-01-10T14:35:00Z",
     "workingOrders": 2,
     "openPositions": 1,
     "conditions": [
@@ -152,13 +153,16 @@ def test_kubectl_get_tells_how_it_stands(kube: ControlPlane, namespace: str):
     halted = json.dumps({"status": {"halted": True, "halt": "PERSON: news (ann)"}})
     kube.kubectl("patch", "tacct", "a", "-n", namespace, "--subresource=status", "--type=merge", "-p", halted)
     heads, row = kube.kubectl("get", "tstrat", "-n", namespace).splitlines()
-    assert heads.split() == ["NAME", "STATE", "MODE", "PHASE", "READY", "ACCOUNT", "ORDERS", "POS", "AGE"]
-    assert row.split()[:-1] == ["s", "Running", "Paper", "RollingOut", "False", "paper", "2", "1"]
+    assert heads.split() == [
+        *("NAME", "STATE", "MODE", "PHASE", "READY", "REASON", "ACCOUNT", "ORDERS", "POS", "LAST", "BAR", "AGE"),
+    ]
+    bar = "2025-01-10T14:35:00Z"
+    assert row.split()[:-1] == ["s", "Running", "Paper", "RollingOut", "False", "RollingOut", "paper", "2", "1", bar]
     heads, row = kube.kubectl("get", "tstrat", "-n", namespace, "-o", "wide").splitlines()
-    assert heads.split()[8:] == ["IMAGE", "MESSAGE", "AGE"]
+    assert heads.split()[-3:] == ["IMAGE", "MESSAGE", "AGE"]
     assert "waiting for the old Pod to go" in row
     heads, row = kube.kubectl("get", "tacct", "-n", namespace).splitlines()
-    assert heads.split() == ["NAME", "ENVIRONMENT", "VENUE", "HALT", "PHASE", "READY", "STRATEGIES", "AGE"]
+    assert heads.split() == ["NAME", "ENVIRONMENT", "VENUE", "HALT", "PHASE", "READY", "REASON", "STRATEGIES", "AGE"]
     assert row.startswith("a ")
     assert "PERSON: news (ann)" in row
     assert kube.kubectl("get", "leadline", "-n", namespace, "-o", "name").split() == [

@@ -54,7 +54,7 @@ def trade(books: Books, folder: Path, name: str = "tape") -> Desk:
 
 def shown(session: Session, name: str = "default/mes") -> pb.StrategyState:
     """The strategy as `GetState` shows it."""
-    state = state_to_proto(session.book, phase="", halts=(), epoch=1, progress={})
+    state = state_to_proto(session.book, phase="", halts=(), epoch=1, heard={})
     return next(found for found in state.strategies if found.strategy == name)
 
 

@@ -191,7 +191,7 @@ def test_a_restoration_is_a_line_in_the_log_a_gauge_and_a_field_of_the_account_s
     assert (line["event"], line["log_level"]) == ("account.send_journal_restored", "warning")
     assert (line["account"], line["orders"], line["found"]) == (name, 3, 1)
 
-    tell = partial(state_to_proto, bare_book(account()), phase="", halts=(), epoch=1, progress={})
+    tell = partial(state_to_proto, bare_book(account()), phase="", halts=(), epoch=1, heard={})
     found = tell(restored=restored).journal_restored
     assert (found.at_ns, found.orders, found.found) == (restored.at_ns, 3, 1)
     assert not tell(restored=None).HasField("journal_restored")

@@ -100,7 +100,7 @@ async def test_the_rest_gets_a_stop_while_a_part_leaves(books: Books, folder: Pa
     session = desk.open(read_back=True)
     await session.until(701)
     assert live(session) == [("F1", 1, None), ("S1", 2, 19_970)]
-    [shown] = state_to_proto(session.book, phase="", halts=(), epoch=1, progress={}).strategies
+    [shown] = state_to_proto(session.book, phase="", halts=(), epoch=1, heard={}).strategies
     assert list(shown.leaving) == [pb.LeavingUnit(unit="main", quantity=1, without_stop=1, reason="exit")]
     assert session.book.positions[NAME, MES].without_stop == 1
     await session.run()

@@ -135,7 +135,7 @@ async def test_a_position_goes_to_its_own_exit_in_its_own_contract_while_entries
 
 def shown_contract(session: Session) -> str:
     """The contract of the strategy, as `GetState` shows it."""
-    [found] = state_to_proto(session.book, phase="", halts=(), epoch=1, progress={}).strategies
+    [found] = state_to_proto(session.book, phase="", halts=(), epoch=1, heard={}).strategies
     return found.contract
 
 

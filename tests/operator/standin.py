@@ -61,6 +61,8 @@ class Account:
     halt: str = ""
     phase: str = "running"
     restored: Restoration | None = None
+    lacking: str = ""
+    unheard: dict[StrategyId, str] = field(default_factory=dict)
     refusals: dict[str, str] = field(default_factory=dict)
     clock: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
     asked: list[dict[str, Any]] = field(default_factory=list)
@@ -145,10 +147,17 @@ class Execution(rpc.ExecutionServiceServicer):
 
     async def GetState(self, request, context):
         book = await self._begin("GetState", context)
-        spoken = dict.fromkeys(book.strategies, 0 if self.account.mute else book.instant_ns)
+        spoken_ns = 0 if self.account.mute else book.instant_ns
         account = self.account
         return state_to_proto(
-            book, phase=account.phase, halts=self._halts(), epoch=1, progress=spoken, restored=account.restored
+            book,
+            phase=account.phase,
+            halts=self._halts(),
+            epoch=1,
+            heard=dict.fromkeys(book.strategies, (spoken_ns, spoken_ns)),
+            restored=account.restored,
+            lacking=account.lacking,
+            unheard=account.unheard,
         )
 
     async def GetOrders(self, request, context):

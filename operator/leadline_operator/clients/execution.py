@@ -11,7 +11,7 @@ from leadline.execution.v1 import execution_pb2 as pb
 from leadline.execution.v1 import execution_pb2_grpc as rpc
 from leadline.model.drains import DrainOrders, DrainPositions
 from leadline.model.halts import halts_text
-from leadline.model.ids import AccountId, RunId, StrategyId, derive, namespaced_name
+from leadline.model.ids import LIVE, AccountId, RunId, StrategyId, derive, namespaced_name
 from leadline.model.loop_phase import LoopPhase
 from leadline.model.manifest.specs import Metadata, TradingAccount, TradingStrategy
 from leadline.model.manifest.status_spec import JournalRestored
@@ -26,7 +26,8 @@ _PHASES: Final = {phase.value: phase for phase in LoopPhase}
 class StrategyAtAccount:
     """A strategy as execution has it. `position` in size steps, signed; `progress_ns` 0 while nobody waits for it.
 
-    `fence` says why nothing that it says counts, empty while all of it does.
+    `fence` says why nothing that it says counts, empty while all of it does; `lacking`, why nothing of it can be
+    decided now. `last_bar_at` is the close of the last bar that execution has heard of, None before the first.
     """
 
     strategy: StrategyId
@@ -43,6 +44,8 @@ class StrategyAtAccount:
     trades: int
     loosening_waits: bool
     fence: str
+    last_bar_at: datetime | None
+    lacking: str
 
     @property
     def flat(self) -> bool:
@@ -52,7 +55,7 @@ class StrategyAtAccount:
 
 @dataclass(frozen=True, slots=True)
 class AccountState:
-    """An account as execution has it. `halt` is empty or why nothing is entered.
+    """An account as execution has it. `halt` is empty or why nothing is entered; `lacking`, or why it cannot trade now.
 
     `phase` is None for one that this release has no word for. `journal_restored` is the last time that its send
     journal lacked orders and was made whole; None for never.
@@ -65,6 +68,12 @@ class AccountState:
     settings_hash: str
     strategies: Mapping[StrategyId, StrategyAtAccount]
     journal_restored: JournalRestored | None
+    lacking: str
+
+    @property
+    def live(self) -> bool:
+        """It trades the tape without an end."""
+        return self.tape == LIVE
 
     @property
     def finished(self) -> bool:
@@ -104,6 +113,7 @@ class Executions:
             found.settings_hash,
             strategies,
             _restored(found.journal_restored) if found.HasField("journal_restored") else None,
+            found.lacking,
         )
 
     async def disconnect(self, account: AccountId) -> None:
@@ -185,8 +195,11 @@ def _halt(halts: Iterable[pb.Halt]) -> str:
 
 
 def _restored(found: pb.JournalRestoration) -> JournalRestored:
-    at = datetime.fromtimestamp(found.at_ns // NS_PER_SECOND, UTC)
-    return JournalRestored(at=at, orders=found.orders, found=found.found)
+    return JournalRestored(at=_time(found.at_ns), orders=found.orders, found=found.found)
+
+
+def _time(at_ns: int) -> datetime:
+    return datetime.fromtimestamp(at_ns // NS_PER_SECOND, UTC)
 
 
 def _strategy(item: pb.StrategyState) -> StrategyAtAccount:
@@ -205,4 +218,6 @@ def _strategy(item: pb.StrategyState) -> StrategyAtAccount:
         item.trades,
         item.loosening_waits,
         item.fence,
+        _time(item.last_bar_ns) if item.last_bar_ns else None,
+        item.lacking,
     )

@@ -11,7 +11,7 @@ from leadline.model.manifest.status_spec import (
     StrategyStatus,
     condition_of,
 )
-from leadline_operator.clients.execution import StrategyAtAccount
+from leadline_operator.clients.execution import AccountState, StrategyAtAccount
 from leadline_operator.conditions import Reason, no, yes
 from leadline_operator.kinds import POD, STATEFUL_SET, STRATEGY, JsonObject, own_key, strategy_key
 from leadline_operator.reconcile import counts, status
@@ -22,11 +22,14 @@ from leadline_operator.reconcile.pod_state import why_not_up
 from leadline_operator.reconcile.steps import Done
 
 _NEEDED: Final = (ConditionType.ACCEPTED, ConditionType.DEPLOYED, ConditionType.CONFIG_APPLIED)
+# Why a strategy is not ready, by what execution says of itself.
+_WAITS: Final = frozenset({Reason.EXECUTION_WAITS, Reason.NO_SIGNALS})
 # Phases of strategies that follow from how far the account's feed has come.
 _AT_WORK: Final = frozenset(
     {
         StrategyPhase.STARTING,
         StrategyPhase.RUNNING,
+        StrategyPhase.WAITING,
         StrategyPhase.REDUCE_ONLY,
         StrategyPhase.FINISHED,
         StrategyPhase.FENCED,
@@ -38,6 +41,8 @@ async def cannot(context: ReconcileContext[AccountStatus], reason: Reason, messa
     """Say that something is missing for now; its workloads go on."""
     if context.status.phase is None:
         context.set_status(phase=AccountPhase.PENDING.value)
+    elif context.status.phase == AccountPhase.RUNNING and reason in status.AWAY:
+        context.set_status(phase=AccountPhase.WAITING.value)
     context.set_condition(ConditionType.READY, no(reason, message))
     await context.write()
     return Done(again)
@@ -82,7 +87,7 @@ def count(runtime: AccountRuntime) -> None:
     deps, strategies = runtime.context.deps, runtime.state.strategies
     for name, here in strategies.items():
         found = deps.cache.owner(strategy_key(name))
-        if found is not None and not _shows(found, here, finished=runtime.state.finished):
+        if found is not None and not _shows(found, here, runtime.state):
             deps.enqueue(own_key(found, STRATEGY), 0)
     working = sum(here.working_orders for here in strategies.values())
     contracts = sum(abs(here.position) for here in strategies.values())
@@ -94,11 +99,17 @@ async def report(runtime: AccountRuntime) -> Done:
     context, deps = runtime.context, runtime.context.deps
     found = [context.verdicts[kind] for kind in _NEEDED if kind in context.verdicts]
     lacking = [verdict for verdict in found if not verdict.status]
+    waits = runtime.state.lacking if not runtime.state.finished else ""
+    if waits:
+        # Execution knows better than its probe, and sooner.
+        lacking.insert(0, no(Reason.EXECUTION_WAITS, f"it cannot trade now: {waits}"))
     if deps.bus_problem:
         lacking.insert(0, no(Reason.BUS_CANNOT_STORE, status.bus_message(deps.bus_problem)))
     context.set_condition(ConditionType.READY, lacking[0] if lacking else yes(Reason.AS_ASKED))
     if runtime.state.halt:
         phase = AccountPhase.HALTED
+    elif waits and ConditionType.DEPLOYED in context.verdicts and context.status.running_hash is not None:
+        phase = AccountPhase.WAITING
     elif lacking and not deps.bus_problem:
         phase = AccountPhase.STARTING
     else:
@@ -125,16 +136,22 @@ def _is_up(runtime: AccountRuntime, name: str) -> bool:
     return bool(current and same and known.get("readyReplicas", 0) >= 1)
 
 
-def _shows(strategy: JsonObject, here: StrategyAtAccount, *, finished: bool) -> bool:
+def _shows(strategy: JsonObject, here: StrategyAtAccount, state: AccountState) -> bool:
     """Whether a strategy's status shows what execution has of it."""
     shown = status_of(StrategyStatus, strategy)
     if (shown.working_orders, shown.open_positions) != (here.working_orders, abs(here.position)):
         return False
     if shown.phase not in _AT_WORK:
         return True
+    if state.live and here.last_bar_at is not None and shown.last_bar_at != here.last_bar_at:
+        return False
+    ready = condition_of(shown.conditions, ConditionType.READY)
+    lacks = bool(state.lacking or here.lacking) and not state.finished
+    if ready is not None and (ready.holds if lacks else ready.reason in _WAITS):
+        return False
     traded = condition_of(shown.conditions, ConditionType.TRADING)
     fenced = traded is not None and traded.reason == Reason.FENCED
-    return fenced == bool(here.fence) and (shown.phase == StrategyPhase.FINISHED) == finished
+    return fenced == bool(here.fence) and (shown.phase == StrategyPhase.FINISHED) == state.finished
 
 
 def _is_ready(pod: JsonObject) -> bool:

@@ -16,6 +16,8 @@ def count(context: CountedContext, orders: int, contracts: int) -> None:
 def count_strategy(context: ReconcileContext[StrategyStatus], here: StrategyAtAccount | None) -> None:
     """Take over what execution has of a strategy; nothing where it has no such strategy."""
     orders, contracts = (0, 0) if here is None else (here.working_orders, abs(here.position))
+    if here is not None and here.last_bar_at is not None:
+        context.set_status(last_bar_at=here.last_bar_at)
     count(context, orders, contracts)
 
 

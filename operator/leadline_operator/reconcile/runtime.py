@@ -9,7 +9,7 @@ from leadline.model.manifest.specs import TradingStrategy, rollout_fields
 from leadline.model.manifest.status_spec import ConditionType, StrategyStatus
 from leadline.plan.plan import Plan, Workload
 from leadline_operator.clients.execution import AccountState, StrategyAtAccount, strategy_settings_hash
-from leadline_operator.conditions import Reason, yes
+from leadline_operator.conditions import Reason, Verdict, no, yes
 from leadline_operator.desired.strategy import (
     Revision,
     record_name,
@@ -26,6 +26,7 @@ from leadline_operator.reconcile.objects import ensure
 from leadline_operator.reconcile.pods import end_stray_pods, remaining
 
 KEPT_REVISIONS: Final = 3
+NO_SIGNAL_YET: Final = "no signal has reached execution yet"
 
 
 @dataclass(slots=True)
@@ -133,6 +134,18 @@ class StrategyRuntime:
     def fence(self) -> str:
         """Why nothing that the strategy says counts, empty while all of it does."""
         return "" if self.here is None else self.here.fence
+
+    def lacking(self) -> Verdict | None:
+        """Why it cannot trade at this moment, by what execution says of itself; None while it can, and at its end."""
+        if self.finished():
+            return None
+        if self.state.lacking:
+            return no(Reason.EXECUTION_WAITS, f"its account {self.account} cannot trade now: {self.state.lacking}")
+        if self.here is not None and self.here.lacking:
+            return no(Reason.NO_SIGNALS, self.here.lacking)
+        if self.state.live and not self.has_signals():
+            return no(Reason.NO_SIGNALS, NO_SIGNAL_YET)
+        return None
 
     def has_signals(self) -> bool:
         """Whether signals of the version in force have reached execution, or none are to come any more."""

@@ -17,10 +17,12 @@ from leadline_operator.kinds import POD
 from leadline_operator.reconcile.admission import Refused
 from leadline_operator.reconcile.context import ReconcileContext, status_of
 from leadline_operator.reconcile.pod_state import why_not_up
-from leadline_operator.reconcile.runtime import StrategyRuntime
+from leadline_operator.reconcile.runtime import NO_SIGNAL_YET, StrategyRuntime
 from leadline_operator.reconcile.steps import Done
 
 NAMESPACE_ENDS: Final = "its namespace is being deleted"
+AWAY: Final = frozenset({Reason.EXECUTION_UNREACHABLE, Reason.DATABASE_UNREACHABLE, Reason.FEED_UNREACHABLE})
+"""Without these nobody trades, or nobody knows whether it is traded."""
 _NEEDED: Final = (ConditionType.ACCEPTED, ConditionType.DEPLOYED, ConditionType.CONFIG_APPLIED)
 
 
@@ -46,6 +48,9 @@ async def cannot(context: ReconcileContext[StrategyStatus], reason: Reason, mess
     if context.status.running_hash is None:
         context.set_status(phase=StrategyPhase.PENDING.value)
         context.set_condition(ConditionType.DEPLOYED, no(reason, message))
+    elif reason in AWAY and context.status.phase in (StrategyPhase.RUNNING, StrategyPhase.REDUCE_ONLY):
+        context.set_status(phase=StrategyPhase.WAITING.value)
+        context.set_condition(ConditionType.TRADING, Verdict(None, reason, message))
     context.set_condition(ConditionType.READY, no(reason, message))
     await context.write()
     return Done(again)
@@ -117,7 +122,9 @@ def _trades(runtime: StrategyRuntime) -> Verdict:
     if runtime.fence():
         return no(Reason.FENCED, _fenced(runtime))
     if not runtime.has_signals():
-        return no(Reason.NO_SIGNALS, "no signal has reached execution yet")
+        return no(Reason.NO_SIGNALS, NO_SIGNAL_YET)
+    if (lacking := runtime.lacking()) is not None:
+        return lacking
     return yes(Reason.REDUCE_ONLY, "it only closes") if _reduces(runtime) else yes(Reason.SIGNALS)
 
 
@@ -129,6 +136,8 @@ def _phase(runtime: StrategyRuntime, ready: Verdict) -> StrategyPhase:
     if runtime.fence():
         return StrategyPhase.FENCED
     # The version that trades goes on while another one waits until it is flat.
+    if runtime.running is not None and runtime.up() and runtime.has_signals() and runtime.lacking() is not None:
+        return StrategyPhase.WAITING
     if ready.status or (runtime.running is not None and runtime.up() and runtime.has_signals()):
         return StrategyPhase.REDUCE_ONLY if _reduces(runtime) else StrategyPhase.RUNNING
     return StrategyPhase.STARTING
@@ -148,6 +157,8 @@ def _ready(runtime: StrategyRuntime) -> Verdict:
         return no(Reason.BUS_CANNOT_STORE, bus_message(context.deps.bus_problem))
     if runtime.fence() and not runtime.finished():
         return no(Reason.FENCED, _fenced(runtime))
+    if (waits := runtime.lacking()) is not None:
+        return waits
     lacking = _account_lacks(context)
     return yes(Reason.AS_ASKED) if lacking is None else no(Reason.ACCOUNT_NOT_READY, lacking)
 
@@ -160,7 +171,7 @@ def _account_lacks(context: ReconcileContext[StrategyStatus]) -> str | None:
     deployed = condition_of(status.conditions, ConditionType.DEPLOYED)
     if deployed is None or deployed.holds:
         return None
-    return f"the workloads of its account {named.full_name} are not up: {deployed.message}"
+    return f"its account {named.full_name}: {deployed.message}"
 
 
 def _pod_name(context: ReconcileContext[StrategyStatus]) -> str | None:

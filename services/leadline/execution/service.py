@@ -61,6 +61,9 @@ EXPOSED_SECONDS: Final = 5.0
 FLAT_SECONDS: Final = 30.0
 """How often book and venue are compared on a live tape while something is held or works, and while nothing is."""
 
+BEHIND_NS: Final = 10 * NS_PER_SECOND
+"""A strategy whose word is complete no further than so long ago is not decided for: its bars are not known."""
+
 Result = TypeVar("Result")
 
 
@@ -365,6 +368,32 @@ class Account:
     def _is_late(self, at_ns: int) -> bool:
         """Whether an entry that was decided at an instant may not leave any more."""
         return self._live is not None and self._live.now_ns - at_ns > LATE_NS * self.tape.clock_rate
+
+    @property
+    def lacking(self) -> str:
+        """Why the account cannot trade at this moment, in words; empty while it can."""
+        if self.loop.phase in (LoopPhase.STARTING, LoopPhase.RECONCILING):
+            return f"it is {self.loop.phase}"
+        if waits := self.phases.waits_for:
+            return f"it is {waits}"
+        if missing := self.context.missing:
+            return f"it misses {', '.join(missing)}"
+        doubt = self._doubt()
+        return "" if doubt is None else f"it doubts its {doubt[0].lower()}"
+
+    def unheard(self) -> dict[StrategyId, str]:
+        """Why nothing of a strategy can be decided now, by its name: live, its analysis has fallen silent."""
+        if self._live is None:
+            return {}
+        now_ns = self._live.now_ns
+        most_ns = int(BEHIND_NS * self.tape.clock_rate)
+        found = {}
+        for name, queue in self.queues.items():
+            contract = self.loop.book.strategies[name].contract
+            if 0 < queue.progress_ns < now_ns - most_ns and self._live.was_open(contract, now_ns - most_ns):
+                since = datetime.fromtimestamp(queue.progress_ns // NS_PER_SECOND, UTC)
+                found[name] = f"nothing is known of its bars since {since:%H:%M:%S} UTC, and its market is open"
+        return found
 
     async def _lease_is_fresh(self) -> bool:
         return monotonic_s() - self.store.renewed_s < LEASE_SECONDS

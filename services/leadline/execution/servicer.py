@@ -172,7 +172,9 @@ class ExecutionServicer(rpc.ExecutionServiceServicer):
             halts=account.kill_switch.halts.in_force,
             restored=account.journal.restored,
             epoch=account.store.epoch,
-            progress={name: queue.progress_ns for name, queue in account.queues.items()},
+            heard={name: (queue.progress_ns, queue.last_bar_ns) for name, queue in account.queues.items()},
+            lacking=account.lacking,
+            unheard=account.unheard(),
         )
 
     async def GetOrders(self, request: pb.GetOrdersRequest, context: ServicerContext) -> pb.GetOrdersResponse:

@@ -145,6 +145,11 @@ class Context:
         self._works = ready
         self._show_ready()
 
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """The names of what this service needs and does not have now, in their order."""
+        return tuple(sorted(self._needs.missing))
+
     def need(self, name: str, look: Look) -> None:
         """Have readiness depend on something else besides; before `serve`."""
         self._needs.add(name, look)

@@ -1,7 +1,8 @@
 """The book as execution's messages."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
+from typing import Final
 
 from leadline.execution.adapters.journal import Restoration
 from leadline.execution.core.account import open_money
@@ -14,6 +15,8 @@ from leadline.model.halts import Halt
 from leadline.model.ids import StrategyId
 from leadline.model.market.contracts import sheet_of
 from leadline.model.orders import Order, Position
+
+_NOBODY: Final[Mapping[StrategyId, str]] = {}
 
 
 def price_text(contract: str, ticks: Decimal | int) -> str:
@@ -96,10 +99,16 @@ def state_to_proto(
     phase: str,
     halts: Iterable[Halt],
     epoch: int,
-    progress: dict[StrategyId, int],
+    heard: Mapping[StrategyId, tuple[int, int]],
     restored: Restoration | None = None,
+    lacking: str = "",
+    unheard: Mapping[StrategyId, str] = _NOBODY,
 ) -> pb.GetStateResponse:
-    """The account and its strategies; `progress` in ns UTC by strategy, `restored` as the send journal says it."""
+    """The account and its strategies. `restored`: as the send journal says it.
+
+    heard: by strategy how far its signals are complete, and the close of its last bar, both ns UTC. lacking, unheard:
+    why the account, and why a strategy, cannot trade now.
+    """
     return pb.GetStateResponse(
         account=book.account,
         tape=book.tape,
@@ -119,12 +128,15 @@ def state_to_proto(
         settings_hash="" if book.settings is None else settings_hash(book.settings),
         loosening_waits=loosening_waits(book),
         journal_restored=restoration_to_proto(restored),
+        lacking=lacking,
         strategies=[
             pb.StrategyState(
                 strategy=name,
                 state=_state(book, name),
                 analysis_hash=strategy.analysis_hash,
-                progress_ns=progress.get(name, 0),
+                progress_ns=heard.get(name, (0, 0))[0],
+                last_bar_ns=heard.get(name, (0, 0))[1],
+                lacking=unheard.get(name, ""),
                 realised=str(strategy.realised),
                 trades=strategy.trades,
                 working_orders=len(book.live_orders(name)),

@@ -100,6 +100,14 @@ class Phases:
         self._waits = (phase, reason)
         return phase
 
+    @property
+    def waits_for(self) -> str:
+        """The part that the loop waits for, and why; empty while it gets on."""
+        if self._waits is None:
+            return ""
+        phase, reason = self._waits
+        return f"{phase.replace('_', ' ')}: {reason}"
+
     def go_on(self, phase: LoopPhase) -> None:
         """The loop has got on; the end of a wait is said."""
         self.show(phase)

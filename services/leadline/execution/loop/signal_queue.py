@@ -21,6 +21,7 @@ class SignalQueue:
         self.strategy = strategy
         self.analysis_hash = analysis_hash
         self.progress_ns = 0
+        self.last_bar_ns = 0
         self.final = False
         self.joined_ns = joined_ns
         self._cleared_ns = cleared_ns
@@ -46,6 +47,8 @@ class SignalQueue:
             return False
         bar = message.bar
         self._require_before_the_end(message)
+        if bar is not None:
+            self.last_bar_ns = max(self.last_bar_ns, bar.known_at_ns)
         if bar is not None and bar.proposals and bar.known_at_ns > self.joined_ns and self._follows(bar):
             self._require_in_time(bar)
             self._last = bar

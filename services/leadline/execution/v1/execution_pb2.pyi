@@ -625,6 +625,7 @@ class GetStateResponse(_message.Message):
     SETTINGS_HASH_FIELD_NUMBER: _builtins.int
     LOOSENING_WAITS_FIELD_NUMBER: _builtins.int
     JOURNAL_RESTORED_FIELD_NUMBER: _builtins.int
+    LACKING_FIELD_NUMBER: _builtins.int
     account: _builtins.str
     """`namespace/name`."""
     tape: _builtins.str
@@ -659,6 +660,8 @@ class GetStateResponse(_message.Message):
     """Hash of the hot settings that `SetAccount` stored on this tape; empty before the first call."""
     loosening_waits: _builtins.bool
     """Whether a looser limit, or another table of tiers, waits for the roll of the trading day."""
+    lacking: _builtins.str
+    """Why it cannot trade at this moment, in words: the part that it waits for, or what it misses. Empty while it can."""
     @_builtins.property
     def halts(self) -> _containers.RepeatedCompositeFieldContainer[Global___Halt]:
         """The halts in force, in the order in which they came; while there is one nothing is entered."""
@@ -693,10 +696,11 @@ class GetStateResponse(_message.Message):
         settings_hash: _builtins.str = ...,
         loosening_waits: _builtins.bool = ...,
         journal_restored: Global___JournalRestoration | None = ...,
+        lacking: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["journal_restored", b"journal_restored"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "block", b"block", "currency", b"currency", "equity", b"equity", "halts", b"halts", "instant_ns", b"instant_ns", "journal_restored", b"journal_restored", "loosening_waits", b"loosening_waits", "open", b"open", "phase", b"phase", "realised", b"realised", "settings_hash", b"settings_hash", "strategies", b"strategies", "streak", b"streak", "tape", b"tape", "tier", b"tier", "trades", b"trades", "trading_day", b"trading_day", "writer_epoch", b"writer_epoch"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "block", b"block", "currency", b"currency", "equity", b"equity", "halts", b"halts", "instant_ns", b"instant_ns", "journal_restored", b"journal_restored", "lacking", b"lacking", "loosening_waits", b"loosening_waits", "open", b"open", "phase", b"phase", "realised", b"realised", "settings_hash", b"settings_hash", "strategies", b"strategies", "streak", b"streak", "tape", b"tape", "tier", b"tier", "trades", b"trades", "trading_day", b"trading_day", "writer_epoch", b"writer_epoch"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -756,6 +760,8 @@ class StrategyState(_message.Message):
     FENCE_FIELD_NUMBER: _builtins.int
     CONTRACT_FIELD_NUMBER: _builtins.int
     LEAVING_FIELD_NUMBER: _builtins.int
+    LAST_BAR_NS_FIELD_NUMBER: _builtins.int
+    LACKING_FIELD_NUMBER: _builtins.int
     strategy: _builtins.str
     """`namespace/name`."""
     state: _builtins.str
@@ -794,6 +800,10 @@ class StrategyState(_message.Message):
     """
     contract: _builtins.str
     """The contract whose prints it reads now: its root's current month. It changes with the trading day, when it is flat."""
+    last_bar_ns: _builtins.int
+    """Close of the last bar of which its analysis has told, nanoseconds UTC on the tape's clock; 0 since a start without."""
+    lacking: _builtins.str
+    """Why nothing of it can be decided at this moment although its market is open, in words; empty while it can."""
     @_builtins.property
     def leaving(self) -> _containers.RepeatedCompositeFieldContainer[Global___LeavingUnit]:
         """Units that are to leave, whole or in part, by their names. `flatten` says why all of it leaves."""
@@ -819,10 +829,12 @@ class StrategyState(_message.Message):
         fence: _builtins.str = ...,
         contract: _builtins.str = ...,
         leaving: _abc.Iterable[Global___LeavingUnit] | None = ...,
+        last_bar_ns: _builtins.int = ...,
+        lacking: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["analysis_hash", b"analysis_hash", "contract", b"contract", "drain_id", b"drain_id", "drained", b"drained", "fence", b"fence", "flatten", b"flatten", "forgotten", b"forgotten", "joined_ns", b"joined_ns", "leaving", b"leaving", "loosening_waits", b"loosening_waits", "position", b"position", "progress_ns", b"progress_ns", "realised", b"realised", "settings_hash", b"settings_hash", "state", b"state", "strategy", b"strategy", "trades", b"trades", "working_orders", b"working_orders"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["analysis_hash", b"analysis_hash", "contract", b"contract", "drain_id", b"drain_id", "drained", b"drained", "fence", b"fence", "flatten", b"flatten", "forgotten", b"forgotten", "joined_ns", b"joined_ns", "lacking", b"lacking", "last_bar_ns", b"last_bar_ns", "leaving", b"leaving", "loosening_waits", b"loosening_waits", "position", b"position", "progress_ns", b"progress_ns", "realised", b"realised", "settings_hash", b"settings_hash", "state", b"state", "strategy", b"strategy", "trades", b"trades", "working_orders", b"working_orders"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

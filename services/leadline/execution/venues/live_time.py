@@ -113,6 +113,10 @@ class LiveTime:
             if now_s - followed.heard_s > SILENT_SECONDS and _is_open(contract, now_ns)
         ]
 
+    def was_open(self, contract: ContractId, at_ns: int) -> bool:
+        """Whether the market of a contract was open at a time, and has been to this moment."""
+        return _is_open(contract, at_ns) and _is_open(contract, self.now_ns)
+
     def _passed(self, from_ns: int, contracts: Sequence[ContractId]) -> Passed:
         now_ns = max(from_ns, self.now_ns)
         return Passed(now_ns, self._prints.last(contracts, now_ns))

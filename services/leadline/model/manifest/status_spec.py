@@ -26,6 +26,8 @@ class StrategyPhase(StrEnum):
     """Its workload comes up."""
     RUNNING = "Running"
     """It trades."""
+    WAITING = "Waiting"
+    """It is up, and is not known to trade at this moment; `Ready` says why."""
     REDUCE_ONLY = "ReduceOnly"
     """It only closes."""
     FINISHED = "Finished"
@@ -53,6 +55,8 @@ class AccountPhase(StrEnum):
     """Its workloads come up."""
     RUNNING = "Running"
     """It takes entries."""
+    WAITING = "Waiting"
+    """It is up, and is not known to trade at this moment; `Ready` says why."""
     HALTED = "Halted"
     """It takes no entries until a person resumes."""
     FINISHED = "Finished"
@@ -232,6 +236,9 @@ class DrainStatus(StatusModel):
 
 class StrategyStatus(OwnerStatus):
     """The status of a strategy."""
+
+    last_bar_at: Time | None = None
+    """The close of the last bar that was decided on, on the clock of the tape: looked at from time to time."""
 
     pod_name: PodText | None = None
     """The Pod of its analysis."""
