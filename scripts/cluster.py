@@ -1,7 +1,7 @@
 """Run a one-node Kubernetes cluster with Leadline on it until Ctrl-C, which removes every trace of it.
 
 Root on Linux. Nothing of the machine is changed but its package cache: the cluster lives in namespaces of its own and
-in a temporary directory. Run from the root of the repository: `python -m scripts.cluster [--bare]`.
+in a temporary directory. Run from the root of the repository: `python -m scripts.cluster [--bare] [--values FILE]`.
 """
 
 import argparse
@@ -11,9 +11,10 @@ import sys
 import threading
 import time
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import helm_python
+import yaml
 
 from tests.kube.cluster import images, prerequisites
 from tests.kube.cluster.binaries import BuildFailed, node_binaries
@@ -28,7 +29,15 @@ def main() -> None:
     """Check the machine, start the cluster, install Leadline, say how to use it, and wait."""
     parser = argparse.ArgumentParser(description="Run a one-node Kubernetes cluster with Leadline on it until Ctrl-C.")
     parser.add_argument("--bare", action="store_true", help="without Leadline: a node and nothing on it")
-    bare: bool = parser.parse_args().bare
+    parser.add_argument(
+        "--values", type=Path, metavar="FILE", help="values of the chart leadline; without it, its defaults"
+    )
+    arguments = parser.parse_args()
+    bare: bool = arguments.bare
+    try:
+        values = yaml.safe_load(arguments.values.read_text()) if arguments.values else {}
+    except (OSError, yaml.YAMLError) as error:
+        sys.exit(f"cluster: --values: {error}")
     refused = prerequisites.install_missing()
     if lacking := [*missing(), *([] if bare else images.missing())]:
         why = f". They could not be installed: {refused}" if refused else ""
@@ -45,7 +54,7 @@ def main() -> None:
         with Node() as node:
             if archive is not None:
                 node.load_image(archive)
-                install_leadline(node)
+                install_leadline(node, values)
             print(f"cluster: ready in {time.monotonic() - started:.0f} s\n")
             print(f"  export KUBECONFIG={node.kubeconfig}")
             if shutil.which("kubectl") is None:
@@ -59,17 +68,18 @@ def main() -> None:
     print("cluster: gone")
 
 
-def install_leadline(node: Node) -> None:
-    """Install both charts with their default values and return when all Pods are ready.
+def install_leadline(node: Node, values: dict[str, Any]) -> None:
+    """Install both charts, the platform's with these values over its defaults, and return when all Pods are ready.
 
     Raises helm_python.HelmError.
     """
     print("cluster: installing Leadline", flush=True)
     with helm_python.Config(kubeconfig_path=node.kubeconfig, namespace=NAMESPACE) as helm:
-        for chart in ("leadline-crds", "leadline"):
+        for chart, chosen in (("leadline-crds", {}), ("leadline", values)):
             helm.install(
                 ROOT / "helm" / chart,
                 chart,
+                chosen,
                 namespace=NAMESPACE,
                 create_namespace=True,
                 wait="watcher",
