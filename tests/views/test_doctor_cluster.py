@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from leadline.views.doctor import cluster
+from leadline.views.doctor.checkup import BUS, DATABASE, TRADING
 from leadline.views.doctor.cluster import (
     KINDS,
     NAMESPACE_SECRETS,
@@ -15,6 +16,7 @@ from leadline.views.doctor.cluster import (
     findings_in_cluster,
 )
 from leadline.views.doctor.facts import Finding, Missing, Services
+from tests.views.test_doctor import BOOK, TRADED, WIRE
 
 SOUND = Cluster(
     namespace="desk",
@@ -30,6 +32,10 @@ SOUND = Cluster(
     services=Services({"execution-desk-a": "serving"}),
     halts=(),
     cli="0.1.0",
+    accepted={"leadline-nats/execution": True, "leadline-database/execution": True},
+    database=BOOK,
+    bus=WIRE,
+    trading=TRADED,
 )
 MISSING = Missing("the Pods may not be looked at with these rights", "ask who runs the cluster")
 
@@ -41,7 +47,16 @@ def bad(findings: Iterable[Finding]) -> list[tuple[str, str, str]]:
 def test_nothing_is_wrong_with_a_sound_cluster():
     found = findings_in_cluster(SOUND)
     assert bad(found) == []
-    assert len({each.check for each in found}) == len(cluster.CLUSTER)
+    servers = {"database-durability", "schema", "bus-durability", "clock-offset", "calendar-horizon", "margins"}
+    assert {each.check for each in found} >= servers
+    assert {check for check, _ in [*DATABASE, *BUS, *TRADING]} <= {each.check for each in found}
+
+
+def test_a_password_that_is_refused_is_named_by_its_secret_and_key():
+    accepted = {"leadline-nats/execution": False, "leadline-database/execution": True}
+    [(subject, state, text)] = bad(cluster.acceptance(replace(SOUND, accepted=accepted)))
+    assert (subject, state) == ("leadline-nats/execution", "WRONG")
+    assert text == ("the password in leadline-nats/execution of desk is refused: what uses it cannot start again")
 
 
 def test_a_right_that_is_missing_says_what_for():
@@ -130,6 +145,10 @@ def test_what_may_not_be_seen_is_unknown_in_every_check():
         charts=MISSING,
         resources=MISSING,
         services=MISSING,
+        accepted=MISSING,
+        database=MISSING,
+        bus=MISSING,
+        trading=MISSING,
     )
     found = findings_in_cluster(blind)
     assert {each.state for each in found if each.check != "cluster-rights"} == {"UNKNOWN"}

@@ -20,8 +20,10 @@ from leadline.report.clock import day_and_time, day_of, millisecond_of_day, mome
 from leadline.report.halts import since_text, until_text
 from leadline.report.printable import plain_text
 from leadline.report.terminal_footprint import footprint_table
+from leadline.runtime.settings import DatabaseSettings
 from leadline.views.client import RunningStack, reasons
 from leadline.views.cluster import cluster_manifests
+from leadline.views.cluster_servers import cluster_database
 from leadline.views.database import database_of, dsn_of
 from leadline.views.documents import document
 from leadline.views.explained import (
@@ -35,7 +37,8 @@ from leadline.views.explained import (
 )
 from leadline.views.explained_audit import Told, explain_told
 from leadline.views.explained_store import explain
-from leadline.views.explaining import Asked, asked_of, contract_of
+from leadline.views.explaining import Asked, UnknownId, asked_of, contract_of
+from leadline.views.kubectl import ClusterRefused
 from leadline.views.opening import open_running
 from leadline.views.place import Place
 from leadline.views.prices import price_text
@@ -74,17 +77,31 @@ def _explained_by_backtest(place: Place, name: str, tape: str | None, backtest: 
 
 async def _explained(place: Place, name: str, tape: str | None) -> Explanation:
     asked = asked_of(name, zone_name())
-    if place.kube:
+    if not place.kube:
+        async with database_of(place.data_dir) as settings:
+            return await _from_book(settings, asked, tape, _accounts(place))
+    accounts, strategies = await cluster_manifests(place.namespace)
+    try:
+        async with cluster_database() as settings:
+            return await _from_book(settings, asked, tape, accounts)
+    except ClusterRefused:
+        # Not everybody may reach the database; whoever may call the services is told what they know.
         if tape is not None:
-            raise InvalidInput("--tape", tape, "no run with --kube: services tell of the one that they are in")
-        async with open_running(place) as stack:
-            return await explained_by(stack, asked, *await cluster_manifests(place.namespace))
-    async with database_of(place.data_dir) as settings:
-        connection = await asyncpg.connect(dsn_of(settings))
-        try:
-            return await explain(connection, asked, tape, _accounts(place))
-        finally:
-            await connection.close()
+            raise InvalidInput(
+                "--tape", tape, "no run with --kube: services tell of the one that they are in"
+            ) from None
+    async with open_running(place) as stack:
+        return await explained_by(stack, asked, accounts, strategies)
+
+
+async def _from_book(
+    settings: DatabaseSettings, asked: Asked, tape: str | None, accounts: dict[AccountId, TradingAccount]
+) -> Explanation:
+    connection = await asyncpg.connect(dsn_of(settings))
+    try:
+        return await explain(connection, asked, tape, accounts)
+    finally:
+        await connection.close()
 
 
 async def explained_by(
@@ -111,7 +128,14 @@ async def explained_by(
         strategies=strategies,
     )
     silent = {**reasons(audits.failed), **reasons(orders.failed), **reasons(bars.failed), **bars.left_out}
-    return explain_told(asked, told, [f"without {name}: {why}" for name, why in silent.items()])
+    missing = [f"without {name}: {why}" for name, why in silent.items()]
+    try:
+        return explain_told(asked, told, missing)
+    except UnknownId:
+        # Whoever does not answer may be the one that knows it.
+        for sentence in missing:
+            complain(sentence)
+        raise
 
 
 def _accounts(place: Place) -> dict[AccountId, TradingAccount]:

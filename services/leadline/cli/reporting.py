@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
 from datetime import date
 from pathlib import Path
 
@@ -19,19 +20,21 @@ from leadline.runtime.retry import until_done
 from leadline.runtime.rpc.failures import TIMEOUT_SECONDS
 from leadline.runtime.settings import DatabaseSettings
 from leadline.views import documents
+from leadline.views.cluster_servers import cluster_database
 from leadline.views.database import database_of, dsn_of
 from leadline.views.digest_store import digest as digest_of_tape
+from leadline.views.place import Place
 from leadline.views.report import AccountReport
 from leadline.views.report_store import build_reports
 from leadline.views.stack import NotRunning
 from leadline.views.store import latest_tape
 
 
-def report_run(data_dir: Path, tape: str | None, html: Path | None, output: Output) -> None:
+def report_run(place: Place, tape: str | None, html: Path | None, output: Output) -> None:
     """Report a run, the newest where none is named, also as a page where a place for it is given."""
     if html is not None:
         check_place(html, "--html")
-    reports = asyncio.run(_reports(data_dir, tape))
+    reports = asyncio.run(_reports(place, tape))
     if html is not None:
         write_reports(reports, html)
         announce_written(html)
@@ -41,7 +44,7 @@ def report_run(data_dir: Path, tape: str | None, html: Path | None, output: Outp
         print_reports(reports, people_console())
 
 
-def print_digest(data_dir: Path, tape: str | None, day: str | None, output: Output) -> None:
+def print_digest(place: Place, tape: str | None, day: str | None, output: Output) -> None:
     """Print the digest of a run, the newest where none is named, or of one of its trading days (YYYY-MM-DD).
 
     Raises InvalidInput for a day that is none, Unknown for one on which nothing was said, decided or traded.
@@ -50,7 +53,7 @@ def print_digest(data_dir: Path, tape: str | None, day: str | None, output: Outp
         trading_day = None if day is None else date.fromisoformat(day)
     except ValueError:
         raise InvalidInput("--day", day, "a trading day such as 2026-11-30") from None
-    found, value = asyncio.run(_digest(data_dir, tape, trading_day))
+    found, value = asyncio.run(_digest(place, tape, trading_day))
     if output is Output.JSON:
         print_json({"tape": found, **({} if day is None else {"day": day}), "digest": value})
     else:
@@ -83,21 +86,25 @@ def write_reports(reports: Sequence[AccountReport], path: Path) -> None:
     write_html(list(reports), path)
 
 
-async def _chosen(dsn: str, tape: str | None, data_dir: Path) -> RunId:
+def _database(place: Place) -> AbstractAsyncContextManager[DatabaseSettings]:
+    return cluster_database() if place.kube else database_of(place.data_dir)
+
+
+async def _chosen(dsn: str, tape: str | None, place: Place) -> RunId:
     chosen = await latest_tape(dsn) if tape is None else RunId(tape)
     if chosen is None:
-        raise NotRunning(f"no run has begun in {data_dir} yet")
+        raise NotRunning(f"no run has begun in {'the cluster' if place.kube else place.data_dir} yet")
     return chosen
 
 
-async def _reports(data_dir: Path, tape: str | None) -> list[AccountReport]:
-    async with database_of(data_dir) as settings:
+async def _reports(place: Place, tape: str | None) -> list[AccountReport]:
+    async with _database(place) as settings:
         dsn = dsn_of(settings)
-        return await build_reports(dsn, await _chosen(dsn, tape, data_dir))
+        return await build_reports(dsn, await _chosen(dsn, tape, place))
 
 
-async def _digest(data_dir: Path, tape: str | None, day: date | None) -> tuple[RunId, str]:
-    async with database_of(data_dir) as settings:
+async def _digest(place: Place, tape: str | None, day: date | None) -> tuple[RunId, str]:
+    async with _database(place) as settings:
         dsn = dsn_of(settings)
-        chosen = await _chosen(dsn, tape, data_dir)
+        chosen = await _chosen(dsn, tape, place)
         return chosen, await digest_of_tape(dsn, chosen, day)

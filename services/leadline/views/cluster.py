@@ -250,6 +250,21 @@ async def _forwarded(namespace: str, wanted: dict[str, str]) -> AsyncIterator[tu
         await asyncio.gather(*(process.wait() for _, process in processes))
 
 
+@asynccontextmanager
+async def forwarded_port(namespace: str, target: str, port: int) -> AsyncIterator[int]:
+    """The port of this machine that leads to one of a workload. Raises ClusterRefused where there is no way."""
+    process = await start_kubectl("port-forward", "--namespace", namespace, target, f":{port}")
+    try:
+        outcome = await _forwarding(process)
+        if isinstance(outcome, str):
+            raise ClusterRefused(f"no way to {target} in {namespace}: {outcome}")
+        yield outcome
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            process.terminate()
+        await process.wait()
+
+
 async def _forwarding(process: asyncio.subprocess.Process) -> int | str:
     """The local port, or why there is none."""
     assert process.stdout is not None

@@ -130,8 +130,9 @@ def explain(
 ) -> None:
     """Tell all that is known of one decision: its bar with the footprint, what was seen, sized, sent and filled.
 
-    Without --tape it is of the newest run that has the id. With --kube the services of the namespace are asked: they
-    have no footprints. With --backtest the trades of one that is kept are told, each with the bar of its entry.
+    Without --tape it is of the newest run that has the id. With --kube the cluster's own database is asked, and who may
+    not reach it gets what the services of the namespace know: they have no footprints. With --backtest the trades of
+    one that is kept are told, each with the bar of its entry.
     """
     del tz  # its callback has answered
     from leadline.cli.explaining import print_explanation
@@ -164,7 +165,8 @@ def doctor(
     """Check the machine, the database, the bus and what is traded. Exits with 1 when something is wrong.
 
     Where nothing runs, the database is opened for the time of the command; the bus and the services cannot be checked.
-    With --kube: this person's rights, kinds, Secrets by name, Pods, claims, versions, strategies and accounts.
+    With --kube: this person's rights, kinds, Secrets by name, Pods, claims, versions, strategies and accounts, and the
+    platform's own database and bus, where this person may reach them.
     """
     from leadline.cli.doctoring import print_checkup
 

@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from leadline.cli.options import DataDirOption, Output, OutputOption, TapeOption, ZoneOption
+from leadline.cli.options import DataDirOption, KubeOption, Output, OutputOption, TapeOption, ZoneOption
+from leadline.views.place import Place
 
 app = typer.Typer()
 
@@ -21,13 +22,18 @@ def report(
         Path | None, typer.Option("--html", metavar="FILE", help="Write the report as one HTML file, too.")
     ] = None,
     tz: ZoneOption = "UTC",
+    kube: KubeOption = False,
     output: OutputOption = Output.TEXT,
 ) -> None:
-    """Report a run: trades, totals by pattern, the equity curve; of a running stack or of one that has stopped."""
+    """Report a run: trades, totals by pattern, the equity curve; of a running stack or of one that has stopped.
+
+    With --kube the accounts of all namespaces, from the platform's database: it takes the rights to read the platform's
+    Secrets and to forward a port of its namespace.
+    """
     del tz  # its callback has answered
     from leadline.cli.reporting import report_run
 
-    report_run(data_dir, tape, html, output)
+    report_run(Place(data_dir, kube), tape, html, output)
 
 
 @app.command(
@@ -41,6 +47,7 @@ def digest(
         str | None,
         typer.Option("--day", metavar="DATE", help="Of this trading day alone, YYYY-MM-DD.", show_default=False),
     ] = None,
+    kube: KubeOption = False,
     output: OutputOption = Output.TEXT,
 ) -> None:
     """Print the digest of a run: equal for two runs that took the same decisions and made the same trades.
@@ -49,4 +56,4 @@ def digest(
     """
     from leadline.cli.reporting import print_digest
 
-    print_digest(data_dir, tape, day, output)
+    print_digest(Place(data_dir, kube), tape, day, output)

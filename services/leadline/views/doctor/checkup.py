@@ -52,15 +52,15 @@ def findings_here(here: Here) -> tuple[Finding, ...]:
     return tuple(
         chain(
             chain.from_iterable(check(here.machine) for check in MACHINE),
-            _of("database", here.database, DATABASE),
-            _of("bus", here.bus, BUS),
-            _of("services", here.services, SERVICES),
-            _of("accounts", here.trading, TRADING),
+            findings_of("database", here.database, DATABASE),
+            findings_of("bus", here.bus, BUS),
+            findings_of("services", here.services, SERVICES),
+            findings_of("accounts", here.trading, TRADING),
         )
     )
 
 
-def _of(subject: str, facts: Facts | Missing, checks: Iterable[tuple[str, Check[Facts]]]) -> Iterator[Finding]:
+def findings_of(subject: str, facts: Facts | Missing, checks: Iterable[tuple[str, Check[Facts]]]) -> Iterator[Finding]:
     """The findings of some checks; where their facts are missing, each is unknown and says why.
 
     Where that is a fault by itself, the first of them is wrong.

@@ -6,7 +6,8 @@ from itertools import chain
 from typing import Final
 
 from leadline.model.counted import counted
-from leadline.views.doctor.facts import Finding, Missing, Services, State
+from leadline.views.doctor.checkup import BUS, DATABASE, TRADING, findings_of
+from leadline.views.doctor.facts import Bus, Database, Finding, Missing, Services, State, Trading
 from leadline.views.doctor.trading import readiness
 
 WANTED_RIGHTS: Final[Mapping[str, str]] = {
@@ -70,7 +71,9 @@ class Cluster:
 
     rights: whether each of `WANTED_RIGHTS` is this person's. kinds: by plural; missing ones are not there. secrets:
     whether a Secret is there, by name; absent where nobody says. claims: phase of each, by `namespace/name`. charts:
-    version of Leadline that each chart's object is labelled with. cli: version of this program.
+    version of Leadline that each chart's object is labelled with. cli: version of this program. accepted: by Secret and
+    key of the namespace, whether its server takes the password. database, bus: of the platform. trading: that of the
+    namespace.
     """
 
     namespace: str
@@ -86,6 +89,10 @@ class Cluster:
     services: Services | Missing
     halts: tuple[tuple[str, str], ...]
     cli: str
+    accepted: Mapping[str, bool] | Missing
+    database: Database | Missing
+    bus: Bus | Missing
+    trading: Trading | Missing
 
 
 def rights(cluster: Cluster) -> Iterator[Finding]:
@@ -240,6 +247,21 @@ def credentials(cluster: Cluster) -> Iterator[Finding]:
         yield Finding("credentials", cluster.namespace, State.OK, "no account here trades for real")
 
 
+def acceptance(cluster: Cluster) -> Iterator[Finding]:
+    """Bus and database take the passwords that the namespace's Secrets hold. No value is told."""
+    if isinstance(cluster.accepted, Missing):
+        found = cluster.accepted
+        yield Finding("cluster-passwords", cluster.namespace, State.UNKNOWN, found.why, found.advice)
+        return
+    for key in sorted(key for key, taken in cluster.accepted.items() if not taken):
+        text = f"the password in {key} of {cluster.namespace} is refused: what uses it cannot start again"
+        advice = "helm upgrade the release, which writes the Secret anew; docs/how-to/change-credentials.md"
+        yield Finding("cluster-passwords", key, State.WRONG, text, advice)
+    if all(cluster.accepted.values()):
+        text = f"bus and database take the {len(cluster.accepted)} passwords of {cluster.namespace}"
+        yield Finding("cluster-passwords", cluster.namespace, State.OK, text)
+
+
 def halts(cluster: Cluster) -> Iterator[Finding]:
     """No account is halted, and no strategy is fenced off, as far as their executions say."""
     for account, why in cluster.halts:
@@ -265,6 +287,7 @@ CLUSTER: Final = (
     kinds,
     versions,
     secrets,
+    acceptance,
     pods,
     claims,
     resources,
@@ -276,4 +299,11 @@ CLUSTER: Final = (
 
 def findings_in_cluster(cluster: Cluster) -> tuple[Finding, ...]:
     """The findings of one namespace of a cluster, and of the platform as far as it can be seen."""
-    return tuple(chain.from_iterable(check(cluster) for check in CLUSTER))
+    return tuple(
+        chain(
+            chain.from_iterable(check(cluster) for check in CLUSTER),
+            findings_of("database", cluster.database, [each for each in DATABASE if each[0] != "halts"]),
+            findings_of("bus", cluster.bus, BUS),
+            findings_of("accounts", cluster.trading, [each for each in TRADING if each[0] != "credentials"]),
+        )
+    )

@@ -5,8 +5,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from leadline.model.errors import LeadlineError
+from leadline.runtime import clock
 from leadline.runtime.version import package_version
-from leadline.views.cluster import context_of
+from leadline.views.cluster import cluster_manifests, context_of
+from leadline.views.doctor import gather_platform
 from leadline.views.doctor.cluster import (
     KINDS,
     NAMESPACE_SECRETS,
@@ -16,7 +18,8 @@ from leadline.views.doctor.cluster import (
     Pod,
     Resource,
 )
-from leadline.views.doctor.facts import Missing, Services
+from leadline.views.doctor.facts import Missing, Services, Trading
+from leadline.views.doctor.gather import trading_of
 from leadline.views.kubectl import ClusterRefused, kubectl, kubectl_json
 from leadline.views.market import StatusView
 from leadline.views.opening import open_running
@@ -27,6 +30,7 @@ _CHART: Final = "helm.sh/chart"
 _VERSION: Final = "app.kubernetes.io/version"
 _PLATFORM: Final = "app.kubernetes.io/part-of=leadline"
 _OWN: Final = "app.kubernetes.io/name=leadline"
+_ACCOUNT: Final = "leadline.dev/account"
 _FORBIDDEN: Final = ("forbidden", "cannot list", "cannot get")
 
 
@@ -41,6 +45,8 @@ async def gather_cluster(place: Place) -> Cluster:
     named = [] if isinstance(resources, Missing) else [each.secret for each in resources if each.secret]
     secrets = await _secrets(namespace, (*NAMESPACE_SECRETS, *named))
     services, halts = await _services(place)
+    database, contracts, takes_database = await gather_platform.database(namespace)
+    bus, takes_bus = await gather_platform.bus(namespace)
     return Cluster(
         namespace=namespace,
         user=context.user,
@@ -55,7 +61,25 @@ async def gather_cluster(place: Place) -> Cluster:
         services=services,
         halts=halts,
         cli=package_version(),
+        accepted=takes_database if isinstance(takes_database, Missing) else _both(takes_database, takes_bus),
+        database=database,
+        bus=bus,
+        trading=await _trading(namespace, contracts),
     )
+
+
+def _both(one: Mapping[str, bool], other: Mapping[str, bool] | Missing) -> Mapping[str, bool] | Missing:
+    return other if isinstance(other, Missing) else {**one, **other}
+
+
+async def _trading(namespace: str, contracts: tuple[str, ...]) -> Trading | Missing:
+    """The trade of the namespace's manifests, as far as they can be read."""
+    try:
+        accounts, strategies = await cluster_manifests(namespace)
+    except ClusterRefused as error:
+        return _missing("strategies and accounts", error)
+    specs = [(each.account_name, each.spec) for each in strategies.values()]
+    return trading_of(accounts.values(), specs, contracts, clock.today())
 
 
 def _missing(what: str, error: Exception) -> Missing:
@@ -109,17 +133,17 @@ async def _secrets(namespace: str, names: Sequence[str]) -> Mapping[str, bool]:
 
 async def _pods(namespace: str) -> Sequence[Pod] | Missing:
     try:
-        listed = await _everywhere_or_here("pods", namespace)
+        listed = await _everywhere_or_here("pods", namespace, _PLATFORM)
     except ClusterRefused as error:
         return _missing("the Pods", error)
     return tuple(sorted(map(_pod, listed), key=lambda pod: (pod.namespace, pod.name)))
 
 
-async def _everywhere_or_here(kind: str, namespace: str) -> Sequence[dict[str, Any]]:
-    """The objects of the platform in all namespaces, as far as they may be seen, and those of this namespace."""
+async def _everywhere_or_here(kind: str, namespace: str, selector: str) -> Sequence[dict[str, Any]]:
+    """The objects of a selector in all namespaces, as far as they may be seen, and Leadline's of this namespace."""
     own = await kubectl_json("get", kind, "--namespace", namespace, "--selector", _OWN)
     try:
-        platform = (await kubectl_json("get", kind, "--all-namespaces", "--selector", _PLATFORM))["items"]
+        platform = (await kubectl_json("get", kind, "--all-namespaces", "--selector", selector))["items"]
     except ClusterRefused:
         platform = []
     found = {(item["metadata"]["namespace"], item["metadata"]["name"]): item for item in (*platform, *own["items"])}
@@ -153,7 +177,9 @@ def _reasons(status: dict[str, Any], containers: Sequence[dict[str, Any]]) -> It
 
 async def _claims(namespace: str) -> Mapping[str, str] | Missing:
     try:
-        listed = await _everywhere_or_here("persistentvolumeclaims", namespace)
+        # Those of an account have its label, those of the platform the project's name.
+        listed = await _everywhere_or_here("persistentvolumeclaims", namespace, _OWN)
+        listed = [*listed, *await _everywhere_or_here("persistentvolumeclaims", namespace, _ACCOUNT)]
     except ClusterRefused as error:
         return _missing("the claims of volumes", error)
     return {
