@@ -191,6 +191,24 @@ async def test_old_prints_go_by_age_and_their_readers_survive_it(nats_server: Lo
     assert said(found)[4:] == [(4, 0, True), (5, 0, False)]
 
 
+async def test_a_tape_that_begins_inside_its_session_has_no_gap_after_a_restart(nats_server: LocalNats):
+    series = Series(CONTRACT, VENUE, RTH, parse_bar_spec("ticks:2"), 1)
+    subject = bar_subject(LIVE_TAPE, VENUE, CONTRACT, "rth", series.spec)
+    async with bus_as(nats_server, "ingestion") as source, bus_as(nats_server, "analysis") as reader:
+        await publish(source, [*minutes(0, *range(10, 17))[1:], live([], 7, at(1000))])
+        async with building(nats_server, series):
+            before = await told(reader, at(967), subject)
+        await publish(source, [*minutes(7, 17, 18, 19), live([], 10, at(1300))])
+        async with building(nats_server, series):
+            found = bars_of(await told(reader, at(1300), subject))
+    assert [(bar.key.ordinal, bar.first_index, bar.last_index) for bar in found] == [
+        (n, 2 * n, 2 * n + 1) for n in range(5)
+    ]
+    # What was before the tape's first print is not known, and that is in its first bar.
+    assert [bar.gap for bar in found] == [True, False, False, False, False]
+    assert said(before) == [(0, 0, True), (1, 0, False), (2, 0, False)]
+
+
 async def test_tick_bars_go_on_with_their_number_where_the_stream_has_lost_their_session(nats_server: LocalNats):
     series = Series(CONTRACT, VENUE, RTH, parse_bar_spec("ticks:2"), 1)
     subject = bar_subject(LIVE_TAPE, VENUE, CONTRACT, "rth", series.spec)

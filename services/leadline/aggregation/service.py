@@ -219,14 +219,19 @@ class SeriesBuilding:
         """Where in the stream of prints the session begins in which an earlier life has said `last`."""
         wanted_ns = self._series.begins_ns(last.progress_ns)
         place = await place_before(self._bus, TICKS, self._prints, _watermark, wanted_ns)
-        if place is None:
+        if place is None and not await self._has_its_beginning():
             begins = f"{local_datetime(wanted_ns, 'UTC'):%Y-%m-%d %H:%M:%S} UTC"
             _log.error("aggregation.session_begins_too_early", subject=self._prints, begins=begins)
             bar = await self._last_bar(wanted_ns)
             if bar is not None and self._series.bars.kind != "time" and isinstance(self._builder, LiveBuilder):
                 self._builder.follow(bar)
-            return "all"
-        return place
+        return "all" if place is None else place
+
+    async def _has_its_beginning(self) -> bool:
+        """Whether the stream still has the tape's first print: then the tape itself begins inside the session."""
+        first = await self._bus.at(TICKS, self._prints, 1)
+        batch = None if first is None else self._intake.usable(first, read_ticks)
+        return batch is not None and batch.ticks.first_index == 0
 
     async def _last_bar(self, session_open_ns: int) -> Bar | None:
         """The last bar of the session that opened then, as it was first told; None where none was."""
