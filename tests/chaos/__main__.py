@@ -9,9 +9,10 @@ error. Exit code 1: something did not hold; the logs and ledgers of such a round
 import argparse
 import asyncio
 import json
+import signal
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -95,6 +96,13 @@ def document(faults: Sequence[Fault], tally: Tally) -> dict[str, Any]:
     return {"table": rows, **tally.document()}
 
 
+async def until_told(work: Coroutine[Any, Any, Tally]) -> None:
+    """Work that SIGTERM ends as Ctrl-C does, so that no platform is left behind."""
+    task = asyncio.ensure_future(work)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    await task
+
+
 def main() -> int:
     """Run what was asked for; the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -112,7 +120,9 @@ def main() -> int:
     folder = given.folder or Path(tempfile.mkdtemp(prefix="leadline-chaos-"))
     runner = Runner(folder, given.seed)
     try:
-        asyncio.run(runner.run(faults, given.times))
+        asyncio.run(until_told(runner.run(faults, given.times)))
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        sys.stderr.write("stopped\n")
     finally:
         found = document(faults, runner.tally)
         text = json.dumps(found, indent=1) if given.output == "json" else table(faults, runner.tally)

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import json
-import os
 import signal
 import sys
 import time
@@ -13,8 +12,7 @@ from random import Random
 from typing import Final
 
 from tests.chaos.faults import Fault
-from tests.chaos.platform import SERVERS, SERVICES, SUPERVISOR, Platform
-from tests.system.stack_run import ROOT
+from tests.chaos.platform import SERVERS, SERVICES, SUPERVISOR, Platform, environment
 
 LONGEST_PAUSE_SECONDS: Final = 120.0
 LOOP_SECONDS: Final = 30.0
@@ -84,7 +82,7 @@ async def rival(platform: Platform, rng: Random) -> None:
             *(sys.executable, "-P", "-m", "leadline.cli.service", "execution", "--settings", str(file)),
             stdout=said,
             stderr=said,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            env=environment(),
         )
     try:
         await asyncio.sleep(rng.uniform(10, 20))

@@ -38,6 +38,11 @@ START_SECONDS: Final = 150
 STOP_SECONDS: Final = 60
 
 
+def environment() -> dict[str, str]:
+    """That of this process, in which the strategy can be found."""
+    return {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])}
+
+
 class NotStarted(Exception):
     """`leadline up` ended, or did not come up in time. The message has what it said."""
 
@@ -70,7 +75,7 @@ class Platform:
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=said,
                 stderr=said,
-                env={**os.environ, "PYTHONPATH": str(ROOT)},
+                env=environment(),
                 start_new_session=True,
             )
         until = time.monotonic() + START_SECONDS
