@@ -1,11 +1,12 @@
 """What has to hold when a schedule has come to rest: book, venue, audit and money are one, and nothing was left out."""
 
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from leadline.execution.adapters.outbox import event_subjects
+from leadline.execution.core.book import order_facts
 from leadline.execution.core.orders import GIVEN_UP, foreseen
 from leadline.execution.core.records import AccountRecords
 from leadline.execution.v1 import execution_pb2 as pb
@@ -93,8 +94,43 @@ def _audit(world: "World", records: AccountRecords) -> None:
             if not foreseen(before, after) and not world.doubtful:
                 world.violates("I8", f"event {number}: {event.key} goes from {before} to {after}")
             states[event.key] = after
+    _told_by_the_audit(world, records)
     if sorted(records.events) != list(range(1, len(records.events) + 1)):
         world.violates("audit", "the events are not numbered one after the other")
+
+
+def _told_by_the_audit(world: "World", records: AccountRecords) -> None:
+    """The book that the events make, one after the other, is the one in the rows."""
+    orders: dict[str, dict[str, Any]] = {}
+    fills: dict[str, dict[str, Any]] = {}
+    held: dict[tuple[str, str], int] = {}
+    decided: dict[str, int] = {}
+    for _, event in sorted(records.events.items()):
+        body = event.body
+        if event.kind == "order":
+            orders[event.key] = body
+        elif event.kind == "fill":
+            fills[event.key] = body
+        elif event.kind == "position":
+            held[body["strategy"], body["contract"]] = body["quantity"]
+        elif event.kind == "decision":
+            decided[event.key] = event.instant_ns
+    rows = {name: plain(order_facts(order)) for name, (order, _) in records.orders.items()}
+    if orders != rows:
+        world.violates("audit", f"orders by the events {orders}, by the rows {rows}")
+    if fills.keys() != records.fills.keys():
+        world.violates("audit", f"fills by the events {sorted(fills)}, by the rows {sorted(records.fills)}")
+    positions = {(each.strategy, each.contract): each.quantity for each in records.positions.values()}
+    if held != positions:
+        world.violates("audit", f"positions by the events {held}, by the rows {positions}")
+    if decided != {name: each.instant_ns for name, each in records.decisions.items()}:
+        world.violates("audit", "decisions by the events are not those in the rows")
+
+
+def plain(facts: dict[str, Any]) -> dict[str, Any]:
+    """Facts as an event keeps them."""
+    found: dict[str, Any] = orjson.loads(orjson.dumps(facts))
+    return found
 
 
 def _money(world: "World", records: AccountRecords) -> None:

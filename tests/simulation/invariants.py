@@ -16,10 +16,16 @@ from leadline.model.orders import OrderState, VenueOrder
 from leadline.model.ticks import NS_PER_SECOND
 from tests.simulation.schedule import ACCOUNT
 
+MARGIN_S = 0.1
+STALE_S = 6.0
+"""Prints are stale after two seconds; one that was asked may take until here to leave."""
+
+OFF_S = 0.15
 LONGEST_S = 2.0
 """So long something may stand on a live tape that an account could do something about."""
 
 if TYPE_CHECKING:
+    from tests.simulation.live import Source
     from tests.simulation.process import Process
     from tests.simulation.world import World
 
@@ -67,11 +73,10 @@ def _at_an_entry(world: "World", process: "Process", order: VenueOrder, records:
     halts += [account.kill_switch.halts.words] if account.kill_switch.halts.words else []
     if halts:
         world.violates("I9", f"the entry {name} leaves in spite of: {halts[0]}")
-    source = world.source
-    if source is None and order.decided_at_ns != account.loop.book.instant_ns:
+    if world.source is not None:
+        _at_a_live_entry(world, world.source, order)
+    elif order.decided_at_ns != account.loop.book.instant_ns:
         world.violates("I10", f"the entry {name} leaves after its instant")
-    if source is not None and _late(world, source.now_ns - order.decided_at_ns):
-        world.violates("I10", f"the entry {name} leaves {(source.now_ns - order.decided_at_ns) / 1e9} s late")
     others = [
         each.client_id
         for each, _ in records.orders.values()
@@ -81,11 +86,18 @@ def _at_an_entry(world: "World", process: "Process", order: VenueOrder, records:
         world.violates("I2", f"the entry {name} leaves while the fate of {others} is open")
 
 
-def _late(world: "World", behind_ns: int) -> bool:
-    """Whether an entry that was decided so long ago is too late, by as much as the clock is off."""
-    live = world.schedule.live
+def _at_a_live_entry(world: "World", source: "Source", order: VenueOrder) -> None:
+    """I10: it is not late, prints of its contract have come, and the clock is not off; each by some margin."""
+    live, now_s = world.schedule.live, world.loop.time()
     assert live is not None
-    return behind_ns > (LATE_NS + abs(world.clock_ahead_s) * NS_PER_SECOND + NS_PER_SECOND // 10) * live.rate
+    behind_s = (source.now_ns - order.decided_at_ns) / NS_PER_SECOND / live.rate
+    silent_s = now_s - source.last_said_s.get(order.tape_contract, 0.0)
+    if behind_s > LATE_NS / NS_PER_SECOND + abs(world.clock_ahead_s) + MARGIN_S:
+        world.violates("I10", f"the entry {order.client_id} leaves {behind_s:g} s after its decision")
+    if silent_s > STALE_S:
+        world.violates("I10", f"the entry {order.client_id} leaves, and its prints are {silent_s:g} s old")
+    if abs(world.clock_ahead_s) > OFF_S and now_s - world.clock_set_s > LONGEST_S:
+        world.violates("I10", f"the entry {order.client_id} leaves while the clock is {world.clock_ahead_s:g} s off")
 
 
 def at_the_venue(world: "World") -> None:

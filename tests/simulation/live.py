@@ -32,6 +32,8 @@ class Source:
         self._world = world
         self._clock = clock
         self._said = 0
+        self.last_said_s: dict[ContractId, float] = {}
+        """When prints of a contract were last said in time."""
 
     @property
     def now_ns(self) -> int:
@@ -51,6 +53,8 @@ class Source:
             late = until > said and world.plan.strikes(Fault.LATE_PRINTS, self._said)
             subject = tick_subject(LIVE_TAPE, "cme", contract)
             batch = TickBatch(LIVE_TAPE, "cme", contract, ticks.slice(said, until), now_ns, late=late)
+            if until > said and not late:
+                self.last_said_s[contract] = world.loop.time()
             world.bus.publish(subject, encode_tick_batch(batch), f"{subject}/{self._said}")
             said = until
             await asyncio.sleep(0.05 * world.chance.random())

@@ -2,6 +2,7 @@
 
 import ast
 import asyncio
+import sys
 from collections import Counter
 from functools import cache
 from pathlib import Path
@@ -10,12 +11,36 @@ from typing import Any, Final
 
 import leadline.execution
 from leadline.execution import service
+from leadline.execution.adapters import outbox
 from leadline.execution.loop import account_halts, account_loop, bookkeeper, order_sender, reconciliation
-from leadline.execution.venues import both_ports
+from leadline.execution.venues import both_ports, live_time
+from leadline.execution.venues.paper import live as paper_live
 
-MODULES: Final = (account_halts, account_loop, bookkeeper, order_sender, reconciliation, both_ports, service)
-NOT_RUN: Final = frozenset({"run", "_publish", "_publish_events"})
-"""Functions of the service that start a process or publish its events: models stand in their place."""
+MODULES: Final = (
+    account_halts,
+    account_loop,
+    bookkeeper,
+    order_sender,
+    reconciliation,
+    both_ports,
+    live_time,
+    paper_live,
+    outbox,
+    service,
+)
+NOT_RUN: Final = frozenset(
+    {
+        ("account_loop", "recover"),  # a replay's way in: the service reads the book and leaves the rest to the step
+        ("service", "run"),
+        ("service", "_lease_is_fresh"),
+        ("service", "_prints_come"),
+        ("outbox", "again_after"),
+        ("outbox", "unpublished"),
+        ("outbox", "published"),
+        ("outbox", "read_events"),
+    }
+)
+"""Functions that no schedule calls: they start a process, tell whether it is ready, or are those of a model's part."""
 
 Point = tuple[str, int, int]
 """A file of `leadline.execution`, and the first and the last line of an expression that waits."""
@@ -32,8 +57,7 @@ def points() -> tuple[Point, ...]:
             id(node)
             for function in ast.walk(tree)
             if isinstance(function, ast.AsyncFunctionDef)
-            and function.name in NOT_RUN
-            and (module is service)
+            and (path.stem, function.name) in NOT_RUN
             and (function.name != "run" or function in tree.body)
             for node in ast.walk(function)
         }
@@ -63,14 +87,22 @@ class Points:
     def _note(self, waiting: Any) -> None:
         while waiting is not None:
             frame = getattr(waiting, "cr_frame", None) or getattr(waiting, "ag_frame", None)
-            if frame is not None:
-                self._note_frame(frame)
+            point = None if frame is None else _point_of(frame.f_code.co_filename, frame.f_lineno)
+            if point is not None:
+                self.killed[point] += 1
             waiting = getattr(waiting, "cr_await", None) or getattr(waiting, "ag_await", None)
 
-    def _note_frame(self, frame: FrameType) -> None:
-        found = _point_of(frame.f_code.co_filename, frame.f_lineno)
-        if found is not None:
-            self.killed[found] += 1
+
+def here() -> list[Point]:
+    """The points at which the code that is running now is about to wait, from the inside out."""
+    found: list[Point] = []
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        point = _point_of(frame.f_code.co_filename, frame.f_lineno)
+        if point is not None:
+            found.append(point)
+        frame = frame.f_back
+    return found
 
 
 @cache

@@ -245,11 +245,15 @@ def _whim(chance: random.Random, close: int) -> Proposal | None:
 def _faults(chance: random.Random) -> tuple[Planned, ...]:
     """Two or three deaths, and five or more other faults."""
     found = [_death(chance) for _ in range(chance.choice([1, 2, 2, 3, 4]))]
+    if chance.random() < 0.3:
+        at = chance.choice([1, 1, 1, 2, 3, 5])
+        found.append(Planned(Fault.KILL_SELDOM, at, phase=chance.choice([*Phase]), seconds=chance.choice([0, 0.1])))
     if chance.random() < 0.1:
         found.append(Planned(Fault.STOP, chance.uniform(0.5, 8)))
     if chance.random() < 0.25:
-        found.append(Planned(Fault.RIVAL, chance.uniform(0.5, 8)))
-        still_s = chance.choice([1.5, 6, 12])
+        rivals = chance.choice([1, 1, 2])
+        found += [Planned(Fault.RIVAL, chance.uniform(0.5, 8)) for _ in range(rivals)]
+        still_s = chance.choice([1.5, 6, 12, 12, 40, 120])
         if chance.random() < 0.4:
             found.append(Planned(Fault.STAND_STILL, chance.randint(20, 400), seconds=still_s))
         else:

@@ -3,13 +3,14 @@
 import asyncio
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final, Protocol, TypeVar
 
 from leadline.model.errors import LeadlineError, Refused, Unavailable
 from tests.simulation.faults import Fault, Phase, Plan, Planned
 from tests.simulation.loop import Owner, VirtualLoop
+from tests.simulation.points import Point, here
 
 DEADLINE_S: Final = 5.0
 """How long a caller waits, as the clients of the parts do."""
@@ -41,6 +42,11 @@ class Wire:
         self.loop = loop
         self.chance = chance
         self.plan = plan
+        self.met: set[Point] | None = None
+        """The awaits at which calls were made, where somebody wants to know."""
+        self.usual: frozenset[Point] = frozenset()
+        """Those to which an undisturbed day leads."""
+        self._seldom = 0
         self.troubled_until_s = 0.0
         """Until when a call that something has gone wrong with may be under way."""
         self.lives: dict[str, int] = {}
@@ -60,7 +66,7 @@ class Wire:
         `old` gives the answer of so many seconds ago, where a part may give such; `detail` says more in the trace.
         """
         loop = self.loop
-        faults = self.plan.of_call(name)
+        faults = [*self.plan.of_call(name), *self._at_seldom_points()]
         if faults:
             self.troubled_until_s = loop.time() + DEADLINE_S
             loop.tell(f"{caller.name} {name} meets {', '.join(each.text() for each in faults)}")
@@ -90,6 +96,21 @@ class Wire:
         if Phase.UNDERWAY in kills:
             caller.kill(f"while {name} is under way")
         return await answer  # type: ignore[no-any-return]
+
+    def _at_seldom_points(self) -> list[Planned]:
+        """Faults of this call because of where the code is that makes it."""
+        planned = [each for each in self.plan.faults if each.fault is Fault.KILL_SELDOM]
+        if self.met is None and not planned:
+            return []
+        points = here()
+        if self.met is not None:
+            self.met.update(points)
+        if not planned or self.usual.issuperset(points):
+            return []
+        self._seldom += 1
+        found = [replace(each, fault=Fault.KILL_AT) for each in planned if each.at == self._seldom]
+        self.plan.struck.update(each for each in planned if each.at == self._seldom)
+        return found
 
     def _send(self, call: "_Call", faults: Sequence[Planned]) -> None:
         """Put a call on its way, with what goes wrong on it."""

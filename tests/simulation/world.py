@@ -34,7 +34,7 @@ from tests.simulation.tail import Tail
 from tests.simulation.venue import Venue
 from tests.simulation.wire import Wire
 
-PATIENCE_S: Final = FAULTS_END_S + 120.0
+PATIENCE_S: Final = FAULTS_END_S + 240.0
 """Seconds within which a schedule comes to rest: faults have ended long before."""
 
 SETTLED_S: Final = 0.2
@@ -42,7 +42,7 @@ SETTLED_S: Final = 0.2
 
 ASKED_TWICE: Final = 2
 LOOK_S: Final = 0.5
-MACHINES: Final = ("first", "second")
+MACHINES: Final = ("first", "second", "third")
 
 
 @dataclass(frozen=True)
@@ -97,6 +97,7 @@ class World:
         self.processes: list[Process] = []
         self.kills = 0
         self.clock_ahead_s = 0.0
+        self.clock_set_s = 0.0
         self.stands: dict[str, float] = {}
         """What should not be on a live tape and an account could do something about, and for how long it has been."""
         self.halted: dict[tuple[str, str], float] = {}
@@ -251,9 +252,11 @@ class World:
     def _strike(self, planned: Planned) -> None:
         """What comes at a time comes now."""
         if planned.fault is Fault.RIVAL:
-            if not any(each.name == MACHINES[1] for each in self.processes):
+            used = {each.name for each in self.processes}
+            machine = next((name for name in MACHINES if name not in used), None)
+            if machine is not None:
                 self.plan.struck.add(planned)
-                self.start(MACHINES[1])
+                self.start(machine)
         elif planned.fault is Fault.STOP:
             current = self.current()
             if current is not None and current.account is not None:
@@ -261,7 +264,8 @@ class World:
                 current.account.context.stopping.set()
         elif planned.fault is Fault.CLOCK:
             self.plan.struck.add(planned)
-            self.clock_ahead_s += planned.seconds
+            self.clock_ahead_s = round(self.clock_ahead_s + planned.seconds, 3)
+            self.clock_set_s = self.loop.time()
         elif planned.fault is Fault.LOST_STREAM:
             self.plan.struck.add(planned)
             self.loop.tell(f"the bus forgets {planned.seconds:g} s")
@@ -292,6 +296,8 @@ class World:
         current = self.current()
         tails = (each for each in self.schedule.faults if each.fault is Fault.LOST_TAIL)
         if current is None or current.account is None or any(each not in self.plan.struck for each in tails):
+            return False
+        if any(each.alive and each.stands_until_s > self.loop.time() for each in self.processes):
             return False
         account = current.account
         told = not (account.kill_switch.halts.unstored or self.unpublished)
