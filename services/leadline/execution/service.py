@@ -39,6 +39,7 @@ from leadline.model.halts import Halt, HaltSource
 from leadline.model.ids import ContractId, StrategyId
 from leadline.model.loop_phase import LoopPhase
 from leadline.model.manifest.specs import TradingStrategy, able_at
+from leadline.model.manifest.venues import venue_named
 from leadline.model.subjects import SIGNALS, signal_subject
 from leadline.risk.reasons import Reason
 from leadline.runtime.bus.bus import Start, TailLost
@@ -130,6 +131,7 @@ class Account:
                 marks=self.marks,
                 doubt=self._doubt,
                 late=self._is_late,
+                settle_ns=round(venue_named(self.manifest.spec.venue).settle_seconds * NS_PER_SECOND),
             ),
             self._new_book,
         )

@@ -13,7 +13,7 @@ from leadline.execution.core.unit_parts import in_place_of_stop
 from leadline.execution.loop.ports import Store
 from leadline.execution.venues.paper.direct import DirectVenue
 from leadline.model.ids import ENTRY, ClientOrderId, ContractId, DecisionId, FillId, LegKind, RunId, client_order_id
-from leadline.model.orders import Advanced, Bracket, Position, Replacement, VenueOrder, Watch
+from leadline.model.orders import Advanced, Bracket, OrderState, Position, Replacement, VenueOrder, Watch
 from leadline.venue.matching import PaperMarket
 
 
@@ -198,7 +198,8 @@ def check_unit(book: Book, position: Position, unit: str, *, pairs: bool) -> Non
     strategy = book.strategies.get(position.strategy)
     size, free = position.held_by(unit), position.without_stop_of(unit)
     if strategy is None or book.flatten or strategy.flatten or any(not order.unit for order in live):
-        assert max(stops, targets) + closing <= abs(position.quantity), f"{position} can be turned round"
+        doubted = sum(order.remaining for order in live if order.leg.is_exit and order.state is OrderState.UNKNOWN)
+        assert max(stops, targets) + closing - doubted <= abs(position.quantity), f"{position} can be turned round"
         return
     asked = [goal for goal in strategy.exits if goal.unit == unit]
     part, bare = (

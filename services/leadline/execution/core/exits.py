@@ -19,7 +19,7 @@ from leadline.execution.core.unit_exits import (
 from leadline.execution.core.unit_parts import in_place_of_stop, leaving, standing
 from leadline.execution.core.waiting import gate_closes, standing_reason, taken_out
 from leadline.model.ids import ClientOrderId, Leg, LegKind, StrategyId, client_order_id, foreign_order, is_adopted
-from leadline.model.orders import Order, OrderType, Position, Replacement, Side
+from leadline.model.orders import Order, OrderState, OrderType, Position, Replacement, Side
 from leadline.model.ticks import NS_PER_SECOND
 
 QUICK_TRIES: Final = 3
@@ -229,7 +229,8 @@ def _leaving(
     """Orders of one contract that have to go. A position keeps its stops until they are all that the close waits for.
 
     The end of another order may not come: its state may be one that this release has no word for. It may be an order
-    that closes a part alone: the rest keeps its stops until that has ended.
+    that closes a part alone: the rest keeps its stops until that has ended. Where nothing is left but exits of which
+    nobody knows whether they are there, they are not waited for: like the close they can only reduce.
     """
     closing = [order for order in orders if order.leg.kind is LegKind.FLATTEN]
     working = [order for order in orders if order not in closing]
@@ -238,7 +239,7 @@ def _leaving(
     if not waits and not (closing and _fit(positions, [*closing, *kept])):
         kept = []
     yield from (Cancel(order, reason) for order in working if order.state in CANCELLABLE and order not in kept)
-    if not orders:
+    if all(order.state is OrderState.UNKNOWN and order.parent for order in orders):
         for position in positions:
             if book.instant_ns >= _next_try_ns(book, position):
                 yield Close(_closing(book, position, reason, spent))

@@ -134,6 +134,7 @@ class AccountLoop:
         await self.halts.tell()
         if self._deps.halted():
             self._keeper.due = True  # an entry that works must not meet another print
+        await self._reconciliation.look_for_doubted()
         await self.carry_out()
         await self._fence_refused()
         book = self.book

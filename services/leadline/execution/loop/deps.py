@@ -29,7 +29,8 @@ class Deps:
     command; `switch` holds the halts; `committed(events)` is told what became durable; `marks` knows what processes
     have ended at. `doubt()` is why nothing can be entered now for the sake of this machine, with words on it, where
     time waits for nobody; None while it can. `late(at_ns)` says whether an entry that was decided at an instant may
-    not leave any more, by the clock.
+    not leave any more, by the clock. `settle_ns`: for how long an order of which no answer was heard may still come to
+    the venue, where time waits for nobody.
     """
 
     store: Store
@@ -46,6 +47,7 @@ class Deps:
     marks: Marks = UNMARKED
     doubt: Callable[[], tuple[Reason, str] | None] = lambda: None
     late: Callable[[int], bool] = lambda _: False
+    settle_ns: int = 0
 
     @property
     def trails(self) -> bool:

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final, TypeVar
 
-from leadline.execution.core.book import Book, is_entry
+from leadline.execution.core.book import Book, Changes, is_entry
 from leadline.execution.core.booking import other_positions, other_working
 from leadline.execution.core.exit_reasons import ExitReason
 from leadline.execution.core.order_reports import was_faster
@@ -15,9 +15,10 @@ from leadline.execution.loop.deps import Deps
 from leadline.execution.loop.order_sender import OrderSender
 from leadline.execution.loop.ports import Unavailable
 from leadline.model.halts import HaltSource
-from leadline.model.ids import ContractId
+from leadline.model.ids import ClientOrderId, ContractId, LegKind
 from leadline.model.loop_phase import LoopPhase
 from leadline.model.orders import Order, OrderState, VenueOrder
+from leadline.model.ticks import NS_PER_SECOND
 
 READS: Final = 5
 """How often the venue is read again because something happened while it was read."""
@@ -25,16 +26,24 @@ READS: Final = 5
 CHECKED_IDS: Final = 256
 """By how many of the newest orders rows and journal are compared at a start: the newest are those that are lost."""
 
+UNPROTECTED_NS: Final = 5 * NS_PER_SECOND
+"""A position whose stop is in doubt for so long is closed."""
+
 Read = TypeVar("Read")
 _NEVER_LEFT: Final = frozenset({OrderState.PENDING, OrderState.EXPIRED_LOCAL})
 
 
 class Reconciliation:
-    """Brings one account's book and its venue to the same, and halts the account where they cannot be."""
+    """Brings one account's book and its venue to the same, and halts the account where they cannot be.
+
+    `_in_doubt` has the orders that may still come to the venue, each with the instant (ns) since which that is so.
+    """
 
     def __init__(self, keeper: Bookkeeper, orders: OrderSender) -> None:
         self._keeper = keeper
         self._orders = orders
+        self._in_doubt: dict[ClientOrderId, int] = {}
+        self._looked_ns = 0
 
     @property
     def _deps(self) -> Deps:
@@ -61,6 +70,38 @@ class Reconciliation:
         await self._check_journal()
         self._keeper.doubted = False
         await self._orders.carry_out()
+
+    async def look_for_doubted(self) -> None:
+        """Ask once a second for the orders that may still come to the venue, until they are there or cannot come.
+
+        A position whose stop is among them for longer than `UNPROTECTED_NS` is closed: nobody knows of a stop of its.
+        """
+        book = self._book
+        if not self._in_doubt or book.instant_ns < self._looked_ns + NS_PER_SECOND:
+            return
+        self._looked_ns = book.instant_ns
+        for client_id, since_ns in list(self._in_doubt.items()):
+            order = book.orders.get(client_id)
+            if order is None or order.state is not OrderState.UNKNOWN:
+                del self._in_doubt[client_id]
+                continue
+            await self._settle_once(order)
+            order = self._book.orders.get(client_id, order)
+            owner = self._book.strategies.get(order.strategy)
+            naked = order.leg.kind is LegKind.STOP and order.state is OrderState.UNKNOWN
+            long_ns = UNPROTECTED_NS * self._book.clock_rate
+            if naked and owner is not None and not owner.flatten and self._book.instant_ns >= since_ns + long_ns:
+                self._keeper.differs(f"stop {client_id} is in doubt: its position is closed")
+                owner.flatten = ExitReason.UNPROTECTED
+                self._keeper.due = True
+                await self._keeper.commit(Changes())
+
+    def _may_still_come(self, order: Order) -> bool:
+        """Whether an order that the venue does not show may still come to it: a look-up is no proof until then."""
+        if not self._book.live or not self._deps.settle_ns:
+            return False
+        since_ns = self._in_doubt.setdefault(order.client_id, self._book.instant_ns)
+        return self._book.instant_ns < since_ns + self._deps.settle_ns * self._book.clock_rate
 
     async def look(self) -> None:
         """Compare orders and positions while both go on. What differs in two reads halts, and is settled as at a start.
@@ -154,6 +195,9 @@ class Reconciliation:
             order = move(order, OrderState.UNKNOWN)
             await self._keeper.commit_order(order)
         found = await self._orders.look_up(order)
+        if found is None and self._may_still_come(order):
+            return
+        self._in_doubt.pop(order.client_id, None)
         if found is None:
             await self._keeper.commit_order(move(order, OrderState.DEAD, reason=ExitReason.ABSENT))
         else:

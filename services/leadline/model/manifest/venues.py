@@ -86,7 +86,8 @@ class Venue(ABC, Generic[SectionT]):
     orders there cost money; an account of the environment Live is at such a venue, one of Paper is not. processes:
     services that run for each account at this venue, and for no other account. stand_in: `module:function`, of the
     function that opens a venue of exercises behind the adapter (`leadline.execution.venues.conformance.stand_in`), for
-    `leadline venue check`; empty without one.
+    `leadline venue check`; empty without one. settle_seconds: for how long after a call of which no answer was heard
+    the order may still come to the venue; until then no look-up proves that it is absent.
     """
 
     name: ClassVar[str]
@@ -96,6 +97,7 @@ class Venue(ABC, Generic[SectionT]):
     real_money: ClassVar[bool] = True
     processes: ClassVar[tuple[str, ...]] = ()
     stand_in: ClassVar[str] = ""
+    settle_seconds: ClassVar[float] = 0.0
 
     @property
     def title(self) -> str:
