@@ -7,7 +7,7 @@ from typing import Any, Final
 from leadline.model.orders import OrderState
 
 MACHINE: Final = frozenset(
-    {"late", "stale", "clock", "lease", "risk_unavailable", "risk_error", "unresolved", "halted"}
+    {"late", "stale", "clock", "lease", "disk", "risk_unavailable", "risk_error", "unresolved", "halted"}
 )
 """Reasons for which an entry is refused because a part is away, and not because of the market or a limit."""
 

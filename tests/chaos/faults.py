@@ -31,6 +31,7 @@ class Fault:
 
 def all_faults() -> dict[str, Fault]:
     """Every fault by its name."""
-    from tests.chaos import kills  # noqa: PLC0415 - it names what is defined above
+    from tests.chaos import clock, disk, kills, network, stores  # noqa: PLC0415 - they name what is defined above
 
-    return {fault.name: fault for fault in kills.FAULTS}
+    found = (*kills.FAULTS, *stores.FAULTS, *network.FAULTS, *disk.FAULTS, *clock.FAULTS)
+    return {fault.name: fault for fault in found}

@@ -51,6 +51,7 @@ class Platform:
     """`leadline up --live` in a folder; started, killed and started again, with the same data.
 
     Its clock runs `SPEED` times as fast, so that the two accounts give an order or a fill several times a second.
+    `environment` is what it has besides this process's own at its next start; `at_end` is done when all of it is ended.
     """
 
     def __init__(self, folder: Path, seed: int, manifest: Path = MANIFEST) -> None:
@@ -59,6 +60,8 @@ class Platform:
         self.said = folder / "up.log"
         self._seed = seed
         self._manifest = manifest
+        self.environment = {"PYTHONPATH": str(ROOT)}
+        self.at_end: list[Callable[[], object]] = []
         self._process: asyncio.subprocess.Process | None = None
         folder.mkdir(parents=True, exist_ok=True)
 
@@ -75,7 +78,7 @@ class Platform:
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=said,
                 stderr=said,
-                env=environment(),
+                env={**environment(), **self.environment},
                 start_new_session=True,
             )
         until = time.monotonic() + START_SECONDS
@@ -102,6 +105,12 @@ class Platform:
             for pid in self.pids(part):
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
+
+    def close(self) -> None:
+        """End what is left of it, and what was made for it."""
+        self.end()
+        while self.at_end:
+            self.at_end.pop()()
 
     @property
     def runs(self) -> bool:

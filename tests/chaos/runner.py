@@ -106,7 +106,7 @@ class Runner:
             if watch is not None:
                 await watch.close()
             await platform.stop()
-            platform.end()
+            platform.close()
             shutil.rmtree(platform.folder, ignore_errors=True)
 
     async def _count(self, platform: Platform) -> None:

@@ -85,7 +85,7 @@ async def test_a_bar_of_a_clock_that_is_ahead_waits_until_it_is_known(books: Boo
     assert await session.desk.decisions() == [("default/mes", 602, True, "")]
 
 
-@pytest.mark.parametrize("reason", [Reason.CLOCK, Reason.LEASE])
+@pytest.mark.parametrize("reason", [Reason.CLOCK, Reason.LEASE, Reason.DISK])
 async def test_a_machine_in_doubt_enters_nothing(books: Books, folder: Path, reason: Reason):
     doubts: list[tuple[Reason, str]] = [(reason, "words")]
 

@@ -14,10 +14,12 @@ import asyncpg
 import psutil
 import pytest
 
+from leadline.local.bootstrap import make_streams
 from leadline.local.local_nats import LocalNats
 from leadline.local.local_postgres import DATABASE, LocalPostgres
 from leadline.local.ports import Ports
 from leadline.local.server_process import ServerFailed
+from leadline.local.supervised_server import SupervisedServer
 from leadline.model.errors import LeadlineError
 from leadline.model.ids import ContractId, RunId
 from leadline.model.subjects import TICKS, tick_subject
@@ -240,3 +242,28 @@ def wait_until_ended(process: psutil.Process) -> None:
             return
         psutil.wait_procs([process], timeout=0.01)
     raise AssertionError(f"{process} still runs")
+
+
+async def test_a_bus_that_comes_back_without_its_store_has_its_streams_again(nats: LocalNats):
+    again = asyncio.Event()
+
+    async def restarted() -> None:
+        await make_streams(nats, "live")
+        again.set()
+
+    server = SupervisedServer("nats", nats, lambda name, what: pytest.fail(f"{name} {what}"), restarted)
+    await server.start()
+    try:
+        await make_streams(nats, "live")
+        assert nats.pid is not None
+        shutil.move(nats.store, nats.store.with_name("gone"))
+        os.kill(nats.pid, signal.SIGKILL)
+        async with asyncio.timeout(30):
+            await again.wait()
+        bus = await open_bus(nats.settings("ingestion"))
+        try:
+            await bus.publish(SUBJECT, b"0", "0")
+        finally:
+            await bus.close()
+    finally:
+        await server.stop()

@@ -11,6 +11,7 @@ from typing import Any, Final, TypeVar
 
 from leadline.execution.adapters import metrics
 from leadline.execution.adapters.deaths import MarkFile, note_death
+from leadline.execution.adapters.disk import AccountDisk
 from leadline.execution.adapters.journal import SendJournal
 from leadline.execution.adapters.kill_switch import KillSwitch
 from leadline.execution.adapters.outbox import OutboxRows, event_subjects, publish_pending, resume_outbox
@@ -94,6 +95,7 @@ class Account:
             now_ns=wall_ns,
             on_restored=partial(metrics.tell_restored, self.name),
         )
+        self.disk = AccountDisk(context.settings.data_dir)
         self.marks = MarkFile(context.settings.data_dir, tape.tape)
         self.store = PostgresStore(
             self.pool,
@@ -365,7 +367,9 @@ class Account:
         if words := self._live.clock.doubt:
             return Reason.CLOCK, words
         age_s = monotonic_s() - self.store.renewed_s
-        return None if age_s <= LEASE_AGE_SECONDS else (Reason.LEASE, f"the lease was renewed {age_s:.1f} s ago")
+        if age_s > LEASE_AGE_SECONDS:
+            return Reason.LEASE, f"the lease was renewed {age_s:.1f} s ago"
+        return (Reason.DISK, words) if (words := self.disk.doubt) else None
 
     def _is_late(self, at_ns: int) -> bool:
         """Whether an entry that was decided at an instant may not leave any more."""

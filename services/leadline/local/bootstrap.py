@@ -48,16 +48,21 @@ async def migrate(nats: LocalNats, postgres: LocalPostgres, feed: Feed) -> None:
     What an earlier stack has demanded must not start this one's prints before its strategies are named. Raises
     SchemaIsNewer for a data directory that a newer release has used.
     """
-    bus = await open_bus(nats.settings(MIGRATE_USER))
-    try:
-        await migrate_bus(bus, feed=feed)
-    finally:
-        await bus.close()
+    await make_streams(nats, feed)
     await create_database(postgres.admin_settings(SUPERUSER), DATABASE)
     await refuse_newer(postgres.admin_settings())
     await migrate_database(postgres.admin_settings())
     await set_role_passwords(postgres.admin_settings(), postgres.passwords())
     await write_demand(postgres, ())
+
+
+async def make_streams(nats: LocalNats, feed: Feed) -> None:
+    """Make the streams of the bus that are not there. Raises BusUnavailable."""
+    bus = await open_bus(nats.settings(MIGRATE_USER))
+    try:
+        await migrate_bus(bus, feed=feed)
+    finally:
+        await bus.close()
 
 
 async def announced_run(services: Services, ingestion: str) -> Run:

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final, Protocol
 
@@ -30,18 +30,25 @@ class Server(Protocol):
 
 
 class SupervisedServer:
-    """A server that is kept alive; `on_failed` is called once, when it is given up.
+    """A server that is kept alive; `on_failed` is called once, when it is given up, `on_restarted` after each restart.
 
     Its calls run in one thread that lives as long as this object is open: the kernel ends a server with the thread
     that started it.
     """
 
-    def __init__(self, name: str, server: Server, on_failed: Callable[[str, str], None]) -> None:
+    def __init__(
+        self,
+        name: str,
+        server: Server,
+        on_failed: Callable[[str, str], None],
+        on_restarted: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
         self.name = name
         self.state: State = "new"
         self.restarts = 0
         self._server = server
         self._on_failed = on_failed
+        self._on_restarted = on_restarted
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=name)
         self._watcher: asyncio.Task[None] | None = None
 
@@ -93,3 +100,5 @@ class SupervisedServer:
                     return
             else:
                 self.state = "running"
+                if self._on_restarted is not None:
+                    await self._on_restarted()

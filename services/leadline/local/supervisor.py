@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 from leadline.ingestion.feed import Feed
 from leadline.local import bootstrap, left_behind
@@ -122,7 +122,7 @@ class Supervisor:
         self._new_run = new_run
         self._servers = [
             SupervisedServer("postgres", self.postgres, self._server_failed),
-            SupervisedServer("nats", self.nats, self._server_failed),
+            SupervisedServer("nats", self.nats, self._server_failed, self._make_streams),
         ]
         self._processes: dict[str, KeptProcess] = {}
         self._probes: dict[str, HealthProbe] = {}
@@ -143,7 +143,7 @@ class Supervisor:
             if server.name == "postgres" and self._feed is not None and not self._new_run:
                 await left_behind.require_resumable(self.postgres.settings("reader"), self.plan, self._feed)
         self._say("preparing the database and the bus")
-        await bootstrap.migrate(self.nats, self.postgres, "live" if self.plan.live else "replay")
+        await bootstrap.migrate(self.nats, self.postgres, self._kind_of_feed)
         launch = f"{os.getpid()}-{time.time_ns()}"
         self.bound = bind(
             self.plan, self.data, self.nats, self.postgres, self._ports, self._feed_files, launch, new_run=self._new_run
@@ -334,6 +334,17 @@ class Supervisor:
         # While it starts, whoever waits for it says so; afterwards nobody waits.
         if self._serving[process.name].is_set() and not self.failed.done():
             self.failed.set_exception(self._failure(process))
+
+    @property
+    def _kind_of_feed(self) -> Literal["live", "replay"]:
+        return "live" if self.plan.live else "replay"
+
+    async def _make_streams(self) -> None:
+        """A bus that has come back without its store has its streams again; what was in them is said again."""
+        try:
+            await bootstrap.make_streams(self.nats, self._kind_of_feed)
+        except LeadlineError as error:
+            self._say(f"nats has no streams: {error}")
 
     def _server_failed(self, name: str, what: str) -> None:
         self._give_up(name, f"did not stay up: {what}")

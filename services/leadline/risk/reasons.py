@@ -62,6 +62,7 @@ class Reason(StrEnum):
     LATE = "late"
     CLOCK = "clock"
     LEASE = "lease"
+    DISK = "disk"
     RISK_UNAVAILABLE = "risk_unavailable"
     RISK_ERROR = "risk_error"
     POISON = "poison"

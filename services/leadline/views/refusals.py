@@ -62,6 +62,7 @@ REFUSAL_WORDS: Final[Mapping[str, str]] = {
     Reason.LATE: "the bar came too late",
     Reason.CLOCK: "the machine's clock cannot be believed",
     Reason.LEASE: "the account was not held for sure",
+    Reason.DISK: "the disk of the account was nearly full",
     Reason.RISK_UNAVAILABLE: "risk did not answer in time",
     Reason.RISK_ERROR: "risk could not decide on this question",
     Reason.POISON: "processes of execution ended at this proposal again and again, so it is passed over",
