@@ -1,5 +1,6 @@
 """Cases about exits: made by the venue or handed in later, as pairs of which one ends the other; and flattening."""
 
+from dataclasses import replace
 from typing import Final
 
 from leadline.execution.loop.ports import Refused
@@ -246,6 +247,57 @@ async def attached_stop(at: Exercise) -> None:
     await at.trade(50)
     await at.in_state(stop, OrderState.FILLED)
     await at.holds(0)
+
+
+@CASES.case(Capability.ATTACH, Capability.LIMIT)
+async def target_for_its_stop(at: Exercise) -> None:
+    """Once a stop is told as cancelled, a target of the same fill is taken alone, and nothing is left behind."""
+    entry = await at.entered(Side.BUY, 2)
+    stop = at.exit_of(entry, STOP, -40, quantity=2)
+    await at.submit(stop)
+    await at.in_state(stop, OrderState.WORKING)
+    await at.orders.cancel(stop.client_id, "exercise")
+    await at.in_state(stop, OrderState.CANCELLED)
+    target = replace(at.exit_of(entry, TARGET, 60, quantity=2), reduce_only=True)
+    await at.submit(target)
+    await at.trade(80)
+    await at.trade(80)
+    await at.in_state(target, OrderState.FILLED)
+    await at.trade(-50)
+    await at.quiet()
+    await at.holds(0)
+    await at.work()
+
+
+@CASES.case(Capability.ATTACH, Capability.LIMIT, Capability.REDUCE_ONLY)
+async def exits_without_a_pair(at: Exercise) -> None:
+    """A stop and a target that name no pair do not turn the position: the second one finds nothing to reduce."""
+    entry = await at.entered(Side.BUY, 1)
+    stop = replace(at.exit_of(entry, STOP, -40, quantity=1), reduce_only=True)
+    target = replace(at.exit_of(entry, TARGET, 60, quantity=1), reduce_only=True)
+    await at.submit(stop)
+    await at.submit(target)
+    await at.trade(80)
+    await at.trade(80)
+    await at.in_state(target, OrderState.FILLED)
+    await at.trade(-50)
+    await at.trade(-50)
+    await at.in_state(stop, *_ENDED)
+    require(not at.filled(stop), "the stop fills although nothing is held any more")
+    await at.holds(0)
+
+
+@CASES.case(Capability.ATTACH)
+async def pair_is_not_ignored(at: Exercise) -> None:
+    """A venue that ends no exit with another refuses one that names a pair: its sender would count on it."""
+    if at.can(Capability.OCO):
+        return
+    entry = await at.entered(Side.BUY, 1)
+    stop = at.exit_of(entry, STOP, -40, quantity=1)
+    await at.submit(stop)
+    target = at.exit_of(entry, TARGET, 60, quantity=1, oco=stop.client_id)
+    require(await at.refused("a target that names a pair", target), "it is refused without a reason")
+    await at.work(stop)
 
 
 @CASES.case(Capability.REDUCE_ONLY)
