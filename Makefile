@@ -142,6 +142,10 @@ halts: setup ## ten thousand random orders of halts, resumes, crashes and restar
 sim: setup ## thousands of simulated schedules of kills and faults on the whole order path (SEEDS=1000 FROM=1, or SEED=7 TRACE=1)
 	@$(PY) -m tests.simulation $(if $(SEED),--seed $(SEED) $(if $(TRACE),--trace),--seeds $(or $(SEEDS),1000) --from $(or $(FROM),1))
 
+.PHONY: sim-models
+sim-models: setup ## say the same commands to the simulation's models and to PostgreSQL, NATS and the paper venue (SEQUENCES=2000)
+	@LEADLINE_SEQUENCES=$(or $(SEQUENCES),2000) $(PY) -m pytest -q tests/simulation/test_models.py tests/execution/test_stores.py -k "model or chance_do_the_same"
+
 .PHONY: sim-planted
 sim-planted: setup ## plant faults in the order path one after the other, and print after how many simulated schedules each is found
 	@$(PY) -m tests.simulation --planted --seeds $(or $(SEEDS),10000) $(addprefix --only ,"$(ONLY)")

@@ -20,6 +20,7 @@ MARGIN_S = 0.1
 STALE_S = 6.0
 """Prints are stale after two seconds; one that was asked may take until here to leave."""
 
+OLDEST_BAR_S = 3.0
 OFF_S = 0.15
 LONGEST_S = 2.0
 """So long something may stand on a live tape that an account could do something about."""
@@ -94,10 +95,21 @@ def _at_a_live_entry(world: "World", source: "Source", order: VenueOrder) -> Non
     silent_s = now_s - source.last_said_s.get(order.tape_contract, 0.0)
     if behind_s > LATE_NS / NS_PER_SECOND + abs(world.clock_ahead_s) + MARGIN_S:
         world.violates("I10", f"the entry {order.client_id} leaves {behind_s:g} s after its decision")
+    known_ns = known_at(world, order)
+    if known_ns is not None and (order.decided_at_ns - known_ns) / NS_PER_SECOND / live.rate > OLDEST_BAR_S:
+        world.violates("I10", f"the entry {order.client_id} leaves on an old bar")
     if silent_s > STALE_S:
         world.violates("I10", f"the entry {order.client_id} leaves, and its prints are {silent_s:g} s old")
     if abs(world.clock_ahead_s) > OFF_S and now_s - world.clock_set_s > LONGEST_S:
         world.violates("I10", f"the entry {order.client_id} leaves while the clock is {world.clock_ahead_s:g} s off")
+
+
+def known_at(world: "World", order: VenueOrder) -> int | None:
+    """When the bar was known that an order has come of."""
+    decision = records_of(world).decisions.get(order.decision)
+    said = world.schedule.messages.get(decision.strategy, ()) if decision is not None else ()
+    bars = [message.bar for _, message in said if message.bar is not None]
+    return next((bar.known_at_ns for bar in bars if decision and bar.bar.text() == decision.bar_key), None)
 
 
 def at_the_venue(world: "World") -> None:

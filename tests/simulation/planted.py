@@ -5,9 +5,11 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, Final
 
+from leadline.execution import service
 from leadline.execution.adapters.journal import SendJournal
 from leadline.execution.adapters.kill_switch import KillSwitch
 from leadline.execution.adapters.memory_store import MemoryStore
+from leadline.execution.adapters.outbox import event_message, event_subjects
 from leadline.execution.core import account, booking, day, exits, unit_exits
 from leadline.execution.core.book import Book, Changes
 from leadline.execution.core.decisions import venue_order
@@ -15,7 +17,7 @@ from leadline.execution.core.exits import Cancel, Shrink
 from leadline.execution.core.halts import Halts
 from leadline.execution.core.orders import follow, move
 from leadline.execution.core.records import AccountRecords
-from leadline.execution.loop import bookkeeper, order_sender
+from leadline.execution.loop import account_loop, bookkeeper, order_sender
 from leadline.execution.loop.account_halts import AccountHalts
 from leadline.execution.loop.account_loop import AccountLoop
 from leadline.execution.loop.bookkeeper import Bookkeeper
@@ -23,6 +25,9 @@ from leadline.execution.loop.order_sender import OrderSender
 from leadline.execution.loop.ports import PartFailed
 from leadline.execution.loop.reconciliation import Reconciliation
 from leadline.execution.loop.signal_queue import SignalQueue
+from leadline.execution.service import Account
+from leadline.execution.venues.live_clock import LiveClock
+from leadline.execution.venues.live_prints import LivePrints
 from leadline.model.ids import LegKind
 from leadline.model.orders import Advanced, Order, OrderState, Position, Replacement
 
@@ -373,6 +378,72 @@ def _more_than_a_contract_costs(real: Any) -> Any:
     return lambda *args: real(*args) * 2
 
 
+# --- the live tape and the outbox ---
+
+
+def _any_age_will_do(_: Any) -> Any:
+    return 10**18
+
+
+def _rows_are_not_asked_for(_: Any) -> Any:
+    async def confirm(self: MemoryStore) -> None:
+        await self.renew()
+
+    return confirm
+
+
+def _is_never_doubted(_: Any) -> Any:
+    return property(lambda self: "")
+
+
+def _prints_are_of_now(last: Any) -> Any:
+    def fresh(self: LivePrints, contracts: Any, now_ns: int) -> Any:
+        return {name: replace(found, time_ns=now_ns) for name, found in last(self, contracts, now_ns).items()}
+
+    return fresh
+
+
+def _was_never_decided(_: Any) -> Any:
+    async def asked(self: AccountLoop, strategy: Any, what: Any) -> bool:
+        return False
+
+    return asked
+
+
+def _marked_before_they_are_out(_: Any) -> Any:
+    async def publish(rows: Any, bus: Any) -> int:
+        found = await rows.unpublished()
+        await rows.published([row["event"] for row in found])
+        subjects = event_subjects(rows.tape, rows.account)
+        said = [(subjects[row["kind"]], event_message(row).SerializeToString(), row["key"]) for row in found]
+        if said:
+            await bus.publish_many(said)
+        return len(found)
+
+    return publish
+
+
+def _only_the_first_goes_out(publish: Any) -> Any:
+    async def first(rows: Any, bus: Any) -> int:
+        class Bus:
+            async def publish_many(self, messages: Any) -> None:
+                await bus.publish_many(messages[:3])
+
+        found: int = await publish(rows, Bus())
+        return found
+
+    return first
+
+
+def _forgives_without_saying_again(_: Any) -> Any:
+    async def resume(rows: Any, bus: Any) -> int:
+        for subject in event_subjects(rows.tape, rows.account).values():
+            await bus.resume("", subject)
+        return 0
+
+    return resume
+
+
 PLANTED: Final[dict[str, Plant]] = {
     "sent before it is committed": (OrderSender, "send", _sent_before_it_is_committed),
     "sent again when nothing is heard": (OrderSender, "hand_in", _sent_again_when_nothing_is_heard),
@@ -416,6 +487,15 @@ PLANTED: Final[dict[str, Plant]] = {
     "decisions of the instant forgotten": (AccountRecords, "load", _known_decisions_are_forgotten),
     "an entry decided again that has left": (AccountLoop, "_sent_before", _says(None)),
     "bars of the bus dropped": (SignalQueue, "push", _bars_come_and_go),
+    "an old bar traded on a live tape": (account_loop, "LATE_NS", _any_age_will_do),
+    "an entry that leaves too late": (Account, "_is_late", _says(False)),
+    "a clock that was set believed": (LiveClock, "doubt", _is_never_doubted),
+    "old prints taken for new ones": (LivePrints, "last", _prints_are_of_now),
+    "a bar decided again after a long stop": (AccountLoop, "_was_decided", _was_never_decided),
+    "rows not asked for before the byte": (MemoryStore, "confirm", _rows_are_not_asked_for),
+    "events marked before they are published": (service, "publish_pending", _marked_before_they_are_out),
+    "a batch of events cut short": (service, "publish_pending", _only_the_first_goes_out),
+    "events lost by the bus not said again": (service, "resume_outbox", _forgives_without_saying_again),
     "the close of the session forgotten": (day, "close_of_session", _says(())),
 }
 

@@ -19,7 +19,7 @@ from leadline.model.subjects import SIGNALS, signal_subject, tick_subject
 from leadline.model.ticks import TickBatch
 from leadline.model.wire.signals import encode_signal
 from leadline.model.wire.ticks import encode_tick_batch
-from leadline.runtime.bus.bus import Bus
+from leadline.runtime.bus.bus import Bus, Start
 from leadline.runtime.poison import Handling
 from leadline.runtime.runs import Run
 from leadline.venue import convert
@@ -29,6 +29,7 @@ from leadline.venue.service import PaperVenue
 from leadline.venue.servicer import PaperVenueServicer
 from leadline.venue.v1 import venue_pb2 as pb
 from tests.execution.harness.builders import DAY, MES, RTH_S, ns
+from tests.execution.harness.sequences import sequences
 from tests.simulation.bus import ModelBus
 from tests.simulation.faults import Plan
 from tests.simulation.loop import VirtualLoop
@@ -203,7 +204,7 @@ async def drawn_commands(twins: Twins, chance: random.Random) -> int:
 
 def test_the_model_of_the_venue_answers_as_the_paper_venue_does(tmp_path: Path):
     told = 0
-    for seed in range(20):
+    for seed in range(sequences(20)):
         loop = VirtualLoop(random.Random(seed))
 
         async def main(seed: int = seed, loop: VirtualLoop = loop) -> int:
@@ -217,17 +218,17 @@ def test_the_model_of_the_venue_answers_as_the_paper_venue_does(tmp_path: Path):
     assert told > 200
 
 
-async def read(bus: Bus | ModelBus, subject: str, count: int) -> list[tuple[str, bytes]]:
+async def read(bus: Bus | ModelBus, subject: str, count: int, start: Start = "all") -> list[tuple[str, bytes]]:
     """The first messages of a subject, as a reader of the account gets them."""
     found: list[tuple[str, bytes]] = []
-    async for message in bus.ordered(SIGNALS, subject):
+    async for message in bus.ordered(SIGNALS, subject, start=start):
         found.append((message.message_id, message.payload))
         if len(found) == count:
             break
     return found
 
 
-def read_model(messages: list[tuple[str, bytes, str]], subject: str, count: int) -> Any:
+def read_model(messages: list[tuple[str, bytes, str]], subject: str, count: int, start: Start = "all") -> Any:
     """What the model of the bus gives of these messages, on a loop of its own."""
     loop = VirtualLoop(random.Random(1))
     model = ModelBus(loop, random.Random(1), Plan(()))
@@ -235,24 +236,27 @@ def read_model(messages: list[tuple[str, bytes, str]], subject: str, count: int)
         model.publish(*message)
     running = asyncio.get_running_loop()
     try:
-        return loop.run(read(model, subject, count))
+        return loop.run(read(model, subject, count, start))
     finally:
         events._set_running_loop(running)
 
 
 @pytest.mark.integration
-async def test_the_model_of_the_bus_gives_what_a_server_gives(nats_server: LocalNats):
-    chance, account = random.Random(1), AccountId("default/paper")
+@pytest.mark.parametrize("seed", range(sequences(1)))
+async def test_the_model_of_the_bus_gives_what_a_server_gives(nats_server: LocalNats, seed: int):
+    chance, account = random.Random(seed), AccountId("default/paper")
     messages: list[tuple[str, bytes, str]] = []
     for number in range(60):
         strategy = StrategyId(chance.choice(["default/a", "default/b"]))
-        subject = signal_subject(RunId("twins"), account, strategy)
-        message = SignalMessage(RunId("twins"), account, strategy, "hash", number, final=False, bar=None)
+        subject = signal_subject(RunId(f"twins-{seed}"), account, strategy)
+        message = SignalMessage(RunId(f"twins-{seed}"), account, strategy, "hash", number, final=False, bar=None)
         messages.append((subject, encode_signal(message), f"{subject}/{number}"))
     async with bus_as(nats_server, "analysis") as writer, bus_as(nats_server, "execution") as reader:
         for each in messages:
             await writer.publish(*each)
         for subject in sorted({subject for subject, _, _ in messages}):
             count = sum(each[0] == subject for each in messages)
-            assert count > 10
+            assert count > 10, seed
             assert read_model(messages, subject, count) == await asyncio.wait_for(read(reader, subject, count), 20)
+            last = await asyncio.wait_for(read(reader, subject, 1, "last"), 20)
+            assert read_model(messages, subject, 1, "last") == last == read_model(messages, subject, count)[-1:]
