@@ -18,7 +18,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from typing import Final
 
 from tests.simulation.planted import PLANTED, planted
-from tests.simulation.points import Point, points
+from tests.simulation.points import Point, points, text_of
 from tests.simulation.run import Outcome, quiet, run
 from tests.simulation.schedule import draw
 from tests.simulation.shrink import shrunk
@@ -73,7 +73,7 @@ def run_many(first: int, count: int, workers: int) -> int:
     say(f"await points      {len(at)} of {len(points())} died at, {sum(killed.values())} times in all")
     for point in points():
         if not killed[point]:
-            say(f"  never died at   {point[0]}:{point[1]}")
+            say(f"  never died at   {text_of(point)}")
     say(f"findings          {len(failed)}")
     for outcome in sorted(failed, key=lambda each: each.seed)[:20]:
         first_one = outcome.violations[0]

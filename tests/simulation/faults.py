@@ -14,6 +14,8 @@ class Fault(StrEnum):
     """The process dies at the n-th call of a kind: before it leaves, while it is under way, and so on to its answer."""
     KILL_SELDOM = "kill_seldom"
     """It dies when it is for the n-th time at an await to which no undisturbed day leads."""
+    KILL_POINT = "kill_point"
+    """It dies when it makes a call at one await of the code for the n-th time."""
     STAND_AT = "stand_at"
     """It stands still at the answer of the n-th call of a kind."""
     STOP = "stop"

@@ -68,6 +68,11 @@ def points() -> tuple[Point, ...]:
     return tuple(sorted(set(found)))
 
 
+def text_of(point: Point) -> str:
+    """A point as people read it: its file and line."""
+    return f"{point[0]}:{point[1]}"
+
+
 def _name(path: Path) -> str:
     return str(path.relative_to(Path(str(leadline.execution.__file__)).parent))
 

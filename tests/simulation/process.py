@@ -178,6 +178,7 @@ class Process:
         """Stand still; time goes on for everybody else."""
         self.world.loop.tell(f"{self.name} stands still for {seconds:g} s")
         self.stands_until_s = self.world.loop.time() + seconds
+        self.world.disturbed(seconds)
 
     def end(self, error: BaseException | None) -> None:
         """The process has met an error that ends it."""

@@ -30,6 +30,7 @@ from tests.execution.harness.builders import (
 from tests.execution.harness.builders import strategy as strategy_of
 from tests.execution.harness.builders import tape as tape_of
 from tests.simulation.faults import Fault, Phase, Planned, Tamper
+from tests.simulation.points import points, text_of
 from tests.simulation.tape_clock import Clock
 
 TAPE: Final = RunId("tape")
@@ -49,7 +50,7 @@ CALLS: Final = (
     *("store.begin",) * 2,
     *("store.write",) * 2,
     "store.renew",
-    "store.confirm",
+    *("store.confirm",) * 3,
     "store.load",
     "store.recall",
     "store.halts",
@@ -245,9 +246,12 @@ def _whim(chance: random.Random, close: int) -> Proposal | None:
 def _faults(chance: random.Random) -> tuple[Planned, ...]:
     """Two or three deaths, and five or more other faults."""
     found = [_death(chance) for _ in range(chance.choice([1, 2, 2, 3, 4]))]
-    if chance.random() < 0.3:
-        at = chance.choice([1, 1, 1, 2, 3, 5])
-        found.append(Planned(Fault.KILL_SELDOM, at, phase=chance.choice([*Phase]), seconds=chance.choice([0, 0.1])))
+    if chance.random() < 0.5:
+        at, phase, way_s = chance.choice([1, 1, 1, 2, 3, 5]), chance.choice([*Phase]), chance.choice([0, 0.1])
+        if chance.random() < 0.5:
+            found.append(Planned(Fault.KILL_SELDOM, at, "seldom", phase, way_s))
+        else:
+            found.append(Planned(Fault.KILL_POINT, at, text_of(chance.choice(points())), phase, way_s))
     if chance.random() < 0.1:
         found.append(Planned(Fault.STOP, chance.uniform(0.5, 8)))
     if chance.random() < 0.25:

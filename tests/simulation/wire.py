@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -10,7 +11,7 @@ from typing import Any, Final, Protocol, TypeVar
 from leadline.model.errors import LeadlineError, Refused, Unavailable
 from tests.simulation.faults import Fault, Phase, Plan, Planned
 from tests.simulation.loop import Owner, VirtualLoop
-from tests.simulation.points import Point, here
+from tests.simulation.points import Point, here, text_of
 
 DEADLINE_S: Final = 5.0
 """How long a caller waits, as the clients of the parts do."""
@@ -46,7 +47,7 @@ class Wire:
         """The awaits at which calls were made, where somebody wants to know."""
         self.usual: frozenset[Point] = frozenset()
         """Those to which an undisturbed day leads."""
-        self._seldom = 0
+        self._calls_at: Counter[str] = Counter()
         self.troubled_until_s = 0.0
         """Until when a call that something has gone wrong with may be under way."""
         self.lives: dict[str, int] = {}
@@ -66,7 +67,7 @@ class Wire:
         `old` gives the answer of so many seconds ago, where a part may give such; `detail` says more in the trace.
         """
         loop = self.loop
-        faults = [*self.plan.of_call(name), *self._at_seldom_points()]
+        faults = [*self.plan.of_call(name), *self._of_the_place()]
         if faults:
             self.troubled_until_s = loop.time() + DEADLINE_S
             loop.tell(f"{caller.name} {name} meets {', '.join(each.text() for each in faults)}")
@@ -97,20 +98,20 @@ class Wire:
             caller.kill(f"while {name} is under way")
         return await answer  # type: ignore[no-any-return]
 
-    def _at_seldom_points(self) -> list[Planned]:
+    def _of_the_place(self) -> list[Planned]:
         """Faults of this call because of where the code is that makes it."""
-        planned = [each for each in self.plan.faults if each.fault is Fault.KILL_SELDOM]
+        planned = [each for each in self.plan.faults if each.fault in (Fault.KILL_SELDOM, Fault.KILL_POINT)]
         if self.met is None and not planned:
             return []
         points = here()
         if self.met is not None:
             self.met.update(points)
-        if not planned or self.usual.issuperset(points):
-            return []
-        self._seldom += 1
-        found = [replace(each, fault=Fault.KILL_AT) for each in planned if each.at == self._seldom]
-        self.plan.struck.update(each for each in planned if each.at == self._seldom)
-        return found
+        names = {"" if each in self.usual else "seldom" for each in points} | {text_of(each) for each in points}
+        for name in names:
+            self._calls_at[name] += 1
+        found = [each for each in planned if each.on in names and each.at == self._calls_at[each.on]]
+        self.plan.struck.update(found)
+        return [replace(each, fault=Fault.KILL_AT) for each in found]
 
     def _send(self, call: "_Call", faults: Sequence[Planned]) -> None:
         """Put a call on its way, with what goes wrong on it."""

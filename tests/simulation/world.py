@@ -10,6 +10,7 @@ from leadline.execution.adapters.memory_store import MemoryDatabase
 from leadline.execution.adapters.outbox import event_subjects
 from leadline.execution.core.orders import GIVEN_UP, UNRESOLVED
 from leadline.execution.core.records import WrittenEvent
+from leadline.execution.loop.ports import LEASE_SECONDS
 from leadline.execution.params import ExecutionParams
 from leadline.model.ids import ClientOrderId, StrategyId
 from leadline.model.loop_phase import LoopPhase
@@ -42,6 +43,9 @@ SETTLED_S: Final = 0.2
 
 ASKED_TWICE: Final = 2
 LOOK_S: Final = 0.5
+RESTS_WITHIN_S: Final = 10.0
+"""All is at rest so soon after the last thing that has held it up."""
+
 MACHINES: Final = ("first", "second", "third")
 
 
@@ -98,6 +102,8 @@ class World:
         self.kills = 0
         self.clock_ahead_s = 0.0
         self.clock_set_s = 0.0
+        self.disturbed_until_s = 0.0
+        """Until when something that has gone wrong, or been said, holds things up."""
         self.stands: dict[str, float] = {}
         """What should not be on a live tape and an account could do something about, and for how long it has been."""
         self.halted: dict[tuple[str, str], float] = {}
@@ -109,6 +115,10 @@ class World:
         for each in schedule.faults:
             if each.fault in (Fault.KILL, Fault.STAND_STILL):
                 self._by_step.setdefault(int(each.at), []).append(each)
+
+    def disturbed(self, seconds: float) -> None:
+        """Something holds things up for some seconds from now on."""
+        self.disturbed_until_s = max(self.disturbed_until_s, self.loop.time() + seconds)
 
     def violates(self, invariant: str, found: str) -> None:
         """Note that something does not hold."""
@@ -129,6 +139,7 @@ class World:
         self.kills += process.error is None
         invariants.at_an_end(self, process)
         delay_s = self.chance.choice([0.05, 0.3, 1.0, 4.0])
+        self.disturbed(delay_s + LEASE_SECONDS)
         self.loop.call_later(delay_s, self.start, process.name, context=self.loop.world)
 
     def step_of(self, process: Process) -> bool:
@@ -243,14 +254,25 @@ class World:
         while self.loop.time() < until_s:
             await asyncio.sleep(LOOK_S)
             if self._rests():
+                self._in_time()
                 return True
         current = self.current()
         phase = "nobody" if current is None or current.account is None else current.account.loop.phase
         self.violates("liveness", f"no rest within {PATIENCE_S:g} s: {phase}")
         return False
 
+    def _in_time(self) -> None:
+        """It comes to rest soon after the last thing that has held it up."""
+        outages = [each.at + each.seconds for each in self.plan.struck if each.fault is Fault.OUTAGE]
+        live = self.schedule.live
+        ends_s = 0.0 if live is None else max(FAULTS_END_S, (self.schedule.ends - live.begins) / live.rate)
+        until_s = max(self.disturbed_until_s, self.wire.troubled_until_s, ends_s, *outages)
+        if (took_s := self.loop.time() - until_s) > RESTS_WITHIN_S:
+            self.violates("liveness", f"it has come to rest {took_s:g} s after the last that has held it up")
+
     def _strike(self, planned: Planned) -> None:
         """What comes at a time comes now."""
+        self.disturbed(planned.seconds if planned.fault is Fault.LOST_TAIL else LOOK_S)
         if planned.fault is Fault.RIVAL:
             used = {each.name for each in self.processes}
             machine = next((name for name in MACHINES if name not in used), None)
@@ -331,6 +353,7 @@ class World:
             if live is not None and message.bar is not None:
                 await asyncio.sleep(live.seconds_until(message.bar.known_at_ns, self.loop.time()))
             await asyncio.sleep(wait_s)
+            self.disturbed(0)
             self.said_s[name, number] = self.loop.time()
             self.bus.publish(subject, encode_signal(message), f"{subject}/{number}")
             if self.chance.random() < 0.1:
