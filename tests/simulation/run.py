@@ -21,6 +21,7 @@ from unittest.mock import patch
 import structlog
 
 from leadline.execution.adapters import journal, kill_switch
+from leadline.execution.adapters.disk import AccountDisk
 from leadline.runtime import clock
 from tests.simulation.faults import Fault
 from tests.simulation.loop import OWNER, Restless
@@ -133,7 +134,14 @@ def _world_disk(world: World) -> Iterator[None]:
         taken()
         write(*args, **options)
 
-    with patch.object(journal, "_append", full_append), patch.object(kill_switch, "write_whole", full_write):
+    def doubt(_: AccountDisk) -> str:
+        return "the disk is full" if world.plan.outage("disk", world.loop.time()) else ""
+
+    with (
+        patch.object(journal, "_append", full_append),
+        patch.object(kill_switch, "write_whole", full_write),
+        patch.object(AccountDisk, "_look", doubt),
+    ):
         yield
 
 

@@ -9,7 +9,7 @@ from tests.simulation.run import quiet, run
 from tests.simulation.schedule import draw
 from tests.simulation.shrink import shrunk
 
-SEEDS = 60
+SEEDS = 40
 MOST_FAULTS = 10
 
 
