@@ -1,3 +1,5 @@
+import struct
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -41,7 +43,9 @@ def test_every_print_is_taken_once_and_without_a_hole(spans, stored):
 def test_rows_follow_the_columns_of_the_table():
     batch = tick_batch(3, 4)
     assert TICK_COLUMNS == ("source", "source_index", "ts_ns", "price", "size", "aggressor")
-    assert list(tick_rows(9, [batch.ticks])) == [
-        (9, 3, OPEN_NS + 3, 20_003, 1, -1),
-        (9, 4, OPEN_NS + 4, 20_004, 2, 0),
+    rows = tick_rows(9, [batch.ticks])
+    found = [struct.unpack_from(">h ii iq iq iq iq ih", rows, start) for start in range(0, len(rows), len(rows) // 2)]
+    assert found == [
+        (6, 4, 9, 8, 3, 8, OPEN_NS + 3, 8, 20_003, 8, 1, 2, -1),
+        (6, 4, 9, 8, 4, 8, OPEN_NS + 4, 8, 20_004, 8, 2, 2, 0),
     ]

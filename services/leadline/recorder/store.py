@@ -32,7 +32,7 @@ from leadline.recorder.rows import (
 )
 from leadline.runtime.bus.bus import Received
 from leadline.runtime.bus.dead_letters import INSERT_DEAD_LETTER, dead_letter_row
-from leadline.runtime.database import Pool, copy_rows
+from leadline.runtime.database import Pool, copy_binary, copy_rows
 
 UNSTORABLE: Final = "unstorable"
 """Why a message is a dead letter that can be read, and that the database refuses."""
@@ -105,7 +105,7 @@ class Store:
             source, last_index = position
             found = unseen(batches, last_index)
             if found.parts:
-                await copy_rows(connection, "tick_row", TICK_COLUMNS, tick_rows(source, found.parts))
+                await copy_binary(connection, "tick_row", TICK_COLUMNS, tick_rows(source, found.parts))
                 await connection.execute(_MOVE_POSITION, source, found.last_index)
         return found
 

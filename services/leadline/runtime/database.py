@@ -1,9 +1,10 @@
 """A service's connections to PostgreSQL: opened when the schema is ready, with decimals and JSON as themselves."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Coroutine, Iterable, Sequence
 from contextlib import asynccontextmanager
 from decimal import Decimal
+from io import BytesIO
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import asyncpg
@@ -45,6 +46,9 @@ DATABASE_LOST: Final[tuple[type[Exception], ...]] = (
     asyncpg.ReadOnlySQLTransactionError,
     asyncpg.InvalidAuthorizationSpecificationError,
 )
+
+_COPY_HEADER: Final = b"PGCOPY\n\xff\r\n\0" + bytes(8)
+_COPY_END: Final = b"\xff\xff"
 
 _log = structlog.get_logger(__name__)
 
@@ -117,11 +121,26 @@ async def connect(settings: DatabaseSettings, name: str) -> Connection:
 
 
 async def copy_rows(connection: Any, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Append rows to a table. Raises what asyncpg raises, and ConnectionResetError.
+    """Append rows to a table. Raises what asyncpg raises, and ConnectionResetError."""
+    await _copied(connection, connection.copy_records_to_table(table, records=rows, columns=columns))
 
-    A COPY whose connection dies while the client's buffer is full would wait for ever in asyncpg, whatever its timeout.
+
+async def copy_binary(connection: Any, table: str, columns: Sequence[str], rows: bytes) -> None:
+    """Append rows that are in the binary form of a COPY already, without its header and its end. Raises as `copy_rows`.
+
+    Rows of numbers that numpy has put into that form are stored many times as fast as tuples.
     """
-    copying = asyncio.ensure_future(connection.copy_records_to_table(table, records=rows, columns=columns))
+    source = BytesIO(_COPY_HEADER + rows + _COPY_END)
+    copying = connection.copy_to_table(table, source=source, columns=columns, format="binary")
+    await _copied(connection, copying)
+
+
+async def _copied(connection: Any, work: Coroutine[Any, Any, str]) -> None:
+    """Wait for a COPY.
+
+    One whose connection dies while the client's buffer is full would wait for ever in asyncpg, whatever its timeout.
+    """
+    copying = asyncio.ensure_future(work)
 
     def give_up(_: object) -> None:
         copying.cancel()
