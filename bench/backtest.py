@@ -230,20 +230,20 @@ def wanted(count: int) -> list[tuple[ContractId, date]]:
     return sorted(found)
 
 
-def generated(contract: ContractId, day: date) -> TickColumns:
-    """A day of prints: a lazy random walk of the price, aggressors that go with it, sizes from 1 to 20."""
+def generated(contract: ContractId, day: date, prints: int = PRINTS_A_DAY) -> TickColumns:
+    """A day of so many prints: a lazy random walk of the price, aggressors that go with it, sizes from 1 to 20."""
     random = np.random.default_rng([day.toordinal(), sum(contract.encode())])
     opens, closes = market_of(contract).market(day) or (0, 0)
     hour = 3_600_000_000_000
     regular = (closes - 7 * hour - hour // 2, closes - hour)
-    inside = int(PRINTS_A_DAY * REGULAR)
-    times = np.concatenate(
-        [random.integers(*regular, inside), random.integers(opens, closes, PRINTS_A_DAY - inside)]
-    ).astype(np.int64)
+    inside = int(prints * REGULAR)
+    times = np.concatenate([random.integers(*regular, inside), random.integers(opens, closes, prints - inside)]).astype(
+        np.int64
+    )
     times.sort()
-    steps = random.choice(np.array([-1, 0, 0, 0, 0, 0, 0, 0, 0, 1]), PRINTS_A_DAY)
-    side = np.where(steps != 0, steps, np.repeat(random.choice(np.array([-1, 1]), PRINTS_A_DAY // 6), 6)[:PRINTS_A_DAY])
-    size = np.minimum(random.geometric(0.35, PRINTS_A_DAY), 20)
+    steps = random.choice(np.array([-1, 0, 0, 0, 0, 0, 0, 0, 0, 1]), prints)
+    side = np.where(steps != 0, steps, np.repeat(random.choice(np.array([-1, 1]), prints // 6), 6)[:prints])
+    size = np.minimum(random.geometric(0.35, prints), 20)
     price = 20_000 + np.cumsum(steps)
     return TickColumns(times, price.astype(np.int64), size.astype(np.int64), side.astype(np.int8))
 
