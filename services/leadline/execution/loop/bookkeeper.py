@@ -44,7 +44,7 @@ class Bookkeeper:
 
     `due` is set while something may have to leave the market before another print is met, and `doubted` from a word of
     the venue that was not believed to the next reconciliation. `unsettled` says that the next word of what the venue
-    holds is what the book holds.
+    holds is what the book holds. `tells_positions`: the venue has told what it holds together with its events.
     """
 
     def __init__(self, deps: Deps, new_book: Callable[[], Book]) -> None:
@@ -53,6 +53,7 @@ class Bookkeeper:
         self.due = False
         self.doubted = False
         self.unsettled = True
+        self.tells_positions = False
         self._new_book = new_book
         self._protected: tuple[object, ...] = ()
         self._rests: tuple[tuple[object, ...], bool] = ((), False)
@@ -124,6 +125,7 @@ class Bookkeeper:
         watched = watched if deps.pairs else (*watched, *target_watches(book))
         passed = await deps.time.advance(book.instant_ns, target, book.venue_event, self._tapes(), watched)
         told = await deps.venue.events_since(book.venue_event, passed.instant_ns)
+        self.tells_positions = self.tells_positions or told.positions is not None
         if told.lost:
             self.differs(told.lost)
         return Advanced(passed.instant_ns, told.events, passed.last_prints, passed.final, told.positions)
@@ -214,6 +216,15 @@ class Bookkeeper:
             self.differs(surprise)
         self.due = True
         await self.commit(changes)
+
+    async def take_over_positions(self, venue: Mapping[ContractId, int]) -> None:
+        """Have the book hold what the venue holds, net and signed by contract; what that calls for is due."""
+        changes = Changes()
+        for taken in adopt_positions(self.book, changes, venue):
+            self.differs(taken)
+        if changes.positions:
+            self.due = True
+            await self.commit(changes)
 
     def compare(self, venue: Mapping[ContractId, int]) -> None:
         """Stop entries where book and venue hold different positions; told once for as long as it stays the same."""

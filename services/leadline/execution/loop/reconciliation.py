@@ -66,10 +66,24 @@ class Reconciliation:
             if order is not None and not order.state.terminal:
                 await self._settle_once(order)
         await self._take_over_unknown()
-        self._keeper.compare(await self._at_rest(self._deps.venue.positions))
+        await self._compare_positions()
         await self._check_journal()
         self._keeper.doubted = False
         await self._orders.carry_out()
+
+    async def _compare_positions(self) -> None:
+        """Compare what book and venue hold.
+
+        Where the venue does not tell it with its events, the book takes over what two reads say alike.
+        """
+        found = await self._at_rest(self._deps.venue.positions)
+        self._keeper.compare(found)
+        if self._keeper.tells_positions or not other_positions(self._book, found):
+            return
+        await self._deps.pause(LoopPhase.RECONCILING)
+        again, _ = check_positions(await self._at_rest(self._deps.venue.positions))
+        if again is not None and again == found:
+            await self._keeper.take_over_positions(again)
 
     async def look_for_doubted(self) -> None:
         """Ask once a second for the orders that may still come to the venue, until they are there or cannot come.
