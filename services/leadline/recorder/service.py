@@ -1,6 +1,7 @@
 """The recorder: what the bus carries, in PostgreSQL, once, for as long as it is kept; acknowledged after the commit."""
 
 import asyncio
+from typing import Final
 
 from leadline.model.bars import BarMessage
 from leadline.model.services import RECORDER
@@ -16,6 +17,9 @@ from leadline.runtime.bus.bus import Bus
 from leadline.runtime.bus.intake import read_bar, read_signal, read_ticks
 from leadline.runtime.context import Context
 
+TICK_BUFFER_ROWS: Final = 50_000
+"""Prints are numbers in columns: many cost little memory, and each commit waits for the disk."""
+
 
 def tick_sink(store: Store, bus: Bus) -> SinkSpec[TickBatch]:
     """Prints, without a hole as long as the stream has them."""
@@ -25,6 +29,7 @@ def tick_sink(store: Store, bus: Bus) -> SinkSpec[TickBatch]:
         rows=lambda batch: len(batch.ticks),
         reached_ns=lambda batch: batch.watermark_ns,
         write=TickSink(store, bus).write,
+        buffer_rows=TICK_BUFFER_ROWS,
     )
 
 

@@ -15,7 +15,7 @@ from leadline.recorder.writes import Stopped, write_until_done
 from leadline.runtime.bus.bus import Delivery, Durable
 from leadline.runtime.poison import Handling
 
-# A buffer is written when it holds this many rows or is this old.
+# A buffer is written when it holds this many rows, or as many as its stream has for itself, or is this old.
 BUFFER_ROWS: Final = 5000
 BUFFER_SECONDS: Final = 0.5
 # Messages taken from a stream at once; a tick message holds at most some hundred prints.
@@ -30,7 +30,7 @@ class SinkSpec(Generic[Value]):
 
     decode: subject and payload of a message to its value; raises RefusedMessage. rows: how many rows it will be.
     reached_ns: the tape time that it speaks of. write: stores values in the order of the stream and returns how many
-    rows were new; it may be called again with values that it has stored.
+    rows were new; it may be called again with values that it has stored. buffer_rows: so many are written at once.
     """
 
     stream: str
@@ -38,6 +38,7 @@ class SinkSpec(Generic[Value]):
     rows: Callable[[Value], int]
     reached_ns: Callable[[Value], int]
     write: Callable[[Sequence[Value]], Awaitable[int]]
+    buffer_rows: int = BUFFER_ROWS
 
 
 class StreamSink(Generic[Value]):
@@ -67,7 +68,7 @@ class StreamSink(Generic[Value]):
         rows = 0
         loop = asyncio.get_running_loop()
         deadline = loop.time() + BUFFER_SECONDS
-        while rows < BUFFER_ROWS and not self._stopping.is_set() and (left := deadline - loop.time()) > 0:
+        while rows < self._spec.buffer_rows and not self._stopping.is_set() and (left := deadline - loop.time()) > 0:
             for delivery in await durable.fetch(FETCH_MESSAGES, left):
                 try:
                     with self._handling.of(self._stream, delivery):
