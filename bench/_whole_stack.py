@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -117,7 +118,9 @@ class Stack:
         self.log = data.with_suffix(".log")
         with self.log.open("wb") as output:
             command = [sys.executable, "-m", "leadline.cli.main", "up", "--data-dir", str(data), "--no-live"]
-            self.process = subprocess.Popen([*command, *map(str, arguments)], stdout=output, stderr=output)
+            # The services find the strategy of bench/latency.yaml there.
+            own = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+            self.process = subprocess.Popen([*command, *map(str, arguments)], stdout=output, stderr=output, env=own)
         self.watch = Watch(data)
         self.watch.start()
 
