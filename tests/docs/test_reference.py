@@ -58,7 +58,9 @@ def test_every_reason_is_explained_and_no_other(heading, names):
 def test_every_check_is_explained_and_no_other():
     here, in_cluster = (findings_here(HERE), findings_in_cluster(SOUND))
     told = first_column(section(CHECKS, "Checks"))
-    assert sorted(told) == sorted([*{each.check for each in here}, *{each.check for each in in_cluster}])
+    assert set(told) == {each.check for each in [*here, *in_cluster]}
+    anew = {"credentials", "readiness", "halts"}  # in a cluster they mean something else
+    assert sorted(told) == sorted([*set(told), *anew])
 
 
 def test_the_states_that_give_an_order_up_are_states():
