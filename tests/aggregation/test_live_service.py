@@ -11,7 +11,7 @@ from prometheus_client import Counter
 
 from leadline.aggregation.demand import Series
 from leadline.aggregation.metrics import series_metrics
-from leadline.aggregation.service import MAX_READINGS, keep_building
+from leadline.aggregation.service import MAX_READINGS, Told, keep_building
 from leadline.local.local_nats import LocalNats
 from leadline.model.bars import BarMessage
 from leadline.model.durations import parse_bar_spec
@@ -59,9 +59,9 @@ async def publish(bus: Bus, feed: Sequence[TickBatch]) -> None:
 
 
 @asynccontextmanager
-async def building(nats: LocalNats, series: Series = SERIES) -> AsyncIterator[None]:
+async def building(nats: LocalNats, series: Series = SERIES, before: Told | None = None) -> AsyncIterator[None]:
     async with bus_as(nats, "aggregation") as bus:
-        task = asyncio.create_task(keep_building(bus, LIVE_TAPE, series, Handling(None)))
+        task = asyncio.create_task(keep_building(bus, LIVE_TAPE, series, Handling(None), before))
         try:
             yield
         finally:
@@ -230,3 +230,27 @@ async def test_tick_bars_go_on_with_their_number_where_the_stream_has_lost_their
         (n, 2 * n, 2 * n + 1) for n in range(5)
     ]
     assert [bar.gap for bar in bars] == [False, False, False, True, False]
+
+
+async def test_tick_bars_go_on_with_their_number_where_the_bus_has_lost_everything(nats_server: LocalNats):
+    series = Series(CONTRACT, VENUE, RTH, parse_bar_spec("ticks:2"), 1)
+    subject, before = bar_subject(LIVE_TAPE, VENUE, CONTRACT, "rth", series.spec), Told()
+    async with (
+        bus_as(nats_server, "ingestion") as source,
+        bus_as(nats_server, "analysis") as reader,
+        bus_as(nats_server, MIGRATE_USER) as manager,
+    ):
+        await publish(source, [*minutes(0, *range(6)), live([], 6, at(400))])
+        async with building(nats_server, series, before):
+            await told(reader, at(307), subject)
+            async with asyncio.timeout(5):
+                while before.bar is None or before.bar.key.ordinal < 2:  # noqa: ASYNC110 - the builder tells nobody
+                    await asyncio.sleep(0.01)
+        await manager.purge(TICKS, PRINTS)
+        await manager.purge(BARS, subject)
+        await publish(source, [*minutes(7, 7, 8, 9, 10), live([], 11, at(700))])
+        async with building(nats_server, series, before):
+            found = await told(reader, at(607), subject)
+    bars = bars_of(found)
+    assert [(bar.key.ordinal, bar.first_index, bar.last_index) for bar in bars] == [(3, 7, 8), (4, 9, 10)]
+    assert [bar.gap for bar in bars] == [True, False]

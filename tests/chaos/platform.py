@@ -60,7 +60,7 @@ class Platform:
         self.said = folder / "up.log"
         self._seed = seed
         self._manifest = manifest
-        self.environment = {"PYTHONPATH": str(ROOT)}
+        self.environment: dict[str, str] = {}
         self.at_end: list[Callable[[], object]] = []
         self._process: asyncio.subprocess.Process | None = None
         folder.mkdir(parents=True, exist_ok=True)

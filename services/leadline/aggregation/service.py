@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import aclosing
+from dataclasses import dataclass
 from typing import Final
 
 import structlog
@@ -120,11 +121,18 @@ class Builders:
 
 async def build_and_publish(bus: Bus, tape: RunId, series: Series, handling: Handling) -> None:
     """Build a series, and build it again when the bus has lost the end of its bars. Raises as `keep_building`."""
-    bars = bar_subject(tape, series.venue, series.contract, series.hours.id, series.spec)
-    await keep_publishing(bus, [bars], lambda: keep_building(bus, tape, series, handling))
+    bars, told = bar_subject(tape, series.venue, series.contract, series.hours.id, series.spec), Told()
+    await keep_publishing(bus, [bars], lambda: keep_building(bus, tape, series, handling, told))
 
 
-async def keep_building(bus: Bus, tape: RunId, series: Series, handling: Handling) -> None:
+@dataclass(slots=True)
+class Told:
+    """The last bar that this process has told of a series: a bus that has lost its store knows of none."""
+
+    bar: Bar | None = None
+
+
+async def keep_building(bus: Bus, tape: RunId, series: Series, handling: Handling, told: Told | None = None) -> None:
     """Build a series to the end of the tape. What is wrong with its prints or its calendar stops no other series.
 
     Nor does a bar of so many rows that the bus refuses it. Raises what the bus raises when it is lost for good.
@@ -143,7 +151,7 @@ async def keep_building(bus: Bus, tape: RunId, series: Series, handling: Handlin
         return True
 
     await until_done(
-        lambda: SeriesBuilding(bus, tape, series, measured, handling).run(),
+        lambda: SeriesBuilding(bus, tape, series, measured, handling, told).run(),
         "builder",
         again,
         first_s=RETRY_FIRST_SECONDS,
@@ -156,15 +164,23 @@ class SeriesBuilding:
     """One life of a builder: from the tape's first print on, publishing what an earlier life has not.
 
     On the tape `live` it begins where the session did in which the earlier life ended, and prints that the stream has
-    lost are given up: the bars over them have a gap.
+    lost are given up: the bars over them have a gap. Where the stream has lost its bars, too, those without a time of
+    their own go on behind the last one that was `told`: another bar under its number would be taken for it.
 
     Prints are read while bars are being published: a bus that is slow to store makes larger groups, not a slower tape.
     """
 
     def __init__(
-        self, bus: Bus, tape: RunId, series: Series, measured: metrics.SeriesMetrics, handling: Handling
+        self,
+        bus: Bus,
+        tape: RunId,
+        series: Series,
+        measured: metrics.SeriesMetrics,
+        handling: Handling,
+        told: Told | None = None,
     ) -> None:
         self._bus = bus
+        self._told = told or Told()
         self._handling = handling
         self._prints = tick_subject(tape, series.venue, series.contract)
         self._bars = bar_subject(tape, series.venue, series.contract, series.hours.id, series.spec)
@@ -189,6 +205,8 @@ class SeriesBuilding:
             return
         if self._live and last is not None:
             self._start = await self._place_of(last)
+        elif self._live and self._told.bar is not None:
+            self._follow(self._told.bar)
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._build(publication))
@@ -223,9 +241,14 @@ class SeriesBuilding:
             begins = f"{local_datetime(wanted_ns, 'UTC'):%Y-%m-%d %H:%M:%S} UTC"
             _log.error("aggregation.session_begins_too_early", subject=self._prints, begins=begins)
             bar = await self._last_bar(wanted_ns)
-            if bar is not None and self._series.bars.kind != "time" and isinstance(self._builder, LiveBuilder):
-                self._builder.follow(bar)
+            if bar is not None:
+                self._follow(bar)
         return "all" if place is None else place
+
+    def _follow(self, bar: Bar) -> None:
+        """Go on behind a bar that was told before, where bars have no time of their own."""
+        if self._series.bars.kind != "time" and isinstance(self._builder, LiveBuilder):
+            self._builder.follow(bar)
 
     async def _has_its_beginning(self) -> bool:
         """Whether the stream still has the tape's first print: then the tape itself begins inside the session."""
@@ -301,6 +324,9 @@ class SeriesBuilding:
                     raise
                 raise BarTooWide(message.bar, len(payload), refused.most_bytes) from None
             ended = published[-1].final
+            for message in published:
+                if message.bar is not None and not message.bar.revision:
+                    self._told.bar = message.bar
             self._measure(waiting)
 
     def _measure(self, published: list[tuple[BarMessage, float]]) -> None:
