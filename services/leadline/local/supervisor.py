@@ -182,7 +182,8 @@ class Supervisor:
             if known is not None and run.contracts != known:
                 await until_done(partial(self._demand, run), "database", DATABASE_LOST, quiet=True)
                 self._say(f"the tape has {', '.join(run.contracts)} from now on")
-            gained(run)
+            with suppress(OSError):  # a full disk is told as a part of its own, and this is done again
+                gained(run)
             known = run.contracts
             await asyncio.sleep(FOLLOW_SECONDS)
 
