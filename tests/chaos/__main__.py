@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.chaos.faults import Fault, all_faults
+from tests.chaos.platform import SPEED
 from tests.chaos.recovery import percentile
 from tests.chaos.runner import Round, Runner, Tally
 
@@ -109,6 +110,10 @@ def main() -> int:
     parser.add_argument("--faults", default="*", help="names of faults, as `kill-*,rival`")
     parser.add_argument("--times", type=int, default=20, help="how often each one is done")
     parser.add_argument("--seed", type=int, default=1, help="of everything that is drawn")
+    parser.add_argument("--speed", type=int, default=SPEED, help="seconds of the tape in a second")
+    parser.add_argument(
+        "--patience", type=float, default=1.0, help="of a busy machine: all may take so many times as long"
+    )
     parser.add_argument("--folder", type=Path, help="where platforms run, and what failed is kept")
     parser.add_argument("--output", choices=("text", "json"), default="text")
     parser.add_argument("--list", action="store_true", help="name the faults, and do nothing")
@@ -118,7 +123,7 @@ def main() -> int:
         sys.stdout.write("".join(f"{fault.name:20} {fault.what}\n" for fault in faults))
         return 0
     folder = given.folder or Path(tempfile.mkdtemp(prefix="leadline-chaos-"))
-    runner = Runner(folder, given.seed)
+    runner = Runner(folder, given.seed, speed=given.speed, patience=given.patience)
     try:
         asyncio.run(until_told(runner.run(faults, given.times)))
     except (KeyboardInterrupt, asyncio.CancelledError):

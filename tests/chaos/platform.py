@@ -34,7 +34,7 @@ SERVICES: Final = (
     "venue-default-plain",
 )
 SPEED: Final = 30
-START_SECONDS: Final = 150
+START_SECONDS: Final = 300
 STOP_SECONDS: Final = 60
 
 
@@ -50,16 +50,17 @@ class NotStarted(Exception):
 class Platform:
     """`leadline up --live` in a folder; started, killed and started again, with the same data.
 
-    Its clock runs `SPEED` times as fast, so that the two accounts give an order or a fill several times a second.
+    Its clock runs `speed` times as fast: with `SPEED` the two accounts give an order or a fill several times a second.
     `environment` is what it has besides this process's own at its next start; `at_end` is done when all of it is ended.
     """
 
-    def __init__(self, folder: Path, seed: int, manifest: Path = MANIFEST) -> None:
+    def __init__(self, folder: Path, seed: int, manifest: Path = MANIFEST, *, speed: int = SPEED) -> None:
         self.folder = folder
         self.data_dir = folder / "data"
         self.said = folder / "up.log"
         self._seed = seed
         self._manifest = manifest
+        self._speed = speed
         self.environment: dict[str, str] = {}
         self.at_end: list[Callable[[], object]] = []
         self._process: asyncio.subprocess.Process | None = None
@@ -74,7 +75,7 @@ class Platform:
             self._process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", "leadline.cli.main", "up", "-f", str(self._manifest)),
                 *("--data-dir", str(self.data_dir), "--seed", str(self._seed)),
-                *("--live", "--shift-session", "--speed", str(SPEED), "--no-live"),
+                *("--live", "--shift-session", "--speed", str(self._speed), "--no-live"),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=said,
                 stderr=said,

@@ -5,6 +5,7 @@ import contextlib
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from leadline.local.health import HealthProbe
@@ -16,6 +17,7 @@ from tests.chaos.venue_side import LedgerReader
 
 EACH_SECONDS: Final = 0.2
 STEADY_SECONDS: Final = 2.0
+LOOK_SECONDS: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,7 @@ class Watch:
         self.ledgers = {account: LedgerReader(platform.ledger(account)) for account in ACCOUNTS}
         self._samples: list[tuple[float, frozenset[str]]] = []
         self._probes: dict[str, tuple[str, HealthProbe]] = {}
+        self._servers: dict[str, list[int]] = {}
         self._task = asyncio.create_task(self._run())
 
     async def close(self) -> None:
@@ -69,7 +72,14 @@ class Watch:
     async def _not_ready(self) -> frozenset[str]:
         found = await asyncio.gather(*map(self._serves, SERVICES))
         away = {part for part, serves in zip(SERVICES, found, strict=True) if not serves}
-        return frozenset(away | {server for server in SERVERS if not self.platform.pids(server)})
+        return frozenset(away | {server for server in SERVERS if not self._is_there(server)})
+
+    def _is_there(self, server: str) -> bool:
+        """Whether a server has a process; all are looked through only when the one that was known is gone."""
+        known = self._servers.get(server, [])
+        if not known or not all(map(_runs, known)):
+            known = self._servers[server] = self.platform.pids(server)
+        return bool(known)
 
     async def _serves(self, service: str) -> bool:
         try:
@@ -94,7 +104,7 @@ class Watch:
                 break
             if not self.platform.runs:
                 break
-            await asyncio.sleep(EACH_SECONDS)
+            await asyncio.sleep(LOOK_SECONDS)
         since = self._ready_since(ended_s)
         ready_s = since - ended_s if time.monotonic() - since >= STEADY_SECONDS else None
         return Recovered(ready_s, trading_s, await self._bare(began_s))
@@ -143,6 +153,14 @@ class Watch:
             found = [reader.side.bare.longest_after(since_ns, now_ns) for reader in self.ledgers.values()]
             return max(found) / clock.rate / 1e9
         return float("nan")
+
+
+def _runs(pid: int) -> bool:
+    """Whether a process is there, and not only its exit code."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
 
 
 def percentile(values: Sequence[float], share: float) -> float:

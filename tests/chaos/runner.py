@@ -20,7 +20,7 @@ from leadline.runtime.database import DATABASE_LOST
 from tests.chaos.book_side import BookSide, MarketSide, read_sides
 from tests.chaos.faults import Fault
 from tests.chaos.oracle import LONGEST_NS, Wrong, differences, given_up, market_faults, unsettled
-from tests.chaos.platform import ACCOUNTS, NotStarted, Platform
+from tests.chaos.platform import ACCOUNTS, SPEED, NotStarted, Platform
 from tests.chaos.recovery import Recovered, Watch
 
 LOOK_AGAIN_SECONDS: Final = 6.0
@@ -70,12 +70,17 @@ def schedule(faults: Sequence[Fault], times: int, rng: Random) -> Iterator[Fault
 
 
 class Runner:
-    """Runs a schedule; keeps in `folder` what every round that failed has left behind."""
+    """Runs a schedule; keeps in `folder` what every round that failed has left behind.
 
-    def __init__(self, folder: Path, seed: int) -> None:
+    speed: of the tape's clock. patience: that many times as long may everything take, for a machine that is not alone.
+    """
+
+    def __init__(self, folder: Path, seed: int, *, speed: int = SPEED, patience: float = 1.0) -> None:
         self.tally = Tally()
         self._folder = folder
         self._seed = seed
+        self._speed = speed
+        self._patience = patience
         self._rng = Random(seed)
         self._given_up: dict[str, set[str]] = {}
 
@@ -94,7 +99,8 @@ class Runner:
         self.tally.platforms += 1
         self._given_up = {account: set() for account in ACCOUNTS}
         self._prepared: set[str] = set()
-        platform = Platform(self._folder / f"platform-{self.tally.platforms}", self._seed + self.tally.platforms)
+        folder, seed = self._folder / f"platform-{self.tally.platforms}", self._seed + self.tally.platforms
+        platform = Platform(folder, seed, speed=self._speed)
         say(f"platform {self.tally.platforms} starts")
         watch = None
         try:
@@ -135,7 +141,7 @@ class Runner:
             await fault.prepare(platform)
             self._prepared.add(fault.name)
         now = time.monotonic()
-        calm = await watch.healed(now, now, CALM_SECONDS)
+        calm = await watch.healed(now, now, CALM_SECONDS * self._patience)
         if not calm.well:
             what = f"before the fault: ready {calm.ready_s}, trading {calm.trading_s}, not ready {set(watch.lacking())}"
             return self._end_round(platform, Round(number, fault.name, 0.0, calm, (Wrong("calm", what),), 0))
@@ -146,10 +152,10 @@ class Runner:
         except NotStarted as error:
             recovered = Recovered(None, None)
             return self._end_round(platform, Round(number, fault.name, 0, recovered, (Wrong("start", str(error)),), 0))
-        ended_s = time.monotonic()
-        recovered = await watch.healed(began_s, ended_s, fault.heals_s)
+        ended_s, heals_s = time.monotonic(), fault.heals_s * self._patience
+        recovered = await watch.healed(began_s, ended_s, heals_s)
         wrong: list[Wrong] = (
-            [] if recovered.well else [Wrong("healed", f"not within {fault.heals_s:g} s: {set(watch.lacking())}")]
+            [] if recovered.well else [Wrong("healed", f"not within {heals_s:g} s: {set(watch.lacking())}")]
         )
         lost = 0
         if platform.runs:
@@ -185,7 +191,7 @@ class Runner:
             watch.read_ledgers()
             found = self._compare(watch, books, market)
             if found or any(unsettled(name, book, book) for name, book in books.items()):
-                await asyncio.sleep(LOOK_AGAIN_SECONDS)
+                await asyncio.sleep(LOOK_AGAIN_SECONDS * self._patience)
                 again, market = await sides(platform)
                 watch.read_ledgers()
                 found = self._compare(watch, again, market)
