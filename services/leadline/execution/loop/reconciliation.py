@@ -165,6 +165,8 @@ class Reconciliation:
         listened are lost. One at which processes have ended is left alone.
         """
         for found in await self._deps.venue.working():
+            if self._book.live and found.client_id not in self._book.orders:
+                await self._keeper.catch_up()  # it may have come meanwhile, with the fill that has made it
             if found.client_id in self._book.orders:  # its own events and its look-up tell of it
                 continue
             name = f"order {shown(found.client_id)} as the venue has it"
