@@ -24,7 +24,7 @@ from leadline.plan.plan import Plan, workload_id
 from leadline.runtime.bus.bus import open_bus
 from leadline.runtime.database import connect
 from leadline.runtime.rpc.errors import explain
-from leadline.runtime.rpc.failures import with_retries
+from leadline.runtime.rpc.failures import TIMEOUT_SECONDS, with_retries
 from leadline.runtime.runs import Run, run_from_proto
 from leadline.runtime.version import code_version
 from leadline.schema.migrate import create_database, migrate_database, refuse_newer, set_role_passwords
@@ -65,11 +65,14 @@ async def make_streams(nats: LocalNats, feed: Feed) -> None:
         await bus.close()
 
 
-async def announced_run(services: Services, ingestion: str) -> Run:
-    """The run that the ingestion at this address has opened or resumed. It serves only when it has one."""
+async def announced_run(services: Services, ingestion: str, timeout_s: float | None = TIMEOUT_SECONDS) -> Run:
+    """The run that the ingestion at this address has opened or resumed. It serves only when it has one.
+
+    Where it is away it is asked again for so long, with None for ever. Raises grpc.aio.AioRpcError.
+    """
     stub = services.ingestion(ingestion)
     request = ingestion_pb2.GetFeedStatusRequest()
-    status = await with_retries(lambda: stub.GetFeedStatus(request, timeout=CALL_SECONDS))
+    status = await with_retries(lambda: stub.GetFeedStatus(request, timeout=CALL_SECONDS), timeout_s)
     return run_from_proto(status.run)
 
 

@@ -178,7 +178,8 @@ class Supervisor:
         address = next(bound.address for bound in self.bound if bound.workload.service == "ingestion")
         known: dict[ContractId, str] | None = None
         while True:
-            run = await bootstrap.announced_run(self.services, address)
+            # It is kept alive like every part: however long a start of it takes, the others go on meanwhile.
+            run = await bootstrap.announced_run(self.services, address, timeout_s=None)
             if known is not None and run.contracts != known:
                 await until_done(partial(self._demand, run), "database", DATABASE_LOST, quiet=True)
                 self._say(f"the tape has {', '.join(run.contracts)} from now on")

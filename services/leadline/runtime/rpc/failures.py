@@ -119,10 +119,12 @@ async def answered(service: str, call: Callable[[], Awaitable[Reply]]) -> Reply:
 
 async def with_retries(
     call: Callable[[], Awaitable[Reply]],
-    timeout_s: float = TIMEOUT_SECONDS,
+    timeout_s: float | None = TIMEOUT_SECONDS,
     besides: frozenset[grpc.StatusCode] = frozenset(),
 ) -> Reply:
     """The answer to a call that may be repeated: again while the service is away, for as long as patience lasts.
+
+    timeout_s: how long that is; None for ever.
 
     besides: statuses that pass as well, where what is asked about is yet to come. Raises the last
     grpc.aio.AioRpcError, and the last Unavailable, then; any other error at once.
