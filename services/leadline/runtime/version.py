@@ -68,10 +68,15 @@ def module_digest(name: str) -> str:
 
 
 def files_digest(root: Path) -> str:
-    """Digest of the names and contents of all files below `root` but compiled ones and stubs."""
+    """Digest of the names and contents of all files below `root` but stubs and what lies in folders of compiled ones.
+
+    Another process may be writing there: such a folder has files that come and go.
+    """
     digest = hashlib.blake2b(digest_size=20)
-    files = (path for path in root.rglob("*") if path.is_file() and path.suffix not in {".pyc", ".pyi"})
+    files = (path for path in root.rglob("*") if "__pycache__" not in path.parts and path.is_file())
     for name, path in sorted((path.relative_to(root).as_posix(), path) for path in files):
+        if path.suffix in {".pyc", ".pyi"}:
+            continue
         content = path.read_bytes()
         digest.update(f"{name}\0{len(content)}\0".encode())
         digest.update(content)
