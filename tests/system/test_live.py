@@ -80,8 +80,13 @@ def between(after: date, until: date) -> range:
 
 
 async def status(data_dir: Path) -> Any:
+    return await told(data_dir, "status")
+
+
+async def told(data_dir: Path, *words: str) -> Any:
+    """What a command says of a data directory, as JSON."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "leadline.cli.main", "status", "--data-dir", str(data_dir), "--output", "json"),
+        *(sys.executable, "-m", "leadline.cli.main", *words, "--data-dir", str(data_dir), "--output", "json"),
         stdout=asyncio.subprocess.PIPE,
     )
     out, _ = await process.communicate()
@@ -98,8 +103,15 @@ async def test_days_roll_on_a_live_tape_and_a_second_start_goes_on_with_it(tmp_p
         first = date.fromisoformat(run["details"]["trade_from"])
         second = await until_day(data_dir, first, 2)
         found = await status(data_dir)
+        replayed = await told(data_dir, "digest", "--tape", "live", "--day", str(first), "--replay")
     assert found["feed"]["sources"][0]["state"] in {"connected", "closed"}
     assert found["feed"]["contracts"][0]["gaps"] == 0
+    # The day is worked out anew from what was recorded: where nothing came between, to the last line.
+    compared = {each["kind"]: each for each in replayed["kinds"]}
+    for kind in ("bar", "signal"):
+        assert compared[kind]["live"] > 0
+        assert (compared[kind]["only_live"], compared[kind]["only_replay"]) == (0, 0), replayed
+    assert replayed["equal"] or replayed["between"], replayed
 
     postgres = LocalPostgres(data_dir / "postgres")
     postgres.start()

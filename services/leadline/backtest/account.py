@@ -58,10 +58,11 @@ class TierDay:
     equity: Decimal
 
 
-class _Risk:
+class DirectRisk:
     """Risk, called in the process."""
 
     async def decide(self, inputs: DecisionInputs) -> RiskDecision:
+        """As `Risk.decide`."""
         return decide(inputs)
 
 
@@ -150,7 +151,7 @@ class AccountRun:
                 store=self._store,
                 time=self._tape.connection.time,
                 venue=self._tape.connection.orders,
-                risk=_Risk(),
+                risk=DirectRisk(),
                 journal=MemoryJournal(),
                 queues=self._queues,
                 pause=self._pause,

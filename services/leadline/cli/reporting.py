@@ -49,15 +49,19 @@ def print_digest(place: Place, tape: str | None, day: str | None, output: Output
 
     Raises InvalidInput for a day that is none, Unknown for one on which nothing was said, decided or traded.
     """
-    try:
-        trading_day = None if day is None else date.fromisoformat(day)
-    except ValueError:
-        raise InvalidInput("--day", day, "a trading day such as 2026-11-30") from None
-    found, value = asyncio.run(_digest(place, tape, trading_day))
+    found, value = asyncio.run(_digest(place, tape, None if day is None else day_of(day)))
     if output is Output.JSON:
         print_json({"tape": found, **({} if day is None else {"day": day}), "digest": value})
     else:
         print(value)
+
+
+def day_of(text: str) -> date:
+    """The trading day that somebody wrote. Raises InvalidInput for a text that is none."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise InvalidInput("--day", text, "a trading day such as 2026-11-30") from None
 
 
 async def reports_of(database: DatabaseSettings, tape: RunId) -> list[AccountReport]:

@@ -86,19 +86,25 @@ async def lines_of(connection: Any, tape: RunId) -> list[tuple[bytes, str]]:
 
 async def lines_of_day(connection: Any, tape: RunId, day: date) -> list[tuple[bytes, str]]:
     """The canonical lines of one trading day of a tape in their order, each with its kind."""
-    noon_ns = int(datetime(day.year, day.month, day.day, 12, tzinfo=UTC).timestamp()) * NS_PER_SECOND
-    reach_ns = int(timedelta(days=8).total_seconds()) * NS_PER_SECOND
+    bounds = day_bounds(day)
     named = await connection.fetch("SELECT account, calendar FROM account_state WHERE tape = $1", tape)
     days = {row["account"]: calendar(row["calendar"]) for row in named if row["calendar"]}
     rows: dict[str, list[Any]] = {}
     for kind in KINDS:
         query = f"{_QUERIES[kind]} AND {_OF_A_DAY[kind]}"
         if "$3" in query:
-            found = await connection.fetch(query, tape, noon_ns - reach_ns, noon_ns + reach_ns)
+            found = await connection.fetch(query, tape, *bounds)
             rows[kind] = [row for row in found if _is_of(row, day, days)]
         else:
             rows[kind] = await connection.fetch(query, tape, day)
     return lines_from(rows)
+
+
+def day_bounds(day: date) -> tuple[int, int]:
+    """Times, ns UTC, between which a trading day of any calendar lies, holidays before it included."""
+    noon_ns = int(datetime(day.year, day.month, day.day, 12, tzinfo=UTC).timestamp()) * NS_PER_SECOND
+    reach_ns = int(timedelta(days=8).total_seconds()) * NS_PER_SECOND
+    return noon_ns - reach_ns, noon_ns + reach_ns
 
 
 def _is_of(row: Mapping[str, Any], day: date, days: Mapping[str, Calendar]) -> bool:

@@ -47,13 +47,21 @@ def digest(
         str | None,
         typer.Option("--day", metavar="DATE", help="Of this trading day alone, YYYY-MM-DD.", show_default=False),
     ] = None,
+    replay: Annotated[
+        bool, typer.Option("--replay", help="Beside --day: replay that day of the live tape, and compare.")
+    ] = False,
     kube: KubeOption = False,
     output: OutputOption = Output.TEXT,
 ) -> None:
     """Print the digest of a run: equal for two runs that took the same decisions and made the same trades.
 
-    A tape without an end has one for each trading day, which no longer changes once the day has rolled.
+    A tape without an end has one for each trading day, which no longer changes once the day has rolled. With --replay
+    that day is worked out anew from what was recorded of it. Where the digests differ, this exits with 1.
     """
+    if replay:
+        from leadline.cli.replayed_days import compare_day
+
+        raise typer.Exit(compare_day(Place(data_dir, kube), tape, day, output))
     from leadline.cli.reporting import print_digest
 
     print_digest(Place(data_dir, kube), tape, day, output)
