@@ -24,6 +24,7 @@ from tests.backtest.test_run import account, simulated, strategy
 DAY = date(2025, 6, 11)
 PAPER = AccountId("default/paper")
 MES = ContractId("MESM2025")
+AFTER_THE_ROLL = date(2025, 6, 17)
 FIRST = 70_000
 """The source index of the first recorded print: a live tape counts on."""
 
@@ -143,3 +144,14 @@ def test_bars_and_fills_have_the_numbers_of_the_live_tape(prompt: RecordedAccoun
     assert [line["first_index"] for line in lines[1:]] == [end + 1 for end in ends[:-1]]
     history = simulated(DAY, 1, 1).days(MES)[0].prints
     assert FIRST + history < lines[0]["first_index"] < FIRST + history + 50_000
+
+
+def test_bars_of_a_month_that_nobody_reads_any_more_are_there_as_the_live_tape_has_them(traded: TradingStrategy):
+    own, old = simulated(AFTER_THE_ROLL, 1, 1), ContractId("MESM2025")
+    (new,) = own.contracts
+    days = [numbered_from(own.read(new, each.day), 0) for each in own.days(new)]
+    whole = concat([days[0], numbered_from(days[1], days[0].last_index + 1)])
+    day = RecordedDay((traded,), {new: whole, old: whole}, AFTER_THE_ROLL)
+    bars = [orjson.loads(line)["bar_key"].split("/")[0] for line, kind in day.lines() if kind == "bar"]
+    assert (bars.count(new), bars.count(old)) == (78, 78)
+    assert [kind for _, kind in day.lines() if kind == "signal"] == ["signal"] * 78

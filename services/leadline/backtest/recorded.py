@@ -19,7 +19,8 @@ from leadline.backtest.account import DirectRisk, paper_market
 from leadline.backtest.days import BacktestDay, BacktestDays, backtest_days
 from leadline.backtest.market import in_this_process
 from leadline.backtest.names import ANALYSIS
-from leadline.backtest.prints import Prints, PrintsInMemory
+from leadline.backtest.prints import Prints, PrintsInMemory, numbered_from
+from leadline.backtest.work import ContractDay, day_bars, series_of
 from leadline.execution.adapters.kill_switch import KillSwitch
 from leadline.execution.adapters.memory_journal import MemoryJournal
 from leadline.execution.adapters.memory_store import MemoryDatabase, MemoryStore
@@ -33,13 +34,14 @@ from leadline.execution.venues.both_ports import BothPorts
 from leadline.execution.venues.paper.direct import DirectVenue
 from leadline.model.durations import NS_PER_SECOND
 from leadline.model.ids import LIVE, AccountId, ContractId, StrategyId
-from leadline.model.manifest.specs import TradingAccount, TradingStrategy, able_at
+from leadline.model.manifest.specs import TradingAccount, TradingStrategy, able_at, signal_instrument
+from leadline.model.market.contracts import instrument_of
 from leadline.model.orders import Advanced, VenueEvent, Watch
 from leadline.model.signals import SignalMessage
 from leadline.model.ticks import TickColumns
 from leadline.venue.matching import PaperMarket
 from leadline.views.digest import Line, Owners, line_of, owned
-from leadline.views.digest_values import decision_row, fill_row, order_row
+from leadline.views.digest_values import bar_row, decision_row, fill_row, order_row
 from leadline.views.recorded_store import RecordedAccount
 
 CATCH_UP_NS: Final = NS_PER_SECOND
@@ -136,6 +138,7 @@ class RecordedDay:
         self.days = _numbered_on(backtest_days(prints, strategies, day, day), prints, market)
         (self.market,) = [each for each in in_this_process(prints, self.days, strategies) if each.day.day == day]
         self.strategies = tuple(strategies)
+        self._beside = _bars_beside(prints, market, self.days, self.market.day, strategies)
         self.records: dict[AccountId, AccountRecords] = {}
 
     async def trade(self, account: TradingAccount, recorded: RecordedAccount, rate: int) -> None:
@@ -173,6 +176,7 @@ class RecordedDay:
         )
         found: list[Line] = [line_of(kind, row, owners) for kind, row in rows]
         found += [line for series in self.market.lines.values() for lines in series.values() for line in lines]
+        found += self._beside
         found += [owned(line, *owners.place(accounts[name], name)) for name, lines in said.items() for line in lines]
         return [(text, kind) for _, text, kind in sorted(found)]
 
@@ -228,6 +232,32 @@ async def _traded(
 
 async def _nothing(*_: object) -> None:
     return None
+
+
+def _bars_beside(
+    prints: Prints,
+    market: Mapping[ContractId, TickColumns],
+    days: BacktestDays,
+    day: BacktestDay,
+    strategies: Sequence[TradingStrategy],
+) -> list[Line]:
+    """The lines of the bars of other months: the live tape builds those of each month that it carries on a day."""
+    found: list[Line] = []
+    built = {part.contract for part in day.tapes if days.readers[part.contract]}
+    for contract in sorted(set(prints.contracts) - built):
+        before = sum(each.prints for each in prints.days(contract) if each.day < day.day)
+        own = next((each for each in prints.days(contract) if each.day == day.day), None)
+        root = instrument_of(contract).root
+        read = [each for each in strategies if root in {each.spec.instrument, signal_instrument(each.spec).root}]
+        if own is None or not read:
+            continue
+        first, ends_ns = market[contract].first_index + before, prints.ends_ns(contract, day.day)
+        part = ContractDay(contract, day.day, first, own.prints, own.first_ns, None, ends_ns)
+        series = tuple(dict.fromkeys(each for strategy in read for each in series_of(strategy).values()))
+        told = day_bars(part, numbered_from(prints.read(contract, day.day), first), series)
+        bars = [message.bar for messages in told.values() for message in messages]
+        found += [line_of("bar", bar_row(bar), Owners.of(())) for bar in bars if bar is not None]
+    return found
 
 
 def _numbered_on(days: BacktestDays, prints: Prints, market: Mapping[ContractId, TickColumns]) -> BacktestDays:

@@ -27,7 +27,7 @@ from leadline.views.database import database_of, dsn_of
 from leadline.views.digest import KINDS, digest_lines
 from leadline.views.digest_store import lines_of_day, run_of
 from leadline.views.place import Place
-from leadline.views.recorded_store import disturbances, recorded_account, recorded_prints
+from leadline.views.recorded_store import disturbances, recorded_account, recorded_contracts, recorded_prints
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +107,8 @@ async def replayed_day(connection: Any, data_dir: Path, day: date) -> ReplayedDa
     accounts = _accounts(data_dir)
     recorded = [await recorded_account(connection, LIVE, name, day) for name in sorted(accounts)]
     strategies = tuple(strategy for each in recorded for strategy in each.strategies)
-    again = RecordedDay(strategies, await _market(connection, details["contracts"], strategies, day), day)
+    contracts = await recorded_contracts(connection, LIVE)
+    again = RecordedDay(strategies, await _market(connection, contracts, strategies, day), day)
     traded = [each for each in recorded if each.strategies]
     for each in traded:
         await again.trade(accounts[each.account], each, details["clock"]["rate"])

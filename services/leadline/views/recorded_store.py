@@ -128,6 +128,12 @@ async def _cash_before(
     return cash - since - sum((each.realised - each.commission for each in still_open), Decimal(0))
 
 
+async def recorded_contracts(connection: Any, tape: RunId) -> tuple[ContractId, ...]:
+    """The contracts of which a tape ever had prints, by name: months that are over leave the row of the run."""
+    rows = await connection.fetch("SELECT contract FROM tick_position WHERE tape = $1 ORDER BY contract", tape)
+    return tuple(ContractId(row["contract"]) for row in rows)
+
+
 async def recorded_prints(
     connection: Any, tape: RunId, contract: ContractId, from_ns: int, until_ns: int
 ) -> TickColumns:
