@@ -16,6 +16,9 @@ from leadline.model.v1 import model_pb2
 
 
 class Ingestion(rpc.IngestionServiceServicer):
+    async def PublishTicks(self, requests, context):  # noqa: N802
+        raise NotImplementedError
+
     async def GetFeedStatus(self, request, context):  # noqa: N802 - as the contract names it
         run = model_pb2.Run(tape="live", feed="sim", contracts={"MESZ2026": "cme"}, trade_from="2026-11-30")
         return pb.GetFeedStatusResponse(run=run)
