@@ -1,13 +1,20 @@
 """The contracts, the days and the clock of the tape `live`, without anything that runs."""
 
+import asyncio
 from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
 
+from leadline.ingestion.live.adapters.feed import LiveFeed
+from leadline.ingestion.live.adapters.link import SourceLink
+from leadline.ingestion.live.adapters.played import PlayedSource
+from leadline.ingestion.live.contract import LiveContract
 from leadline.ingestion.live.opening import LiveTape, plan_live
+from leadline.ingestion.live.port import Arrival
 from leadline.ingestion.live.tape import Clock, contracts_of, first_day, session_begins
 from leadline.ingestion.params import IngestionParams
+from leadline.ingestion.tape import Position
 from leadline.model.errors import InvalidInput
 from leadline.model.ids import ContractId
 from leadline.model.ticks import NS_PER_SECOND
@@ -25,8 +32,8 @@ def params(history: int = 0, **feed: Any) -> IngestionParams:
     )
 
 
-def opened(wall: str, history: int = 0, kept: LiveTape | None = None, **feed: Any) -> LiveTape:
-    plan = plan_live(params(history, **feed), at(wall))
+def opened(wall: str, history: int = 0, kept: LiveTape | None = None, launch: str = "first", **feed: Any) -> LiveTape:
+    plan = plan_live(params(history, **feed).model_copy(update={"launch": launch}), at(wall))
     return plan.opened(None if kept is None else kept.to_json(), at(wall))
 
 
@@ -96,11 +103,31 @@ def test_a_shifted_session_begins_now() -> None:
 
 def test_a_shifted_tape_goes_on_in_its_session_and_jumps_to_the_next_from_outside() -> None:
     tape = opened("2026-11-28T12:00", shift="session")
-    inside = opened("2026-11-28T13:00", kept=tape, shift="session")
+    inside = opened("2026-11-28T13:00", kept=tape, launch="second", shift="session")
     assert inside.clock == tape.clock
-    outside = opened("2026-11-28T20:00", kept=tape, shift="session")  # its clock shows 22:30
+    outside = opened("2026-11-28T20:00", kept=tape, launch="second", shift="session")  # its clock shows 22:30
     assert outside.clock.now_ns(at("2026-11-28T20:00")) == at("2026-12-01T14:30")
     assert outside.days == (date(2026, 11, 30), date(2026, 12, 1))
+
+
+def test_an_ingestion_that_is_started_again_alone_leaves_the_clock_that_its_accounts_know() -> None:
+    tape = opened("2026-11-28T12:00", shift="session")
+    again = opened("2026-11-28T20:00", kept=tape, shift="session")
+    assert again.clock == tape.clock
+    outside = opened("2026-11-28T20:00", kept=tape, launch="second", shift="session")
+    assert opened("2026-11-29T08:00", kept=outside, launch="second", shift="session").clock == outside.clock
+
+
+def test_what_a_source_still_says_of_a_month_that_is_over_is_passed_over() -> None:
+    tape = opened("2026-12-10T15:00")
+    plan = plan_live(params(), at("2026-12-10T15:00"))
+    no_one: Any = None
+    assert plan.source is not None
+    feed = LiveFeed(no_one, no_one, no_one, plan, tape)
+    feed.contracts = {MARCH: LiveContract(MARCH, Position(0, at("2026-12-10T15:00")))}
+    link, reached_ns = SourceLink(PlayedSource("sim", plan.source, no_one, 1), asyncio.Queue()), at("2026-12-10T15:01")
+    drafts = feed._taken(link, Arrival(reached={DECEMBER: reached_ns, MARCH: reached_ns}), reached_ns)
+    assert [(name, draft.watermark_ns) for name, draft in drafts] == [(MARCH, reached_ns)]
 
 
 def test_a_clock_that_is_set_goes_on_at_its_rate() -> None:
@@ -114,7 +141,7 @@ def test_the_kept_tape_is_the_tape() -> None:
 
 
 @pytest.mark.parametrize(("feed", "field"), [({"seed": 2}, "--seed"), ({"clock_rate": 2}, "--speed")])
-def test_another_source_or_clock_needs_another_tape(feed: dict[str, int], field: str) -> None:
+def test_another_source_or_clock_needs_another_tape(feed: dict[str, Any], field: str) -> None:
     tape = opened("2026-11-24T15:00")
     with pytest.raises(InvalidInput) as refused:
         opened("2026-11-24T16:00", kept=tape, **feed)

@@ -32,7 +32,7 @@ class LiveTape:
 
     trade_from: the trading day of its first opening. begins_ns: its first time, ns UTC. contracts: those that it has,
     each with the first trading day for which it is wanted. days: its trading days so far. source: the sources with
-    which it began, by setting.
+    which it began, by setting. launch: the start of the platform that it was opened by last.
     """
 
     trade_from: date
@@ -42,6 +42,7 @@ class LiveTape:
     contracts: Mapping[ContractId, date]
     days: tuple[date, ...]
     source: Mapping[str, str]
+    launch: str
 
     def to_json(self) -> dict[str, Any]:
         """As the table of runs keeps it."""
@@ -55,6 +56,7 @@ class LiveTape:
             "clock": {"offset_ns": self.clock.offset_ns, "rate": self.clock.rate, "since_ns": self.clock.since_ns},
             "first_days": {name: day.isoformat() for name, day in self.contracts.items()},
             "source": dict(self.source),
+            "launch": self.launch,
         }
 
     @classmethod
@@ -68,6 +70,7 @@ class LiveTape:
             {ContractId(name): date.fromisoformat(day) for name, day in kept["first_days"].items()},
             tuple(map(date.fromisoformat, kept["sessions"])),
             kept["source"],
+            kept["launch"],
         )
 
 
@@ -102,18 +105,21 @@ class LivePlan:
     def opened(self, kept: Mapping[str, Any] | None, wall_ns: int) -> LiveTape:
         """The tape at its opening, or as it goes on. kept: what an earlier process kept of it, None for nothing.
 
-        Raises InvalidInput where it began with another source, Unknown for a day that a calendar does not know.
+        A clock that was shifted is set again by another start of the platform alone: accounts that run go on with the
+        clock that they know. Raises InvalidInput where it began with another source, Unknown for a day that a calendar
+        does not know.
         """
         if kept is None:
             return self._first(wall_ns)
         tape = LiveTape.from_json(kept)
         require_same(tape.source, self._source_settings())
-        now_ns = tape.clock.now_ns(wall_ns)
-        if self.params.feed.shift == "session" and not in_session(self.params.instruments, now_ns):
-            opens_ns = session_begins(self.params.instruments, now_ns)
-            tape = replace(tape, clock=tape.clock.set_to(opens_ns, wall_ns))
-            now_ns = opens_ns
-        return self.on_day(tape, now_ns)
+        now_ns, settings = tape.clock.now_ns(wall_ns), self.params
+        if settings.launch == tape.launch:
+            return self.on_day(tape, now_ns)
+        if settings.feed.shift == "session" and not in_session(settings.instruments, now_ns):
+            now_ns = session_begins(settings.instruments, now_ns)
+            tape = replace(tape, clock=tape.clock.set_to(now_ns, wall_ns))
+        return self.on_day(replace(tape, launch=settings.launch), now_ns)
 
     def on_day(self, tape: LiveTape, now_ns: int) -> LiveTape:
         """The tape at an instant, with the contracts and the trading days that it has by then; itself without news."""
@@ -163,7 +169,8 @@ class LivePlan:
         else:
             days = (trade_from,)
         clock = Clock(now_ns - wall_ns, feed.clock_rate, wall_ns)
-        return LiveTape(trade_from, settings.history, begins_ns, clock, contracts, days, self._source_settings())
+        source = self._source_settings()
+        return LiveTape(trade_from, settings.history, begins_ns, clock, contracts, days, source, settings.launch)
 
     def _source_settings(self) -> dict[str, str]:
         feed = self.params.feed

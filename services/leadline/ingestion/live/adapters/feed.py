@@ -173,18 +173,22 @@ class LiveFeed:
         return found
 
     def _taken(self, link: SourceLink, arrival: Arrival, now_ns: int) -> Drafts:
+        """The messages of an arrival. What it says of a contract that has left the tape meanwhile is of nobody."""
         drafts: Drafts = []
         if link.came_back:
             link.came_back = False
             for each in link.contracts.values() if not link.source.repeats else ():
                 self._miss(each, now_ns)
         for raw in arrival.prints:
-            contract = self.contracts[raw.contract]
+            contract = self.contracts.get(raw.contract)
+            if contract is None:
+                continue
             behind = 0 < arrival.reached.get(raw.contract, 0) < now_ns - CATCH_UP_FROM_NS
             bounds = CATCHING_UP if behind else self._caught_up
             drafts += [(raw.contract, draft) for draft in contract.take(raw, now_ns, bounds)]
         for name, reached_ns in arrival.reached.items():
-            drafts += self._reached(self.contracts[name], reached_ns)
+            if name in self.contracts:
+                drafts += self._reached(self.contracts[name], reached_ns)
         return drafts
 
     def _watermarks(self, now_ns: int) -> Drafts:
