@@ -1,13 +1,13 @@
 """The database and the bus that a platform in a cluster brings with it, reached with kubectl and its Secrets.
 
 That takes more rights than calls to the services of a namespace: to read the platform's Secrets, and to forward a port
-in its namespace. Passwords stay in files of a folder that is this user's alone, and goes with the question.
+in its namespace. Passwords stay in this process's memory, which no kill of it leaves behind.
 """
 
 import base64
-import tempfile
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+import os
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -75,20 +75,23 @@ async def cluster_server(component: str) -> AsyncIterator[ClusterServer]:
     [item] = found
     namespace, name = item["metadata"]["namespace"], item["metadata"]["name"]
     secret = await kubectl_json("get", "secret", _secret_of(item), "--namespace", namespace)
-    with tempfile.TemporaryDirectory(prefix="leadline-kube-") as folder:
-        passwords = password_files(secret, Path(folder))
+    with password_files(secret) as passwords:
         async with forwarded_port(namespace, f"statefulset/{name}", _PORTS[component]) as port:
             yield ClusterServer(port, passwords)
 
 
-def password_files(secret: Mapping[str, Any], folder: Path) -> dict[str, Path]:
-    """The values of a Secret as private files in a folder, by their keys."""
-    found = {}
-    for key, value in (secret.get("data") or {}).items():
-        path = found[key] = folder / key
-        path.touch(mode=0o600)
-        path.write_bytes(base64.b64decode(value))
-    return found
+@contextmanager
+def password_files(secret: Mapping[str, Any]) -> Iterator[dict[str, Path]]:
+    """The values of a Secret, by their keys, as files that are in memory alone."""
+    found: dict[str, int] = {}
+    try:
+        for key, value in (secret.get("data") or {}).items():
+            found[key] = os.memfd_create(key)
+            os.write(found[key], base64.b64decode(value))
+        yield {key: Path(f"/proc/self/fd/{descriptor}") for key, descriptor in found.items()}
+    finally:
+        for descriptor in found.values():
+            os.close(descriptor)
 
 
 def _secret_of(workload: Mapping[str, Any]) -> str:

@@ -1,6 +1,5 @@
 """Facts of a cluster's own database and bus, and whether they take what the Secrets of a trader's namespace hold."""
 
-import tempfile
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Final
@@ -72,8 +71,7 @@ async def _taken(namespace: str, secret: str, takes: Callable[[str, Path], Await
         found = await kubectl_json("get", "secret", secret, "--namespace", namespace)
     except ClusterRefused as error:
         return _missing(f"the Secret {secret}", error)
-    with tempfile.TemporaryDirectory(prefix="leadline-kube-") as folder:
-        files = password_files(found, Path(folder))
+    with password_files(found) as files:
         return {f"{secret}/{key}": await takes(key, file) for key, file in sorted(files.items())}
 
 
