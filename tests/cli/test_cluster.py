@@ -193,6 +193,13 @@ def test_a_read_goes_on_without_the_pod_that_is_down_and_names_it(cluster: Clust
     assert run(["orders", "--kube", "--account", "desk/a"]) == 1
 
 
+def test_services_explain_no_other_run_than_theirs_where_the_database_is_not_the_cluster_s(
+    cluster: Cluster, said: Said
+):
+    assert run(["explain", "L1", "--kube", "--tape", "t"]) == 2
+    assert "leadline: --tape: got 't', expected no run with --kube" in said()[1]
+
+
 def test_a_manifest_that_cannot_be_read_is_named_and_left_out(cluster: Cluster, said: Said):
     assert run(["signals", "--kube"]) == 1  # No analysis runs here.
     err = said()[1]

@@ -93,11 +93,6 @@ def test_a_step_has_its_time_and_that_since_the_step_before(
     assert ["13:40:01.000", "+1.000", "s", "entry:", "buy", "2", "at", "5000.25,", "commission", "2.50", "L1"] in found
 
 
-def test_services_are_asked_for_no_other_run_than_theirs(capsys: pytest.CaptureFixture[str]):
-    assert run(["explain", "L1", "--kube", "--tape", "t"]) == 2
-    assert "leadline: --tape: got 't', expected no run with --kube" in capsys.readouterr().err
-
-
 def test_an_id_that_is_none_is_refused_before_anything_is_opened(capsys: pytest.CaptureFixture[str]):
     assert run(["explain", "mes@noon"]) == 2
     assert "expected a time after the @" in capsys.readouterr().err

@@ -507,6 +507,8 @@ async def test_a_venue_that_says_what_nobody_foresaw_halts_the_account_and_ends_
         async with platform.calls() as stub, platform.calls(role="cli-trader") as trader:
             state = await state_of(stub, lambda state: len(state.halts) == 1)
             assert "order by-hand, which this book never intended" in state.halts[0].reason
+            gone = venue_pb2.CancelOrderRequest(client_id="by-hand", reason="nothing is entered beside it")
+            await with_retries(lambda: venue.CancelOrder(gone, timeout=5))
             await set_strategy(stub)
             resume = pb.ResumeRequest(reason="mine", numbers=[state.halts[0].number])
             await with_retries(lambda: trader.Resume(resume, timeout=30))

@@ -23,7 +23,7 @@ from leadline.ingestion.tape import Position
 from leadline.ingestion.v1 import ingestion_pb2
 from leadline.model.errors import InvalidInput
 from leadline.model.halts import HaltSource
-from leadline.model.ids import AccountId, ClientOrderId, RunId
+from leadline.model.ids import AccountId, ClientOrderId, RunId, StrategyId
 from leadline.model.orders import Side
 from leadline.model.ticks import TickBatch, TickColumns
 from leadline.model.v1 import model_pb2
@@ -112,6 +112,10 @@ class _Account:
         self.journal = session.journal
         self.store = session.store
         self.queues = session.queues
+        self.lacking = ""
+
+    def unheard(self) -> dict[StrategyId, str]:
+        return {}
 
     async def command(self, action: Callable[[], Awaitable[Any]], _: Any) -> Any:
         try:

@@ -175,6 +175,10 @@ async def _status(place: Place, output: Output) -> None:
     print_restored(accounts)
     if fenced:
         print_table("Fenced off: what they say does not count", ("account", "strategy", "refused"), fenced, "")
+    lacking = [(item.account, "–", item.lacking) for item in accounts if item.lacking]
+    lacking += [(item.account, each.strategy, each.lacking) for item in accounts for each in item.strategies]
+    if lacking := [line for line in lacking if line[2]]:
+        print_table("What cannot trade now", ("account", "strategy", "why"), lacking, "")
     print_table(
         "Services" if feed is not None else f"Services on tape {found.tape}",
         ("service", "health", "address"),

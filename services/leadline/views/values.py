@@ -133,6 +133,8 @@ class StrategyView:
     there is no drain; drained: it is done; forgotten: only its history is left. flatten: why its position is being
     closed, else empty. loosening_waits: a looser limit of its own waits. fence: why nothing that it says counts, else
     empty. contract: the contract whose prints it reads now. leaving: units of it that are to leave, by name.
+    last_bar_ns: close of the last bar of which its analysis has told, 0 for none. lacking: why nothing of it can be
+    decided at this moment although its market is open, else empty.
     """
 
     strategy: StrategyId
@@ -153,6 +155,8 @@ class StrategyView:
     fence: str
     contract: ContractId
     leaving: tuple[LeavingView, ...]
+    last_bar_ns: int
+    lacking: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +168,8 @@ class AccountView:
     result of the day; open: open result at the last prints. streak: wins positive, losses negative. trades: entries of
     the day. block: in force, empty, `DAY_LOSS` or `DAY_TARGET`. halts: in force, in the order in which they came.
     writer_epoch: of its writer. tier: from 1, 0 when tiers are off. settings_hash: of the hot settings, empty before
-    the first. loosening_waits: a looser limit waits for the roll. journal_restored: absent when it never was.
+    the first. loosening_waits: a looser limit waits for the roll. journal_restored: absent when it never was. lacking:
+    why it cannot trade at this moment, empty while it can.
     """
 
     account: AccountId
@@ -186,6 +191,7 @@ class AccountView:
     settings_hash: str
     loosening_waits: bool
     journal_restored: JournalRestorationView | None
+    lacking: str
 
 
 @dataclass(frozen=True, slots=True)
