@@ -269,7 +269,20 @@ def test_events_that_follow_one_another_have_their_numbers(said: list[int], take
     assert ([each.event for each in told.events], doubts) == (taken, [])
 
 
-@pytest.mark.parametrize("said", [[7], [5, 7], [6, 5], [0], [-1, 5], [5, 5], [5 + MOST_LOST, 6 + MOST_LOST]])
+@pytest.mark.parametrize("said", [[5, 5], [5, 6, 5, 6], [5, 5, 6, 6], [4, 5, 4, 5, 6]])
+def test_an_event_that_is_told_twice_in_one_answer_counts_once(said: list[int]) -> None:
+    told, doubts = answered(events=tuple(event(number) for number in said))
+    assert ([each.event for each in told.events], doubts) == (sorted({*said} - {4}), [])
+
+
+@pytest.mark.parametrize("at_ns", [[600, 601], [600, 601, 602]])
+def test_two_events_of_one_number_are_both_taken_and_none_is_numbered_past_the_highest(at_ns: list[int]) -> None:
+    told, [doubt] = answered(events=tuple(event(5, ns(each)) for each in at_ns))
+    assert [(each.event, each.instant_ns) for each in told.events] == [(5, ns(each)) for each in at_ns]
+    assert doubt.startswith("the venue numbers its events 5, 5")
+
+
+@pytest.mark.parametrize("said", [[7], [5, 7], [6, 5], [0], [-1, 6], [5 + MOST_LOST, 6 + MOST_LOST]])
 def test_any_other_numbers_say_nothing_and_the_events_are_taken_in_their_order(said: list[int]) -> None:
     told, doubts = answered(events=tuple(event(number) for number in said))
     assert [each.event for each in told.events] == list(range(5, 5 + len(said)))

@@ -99,7 +99,7 @@ def book_venue_events(
     """
     surprises: list[str] = []
     for event in not_booked(book, events):
-        if event.event != book.venue_event + 1:
+        if event.event > book.venue_event + 1:
             surprises.append(
                 f"the venue tells of event {event.event} after {book.venue_event}: what was between is lost"
             )

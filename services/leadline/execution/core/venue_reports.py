@@ -190,10 +190,17 @@ def check_advanced(book: Book, advanced: Advanced) -> tuple[Advanced, list[str]]
 def _numbered(last: int, events: Sequence[VenueEvent]) -> tuple[list[VenueEvent], str]:
     """The events that are new after the `last` one that is booked, under numbers that can be; and in words if not.
 
-    Numbers that follow one another may begin later: what was between is lost. Any others say nothing, and the events
-    are taken in their order. A fill that is told again under its right number is known by its id.
+    An event that is told twice in one answer counts once. Numbers that follow one another may begin later: what was
+    between is lost. Any others say nothing, and the events are taken in their order, under no number that is past the
+    highest one told: a venue that has told of six events is never asked for those after a seventh. A fill that is told
+    again under its right number is known by its id.
     """
-    fresh = [event for event in events if not 0 < event.event <= last]
+    fresh: list[VenueEvent] = []
+    told: dict[int, VenueEvent] = {}
+    for event in events:
+        if not 0 < event.event <= last and told.get(event.event) != event:
+            told[event.event] = event
+            fresh.append(event)
     numbers = [event.event for event in fresh]
     if not fresh or numbers == list(range(last + 1, last + 1 + len(fresh))):
         return fresh, ""
@@ -201,7 +208,8 @@ def _numbered(last: int, events: Sequence[VenueEvent]) -> tuple[list[VenueEvent]
     if len(fresh) > 1 and in_a_row and last < numbers[0] <= last + MOST_LOST:
         return fresh, ""
     said = ", ".join(shown(number) for number in numbers[:8])
-    renumbered = [replace(event, event=number) for number, event in enumerate(fresh, last + 1)]
+    highest = max(last + 1, *numbers)
+    renumbered = [replace(event, event=min(number, highest)) for number, event in enumerate(fresh, last + 1)]
     return renumbered, f"the venue numbers its events {said} after {last}: they are taken in their order"
 
 
