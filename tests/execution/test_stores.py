@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from leadline.execution.adapters import store as postgres_store
 from leadline.execution.adapters.memory_store import MOST_REFUSED_PER_SUBJECT
 from leadline.execution.core.account_settings import set_account
 from leadline.execution.core.book import (
@@ -30,6 +31,7 @@ from leadline.execution.core.halt_audit import note_clearing, note_halt
 from leadline.execution.core.halts import Clearing
 from leadline.execution.loop.ports import Fenced, LimitRefused, Refused
 from leadline.model.blocks import Block
+from leadline.model.durations import NS_PER_SECOND
 from leadline.model.errors import RefusedMessage
 from leadline.model.halts import Halt, HaltSource
 from leadline.model.ids import (
@@ -57,6 +59,7 @@ from leadline.model.orders import (
 from leadline.model.proposals import Action, Decision, Direction, EntryTerms, Proposal, Withdrawal
 from leadline.risk.view import AccountLimits, StrategyLimits, Tier
 from leadline.runtime.bus.dead_letters import MOST_PER_SUBJECT
+from leadline.runtime.clock import wall_ns
 from tests.execution.harness.books import book_of, fill_of, order_of, position_of
 from tests.execution.harness.builders import DAY, ES, MES, account, ns
 from tests.execution.harness.checks import AccountStore
@@ -356,6 +359,21 @@ async def test_one_writer_at_a_time(twins: TwinBooks):
     with pytest.raises(Fenced):
         await again.commit(book, changes)
     await twins.let_the_lease_run_out()
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("ahead_s", [-2, 3600])
+async def test_whoever_takes_an_account_knows_how_far_its_clock_is_off(
+    twins: TwinBooks, monkeypatch: pytest.MonkeyPatch, ahead_s: int
+):
+    monkeypatch.setattr(postgres_store, "wall_ns", lambda: wall_ns() + ahead_s * NS_PER_SECOND)
+    store = twins.postgres.store(RunId(twins.test), account(), (MES,), DAY, "execution-0")
+    assert await store.acquire()
+    at_first = store.clock_offset_ns
+    await store.renew()
+    for found in (at_first, store.clock_offset_ns):
+        assert found / NS_PER_SECOND == pytest.approx(ahead_s, abs=0.5)
+    await store.release()
 
 
 @pytest.mark.integration

@@ -100,6 +100,7 @@ class ModelStore:
             return taken
 
         self.inner.epoch = await self._call("acquire", take)
+        self._compare_clocks()
         return self.inner.epoch > 0
 
     async def renew(self) -> None:
@@ -121,8 +122,11 @@ class ModelStore:
             await self._call(name, work)
             if self._wire.loop.time() - asked_s < FRESH_SECONDS:
                 self.renewed_s = asked_s
-                self.clock_offset_ns = wall_ns() - WALL_NS - int(1e9 * self._wire.loop.time())
+                self._compare_clocks()
                 return
+
+    def _compare_clocks(self) -> None:
+        self.clock_offset_ns = wall_ns() - WALL_NS - int(1e9 * self._wire.loop.time())
 
     async def release(self) -> None:
         """As `PostgresStore.release`."""

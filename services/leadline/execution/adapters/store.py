@@ -76,7 +76,7 @@ class PostgresStore:
 
     A database that has not done what it was asked for as long as a lease lasts is taken for lost. `renewed_s`: when
     the lease was last renewed, on the monotonic clock. `clock_offset_ns`: this machine's clock less the database's
-    then.
+    then, and when the account was taken over.
     """
 
     def __init__(
@@ -112,27 +112,30 @@ class PostgresStore:
         A holder keeps its name over a restart, so its own lease does not hold it up. False, too, while the holder is in
         the middle of a transaction: ask again.
         """
-        epoch = None
+        row = None
         async with self._connection() as connection:
             await connection.execute(_CUT, self._account, LEASE_SECONDS)
             with contextlib.suppress(asyncpg.LockNotAvailableError):
                 async with connection.transaction():
                     await connection.execute("SELECT set_config('lock_timeout', $1, true)", _LOCK_PATIENCE)
-                    epoch = await connection.fetchval(
+                    sent_ns = wall_ns()
+                    row = await connection.fetchrow(
                         """
                         INSERT INTO lease (account, epoch, holder, expires_at)
                         VALUES ($1, 1, $2, clock_timestamp() + make_interval(secs => $3))
                         ON CONFLICT (account) DO UPDATE
                         SET epoch = lease.epoch + 1, holder = $2, expires_at = excluded.expires_at
                         WHERE lease.expires_at < clock_timestamp() OR lease.holder = $2
-                        RETURNING epoch
+                        RETURNING epoch, (extract(epoch FROM clock_timestamp()) * 1000000000)::bigint AS now_ns
                         """,
                         self._account,
                         self._holder,
                         LEASE_SECONDS,
                     )
-        self.epoch = epoch or 0
-        return epoch is not None
+                    if row is not None:
+                        self._compare_clocks(sent_ns, row["now_ns"])
+        self.epoch = 0 if row is None else row["epoch"]
+        return row is not None
 
     async def renew(self) -> None:
         """Keep the account. Raises `Fenced` when another has taken it.
@@ -153,15 +156,17 @@ class PostgresStore:
             async with self._connection() as connection:
                 sent_ns = wall_ns()
                 row = await connection.fetchrow(_RENEW, self._account, self.epoch, LEASE_SECONDS, self._tape)
-                answered_ns = wall_ns()
+                if row is not None:
+                    self._compare_clocks(sent_ns, row["now_ns"])
             if row is None:
                 raise Fenced(f"another writer holds {self._account}")
-            renewed = row["now_ns"]
-            # By as much as the two clocks differ in any case, whenever between the two words the database looked.
-            self.clock_offset_ns = max(0, sent_ns - renewed) + min(0, answered_ns - renewed)
             if monotonic_s() - asked_s < FRESH_SECONDS:
                 self.renewed_s = asked_s
                 return row["writer"] or ""
+
+    def _compare_clocks(self, sent_ns: int, database_ns: int) -> None:
+        """By as much as the two clocks differ in any case, whenever since it was asked the database looked at its own."""
+        self.clock_offset_ns = max(0, sent_ns - database_ns) + min(0, wall_ns() - database_ns)
 
     async def release(self) -> None:
         """Give the account back: who waits for it takes it over at once. Nothing may be written or sent after this."""
