@@ -7,6 +7,7 @@ import random
 import shutil
 import sys
 import tempfile
+import traceback
 import warnings
 from collections import Counter
 from collections.abc import Iterator
@@ -97,6 +98,13 @@ def run(schedule: Schedule, folder: Path, *, with_lines: bool = False) -> Outcom
         world.points.killed,
         tuple(world.loop.lines or ()),
     )
+
+
+def broken(seed: int, error: Exception) -> Outcome:
+    """What is told of a schedule in which the simulation itself has met an error, and where that was raised."""
+    at = traceback.extract_tb(error.__traceback__)[-1]
+    found = f"{type(error).__name__}: {error}, at {Path(at.filename).name}:{at.lineno}"
+    return Outcome(seed, "", (Violation("simulation", found),), 0, 0, 0, 0, 0, 0.0, Counter())
 
 
 @contextmanager
