@@ -165,7 +165,7 @@ class PostgresStore:
                 return row["writer"] or ""
 
     def _compare_clocks(self, sent_ns: int, database_ns: int) -> None:
-        """By as much as the two clocks differ in any case, whenever since it was asked the database looked at its own."""
+        """By as much as the two differ in any case, whenever since it was asked the database looked at its own."""
         self.clock_offset_ns = max(0, sent_ns - database_ns) + min(0, wall_ns() - database_ns)
 
     async def release(self) -> None:
