@@ -146,8 +146,8 @@ async def _audit(connection: Any, account: str, last_event: int, book: BookSide)
 async def _market(connection: Any) -> MarketSide:
     market = MarketSide()
     for row in await connection.fetch(
-        "SELECT p.contract, p.last_index, count(r.source_index) AS n FROM tick_position p"
-        " LEFT JOIN tick_row r USING (source) WHERE p.tape = 'live' GROUP BY 1, 2"
+        "SELECT p.contract, p.last_index, coalesce(sum(b.last_index - b.first_index + 1), 0)::bigint AS n"
+        " FROM tick_position p LEFT JOIN tick_block b USING (source) WHERE p.tape = 'live' GROUP BY 1, 2"
     ):
         market.prints += row["n"]
         if row["n"] != row["last_index"] + 1:

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
-from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -22,12 +21,13 @@ from leadline.model.subjects import TICKS, tick_subject
 from leadline.model.ticks import NS_PER_MINUTE, NS_PER_SECOND, TickBatch, TickColumns, concat
 from leadline.model.v1 import model_pb2
 from leadline.model.wire.ticks import decode_tick_batch
+from leadline.recorder.store import Store as Recorded
 from leadline.runtime.clock import wall_ns
 from leadline.runtime.runs import LIVE_TAPE, Run, announced_runs
 from leadline.schema.permissions import MIGRATE_USER
 from tests.ingestion.builders import rows_of
 from tests.ingestion.running import Place, client
-from tests.stack import Database, OlderStore, bus_as, run_sql
+from tests.stack import Database, OlderStore, bus_as, pool_as
 
 pytestmark = pytest.mark.integration
 
@@ -117,21 +117,9 @@ async def test_a_tape_whose_stream_has_lost_all_goes_on_behind_the_last_print_th
         opens_ns = run.now_ns(run.clock_since_ns)
         before = await has_come_to(place, contract, "cme", opens_ns)
     stored = prints_of(before).slice(0, 500)
-    rows = ", ".join(
-        f"((SELECT source FROM tick_position), {stored.first_index + row}, {stored.time_ns[row]}, "
-        f"{stored.price[row]}, {stored.size[row]}, {stored.aggressor[row]})"
-        for row in range(len(stored))
-    )
-    admin = place.database.admin_settings()
-    await run_sql(
-        admin,
-        "INSERT INTO tick_position (tape, contract, venue, last_index) "
-        f"VALUES ('live', '{contract}', 'cme', {stored.last_index})",
-    )
-    days = {datetime.fromtimestamp(int(at) // NS_PER_SECOND, UTC).date() for at in stored.time_ns}
-    for day in sorted(days):
-        await run_sql(admin, f"SELECT use_partition('tick_row', '{day}', current_date)")
-    await run_sql(admin, f"INSERT INTO tick_row (source, source_index, ts_ns, price, size, aggressor) VALUES {rows}")
+    async with pool_as(place.database, "recorder") as pool:
+        batch = TickBatch(RunId(LIVE_TAPE), "cme", contract, stored, int(stored.time_ns[-1]))
+        await Recorded(pool).write_ticks([batch])
     async with bus_as(place.nats, MIGRATE_USER) as bus:
         await bus.purge(TICKS, tick_subject(RunId(LIVE_TAPE), "cme", contract))
     async with place.ingestion(simulated()):

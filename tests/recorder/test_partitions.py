@@ -68,9 +68,9 @@ async def bare(database: Database, pool: Pool) -> Pool:
 
 async def test_the_migration_makes_the_partitions_of_the_days_that_come(pool: Pool):
     ahead = [wall_today() + timedelta(days) for days in range(3)]
-    made = await names(pool, "tick_row")
+    made = await names(pool, "tick_block")
     # The template of these databases may be of yesterday, at midnight.
-    assert {f"tick_row_{day:%Y%m%d}" for day in ahead[:2]} <= set(made)
+    assert {f"tick_block_{day:%Y%m%d}" for day in ahead[:2]} <= set(made)
     assert len(made) == 3
     assert f"candle_{ahead[0]:%Y%m}" in await names(pool, "candle")
 
@@ -80,8 +80,8 @@ async def test_rows_go_to_the_partition_of_their_date_which_is_made_as_they_come
     await store.write_ticks([of_days(0, 0, 0, 1), of_days(3, 1, 5)])
     await store.write_bars([bar_message(1)])
     await store.write_signals([signal_message(1)])
-    assert await names(bare, "tick_row") == ["tick_row_20251120", "tick_row_20251121", "tick_row_20251125"]
-    there = "SELECT count(*) FROM tick_row WHERE tableoid = 'tick_row_20251121'::regclass"
+    assert await names(bare, "tick_block") == ["tick_block_20251120", "tick_block_20251121", "tick_block_20251125"]
+    there = "SELECT sum(last_index - first_index + 1) FROM tick_block WHERE tableoid = 'tick_block_20251121'::regclass"
     assert await bare.fetchval(there) == 2
     assert await names(bare, "footprint") == ["footprint_20251120"]
     assert (await names(bare, "candle"), await names(bare, "signal")) == (["candle_202511"], ["signal_202511"])
@@ -91,11 +91,11 @@ async def test_rows_go_to_the_partition_of_their_date_which_is_made_as_they_come
 async def test_late_prints_go_to_the_partition_of_their_own_time(bare: Pool):
     store = Store(bare, Partitions(bare, Calendar()))
     await store.write_ticks([of_days(0, 1), replace(of_days(1, 0), late=True), of_days(2, 1)])
-    rows = await bare.fetch("SELECT source_index, tableoid::regclass::text AS name FROM tick_row ORDER BY 1")
+    rows = await bare.fetch("SELECT first_index, tableoid::regclass::text AS name FROM tick_block ORDER BY 1")
     assert [tuple(row) for row in rows] == [
-        (0, "tick_row_20251121"),
-        (1, "tick_row_20251120"),
-        (2, "tick_row_20251121"),
+        (0, "tick_block_20251121"),
+        (1, "tick_block_20251120"),
+        (2, "tick_block_20251121"),
     ]
 
 
@@ -110,7 +110,7 @@ async def test_a_partition_as_old_as_its_table_keeps_goes_whole_and_the_position
     calendar.today = DAY + timedelta(2)
     assert await partitions.drop_old() == ({}, [])
     calendar.today = DAY + timedelta(3)
-    assert await partitions.drop_old() == ({"tick_row": 1, "footprint": 1}, [])
+    assert await partitions.drop_old() == ({"tick_block": 1, "footprint": 1}, [])
     assert await stored_indices(bare) == [1]
     assert await bare.fetchval("SELECT count(*) FROM candle") == 1
     assert await position(bare) == 1
@@ -130,7 +130,7 @@ async def test_what_a_replay_of_old_days_writes_grows_old_from_its_writing(bare:
     calendar.today += timedelta(1)
     assert await partitions.drop_old() == ({}, [])
     calendar.today += timedelta(1)
-    assert await partitions.drop_old() == ({"tick_row": 1}, [])
+    assert await partitions.drop_old() == ({"tick_block": 1}, [])
 
 
 async def test_nothing_goes_that_is_kept_for_ever(bare: Pool, database: Database):
@@ -151,24 +151,24 @@ async def test_a_partition_that_somebody_reads_is_left_for_the_next_time(bare: P
     calendar.today += timedelta(5)
     async with pool_as(database, "reader") as reader, reader.acquire() as connection:
         async with connection.transaction():
-            await connection.fetchval("SELECT count(*) FROM tick_row")
-            assert await partitions.drop_old() == ({}, ["tick_row_20251120"])
+            await connection.fetchval("SELECT count(*) FROM tick_block")
+            assert await partitions.drop_old() == ({}, ["tick_block_20251120"])
             assert await stored_indices(bare) == [0, 1, 2, 3]
-        assert await partitions.drop_old() == ({"tick_row": 1}, [])
+        assert await partitions.drop_old() == ({"tick_block": 1}, [])
 
 
 async def test_a_database_that_was_put_back_to_before_a_partition_gets_it_again(bare: Pool):
     store = Store(bare, Partitions(bare, Calendar()))
     await store.write_ticks([tick_batch(0, 3)])
-    await bare.execute("SELECT drop_partition('tick_row', $1)", DAY)
+    await bare.execute("SELECT drop_partition('tick_block', $1)", DAY)
     await store.write_ticks([tick_batch(4, 5)])
     assert await stored_indices(bare) == [4, 5]
 
 
 async def test_two_that_need_a_partition_at_once_make_it_once(bare: Pool):
     both = [Partitions(bare, Calendar()) for _ in range(4)]
-    await asyncio.gather(*(each.use({"tick_row": [DAY], "candle": [DAY]}) for each in both))
-    assert await names(bare, "tick_row") == ["tick_row_20251120"]
+    await asyncio.gather(*(each.use({"tick_block": [DAY], "candle": [DAY]}) for each in both))
+    assert await names(bare, "tick_block") == ["tick_block_20251120"]
 
 
 async def test_a_row_that_the_table_refuses_is_refused_and_not_written_twice(bare: Pool):
@@ -181,8 +181,8 @@ async def test_a_row_that_the_table_refuses_is_refused_and_not_written_twice(bar
 async def test_only_the_recorder_makes_and_drops_partitions(database: Database, service: str):
     async with pool_as(database, service) as pool:
         for forbidden in (
-            "drop_partition('tick_row', current_date)",
-            "use_partition('tick_row', '2020-1-1', now()::date)",
+            "drop_partition('tick_block', current_date)",
+            "use_partition('tick_block', '2020-1-1', now()::date)",
         ):
             with pytest.raises(asyncpg.InsufficientPrivilegeError):
                 await pool.execute(f"SELECT {forbidden}")
@@ -206,7 +206,7 @@ async def test_the_recorder_keeps_its_tables_as_the_days_of_the_tape_go_by(
     await ages(database, ticks=2)
     clock, stopping = TapeClock(), asyncio.Event()
     partitions = Partitions(bare, lambda: date_of(clock.now_ns()))
-    before = value("leadline_recorder_partitions_dropped_total", table="tick_row")
+    before = value("leadline_recorder_partitions_dropped_total", table="tick_block")
     async with bus_as(nats_server, "recorder") as bus, bus_as(nats_server, "ingestion") as ingestion:
         following = asyncio.create_task(clock.follow(bus))
         keeping = asyncio.create_task(keep_tables(partitions, stopping))
@@ -216,12 +216,12 @@ async def test_the_recorder_keeps_its_tables_as_the_days_of_the_tape_go_by(
                     LIVE_TAPE, "simulated", {CONTRACT: VENUE}, DAY, 5, (), (), 0, clock_offset_ns=days * NS_PER_DAY
                 )
                 await announce_run(ingestion, run)
-                newest = f"tick_row_{wall_today() + timedelta(days + AHEAD_DAYS):%Y%m%d}"
+                newest = f"tick_block_{wall_today() + timedelta(days + AHEAD_DAYS):%Y%m%d}"
                 await until(partial(_is_there, bare, newest))
         finally:
             stopping.set()
             await asyncio.wait_for(keeping, 10)
             following.cancel()
     # Two days back, today, and two ahead; the last days were written three days apart.
-    assert len(await names(bare, "tick_row")) <= 2 + 1 + AHEAD_DAYS + 3
-    assert value("leadline_recorder_partitions_dropped_total", table="tick_row") > before
+    assert len(await names(bare, "tick_block")) <= 2 + 1 + AHEAD_DAYS + 3
+    assert value("leadline_recorder_partitions_dropped_total", table="tick_block") > before

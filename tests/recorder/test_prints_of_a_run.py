@@ -3,6 +3,7 @@
 from datetime import date
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from leadline.catalog.catalog import Catalog
@@ -12,10 +13,12 @@ from leadline.ingestion.store import Store as Runs
 from leadline.model.errors import InvalidInput, Unknown
 from leadline.model.ids import RunId
 from leadline.model.ticks import TickBatch, TickColumns
+from leadline.recorder import rows
 from leadline.recorder.store import Store
 from leadline.runtime.database import Pool
 from leadline.views import print_store
 from leadline.views.print_store import PrintsMissing
+from leadline.views.recorded_store import recorded_prints
 from tests.catalog.builders import equal
 from tests.recorder.builders import CONTRACT, DAY, OPEN_NS, TAPE, VENUE
 from tests.stack import Database, pool_as
@@ -67,7 +70,7 @@ async def recorded(reader: Pool, catalog: Catalog) -> Done:
 async def test_the_days_of_a_finished_run_are_kept(
     database: Database, pool: Pool, reader: Pool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(print_store, "ROWS", 7)
+    monkeypatch.setattr(print_store, "BLOCKS", 2)
     await begun(database, ends=25)
     await stored(pool, prints(0, 9), prints(10, 19), prints(20, 24, OPEN_NS + A_DAY))
     catalog = Catalog(tmp_path)
@@ -93,7 +96,7 @@ async def test_a_day_that_the_database_keeps_only_a_part_of_is_left_out_and_thos
     evening = OPEN_NS + 9 * 3600 * 10**9
     await stored(pool, prints(0, 4), prints(5, 9, evening), prints(10, 14, OPEN_NS + A_DAY))
     await stored(pool, prints(15, 19, OPEN_NS + 4 * A_DAY), prints(20, 24, OPEN_NS + 5 * A_DAY))
-    await pool.execute("SELECT drop_partition('tick_row', $1)", DAY)
+    await pool.execute("SELECT drop_partition('tick_block', $1)", DAY)
     catalog = Catalog(tmp_path)
     done = await recorded(reader, catalog)
     assert catalog.dates(CONTRACT) == (date(2025, 11, 24),)
@@ -116,6 +119,43 @@ async def test_late_prints_of_a_live_tape_stand_in_their_day_in_the_order_of_tim
     assert done.left_out == {f"{CONTRACT} 2025-11-24": 2, f"{CONTRACT} late for 2025-11-20": 2}
 
 
+async def test_prints_of_a_time_are_those_of_the_blocks_that_it_cuts_in_the_order_of_time(
+    pool: Pool, reader: Pool, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(rows, "BLOCK_PRINTS", 4)
+    midnight = 1_763_683_200 * 10**9
+    late, next_day = prints(14, 15, midnight - 16), prints(21, 22, midnight + A_DAY)
+    parts = [prints(0, 9, midnight - 5), prints(10, 13, midnight), late, prints(16, 20, midnight), next_day]
+    await stored(pool, *parts)
+    times = np.concatenate([part.time_ns for part in parts])
+    prices = np.concatenate([part.price for part in parts])
+    order = np.argsort(times, kind="stable")
+    for begins, ends in ((-5, 20), (-2, 21), (3, A_DAY + 23), (10, 10), (-9, -5), (A_DAY + 22, 2 * A_DAY)):
+        async with reader.acquire() as connection:
+            found = await recorded_prints(connection, TAPE, CONTRACT, midnight + begins, midnight + ends)
+        wanted = [i for i in order if midnight + begins <= times[i] < midnight + ends]
+        assert (found.time_ns.tolist(), found.price.tolist()) == (times[wanted].tolist(), prices[wanted].tolist())
+
+
+async def test_prints_of_a_time_of_which_some_are_lost_are_told(pool: Pool, reader: Pool):
+    await stored(pool, prints(0, 9))
+    await Store(pool).skip_ticks(TAPE, CONTRACT, 10, 13)
+    await stored(pool, prints(13, 20))
+    async with reader.acquire() as connection:
+        with pytest.raises(PrintsMissing, match="3 of the prints 5 to 20 of MESZ2025 are not stored"):
+            await recorded_prints(connection, TAPE, CONTRACT, OPEN_NS + 5, OPEN_NS + 30)
+
+
+async def test_the_last_stored_print_is_the_newest_and_no_late_one_that_came_behind_it(database: Database, pool: Pool):
+    await stored(pool, prints(0, 9), prints(10, 11, OPEN_NS + A_DAY), prints(12, 13, OPEN_NS))
+    async with pool_as(database, "ingestion") as own:
+        runs = Runs(own)
+        assert await runs.last_stored(TAPE, CONTRACT) == (13, OPEN_NS + A_DAY + 11, 20_000 + 11 % 7)
+        for day in (DAY, NEXT):
+            await pool.execute("SELECT drop_partition('tick_block', $1)", day)
+        assert await runs.last_stored(TAPE, CONTRACT) == (13, -1, 0)
+
+
 async def test_the_day_that_a_run_is_in_is_left_out(database: Database, pool: Pool, reader: Pool, tmp_path: Path):
     await begun(database)
     await stored(pool, prints(0, 9), prints(10, 14, OPEN_NS + A_DAY))
@@ -132,7 +172,7 @@ async def test_a_day_of_which_prints_were_lost_is_never_a_shorter_one(
     await stored(pool, prints(0, 9), prints(10, 14, OPEN_NS + A_DAY))
     await Store(pool).skip_ticks(TAPE, CONTRACT, 15, 18)
     await stored(pool, prints(18, 20, OPEN_NS + A_DAY))
-    with pytest.raises(PrintsMissing, match="print 15 of MESZ2025 is not stored, nor are 2 of the 21 from 0 on"):
+    with pytest.raises(PrintsMissing, match="prints 15 to 17 of MESZ2025 are not stored"):
         await recorded(reader, Catalog(tmp_path))
     assert Catalog(tmp_path).contracts() == ()
 

@@ -3,7 +3,9 @@ import struct
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leadline.recorder.rows import TICK_COLUMNS, tick_rows, unseen
+from leadline.model.durations import NS_PER_DAY
+from leadline.model.ticks import TickColumns, concat
+from leadline.recorder.rows import BLOCK_PRINTS, TICK_BLOCK_COLUMNS, tick_block_rows, tick_blocks, unseen
 from tests.recorder.builders import OPEN_NS, tick_batch
 
 
@@ -40,12 +42,40 @@ def test_every_print_is_taken_once_and_without_a_hole(spans, stored):
     assert sum(map(len, found.parts)) + found.overlapping == given_prints
 
 
-def test_rows_follow_the_columns_of_the_table():
-    batch = tick_batch(3, 4)
-    assert TICK_COLUMNS == ("source", "source_index", "ts_ns", "price", "size", "aggressor")
-    rows = tick_rows(9, [batch.ticks])
-    found = [struct.unpack_from(">h ii iq iq iq iq ih", rows, start) for start in range(0, len(rows), len(rows) // 2)]
-    assert found == [
-        (6, 4, 9, 8, 3, 8, OPEN_NS + 3, 8, 20_003, 8, 1, 2, -1),
-        (6, 4, 9, 8, 4, 8, OPEN_NS + 4, 8, 20_004, 8, 2, 2, 0),
-    ]
+def test_a_row_has_the_columns_of_the_table():
+    ticks = tick_batch(3, 4).ticks
+    assert (
+        *("source", "first_index", "last_index", "first_ns", "last_ns"),
+        *("ts_ns", "price", "size", "aggressor"),
+    ) == TICK_BLOCK_COLUMNS
+    row = tick_block_rows(9, [ticks.slice(0, 1), ticks.slice(1, 2)])
+    head, long, short = ">h ii iq iq iq iq", "i iiI ii iq iq", "i iiI ii ih ih"
+    found = struct.unpack(f"{head} {long * 3} {short}", row)
+    assert found == (
+        *(9, 4, 9, 8, 3, 8, 4, 8, OPEN_NS + 3, 8, OPEN_NS + 4),
+        *(44, 1, 0, 20, 2, 1, 8, OPEN_NS + 3, 8, OPEN_NS + 4),
+        *(44, 1, 0, 20, 2, 1, 8, 20_003, 8, 20_004),
+        *(44, 1, 0, 20, 2, 1, 8, 1, 8, 2),
+        *(32, 1, 0, 21, 2, 1, 2, -1, 2, 0),
+    )
+
+
+def test_a_block_ends_with_its_date_where_times_go_back_and_when_it_is_full():
+    hour = NS_PER_DAY // 24
+    times = [*range(3), 23 * hour, *(24 * hour + i for i in range(BLOCK_PRINTS + 1)), 24 * hour, 25 * hour, 23 * hour]
+    ticks = TickColumns.of(((at, 20_000, 1, 0) for at in times), 7)
+    blocks = tick_blocks([ticks.slice(0, 2), ticks.slice(2, 9), ticks.slice(9, len(ticks))])
+    assert list(map(len, blocks)) == [4, BLOCK_PRINTS, 1, 2, 1]
+
+
+@given(st.lists(st.tuples(st.integers(0, 4 * NS_PER_DAY), st.integers(1, 5)), min_size=1, max_size=40))
+def test_blocks_hold_each_print_once_in_its_place_and_times_of_one_date_that_rise(stretches):
+    times = [at + i for at, length in stretches for i in range(length)]
+    ticks = TickColumns.of((at, 20_000 + i, 1 + i, i % 3 - 1) for i, at in enumerate(times))
+    blocks = tick_blocks([ticks])
+    whole = concat(blocks)
+    for name in ("time_ns", "price", "size", "aggressor"):
+        assert getattr(whole, name).tolist() == getattr(ticks, name).tolist()
+    for block in blocks:
+        assert block.time_ns.tolist() == sorted(block.time_ns.tolist())
+        assert block.time_ns[0] // NS_PER_DAY == block.time_ns[-1] // NS_PER_DAY

@@ -6,6 +6,7 @@ import pytest
 from leadline.model.errors import RefusedMessage
 from leadline.model.ids import ContractId
 from leadline.model.subjects import TICKS
+from leadline.recorder import rows
 from leadline.recorder.store import Store
 from leadline.runtime.bus.bus import Received
 from leadline.runtime.bus.dead_letters import MOST_PAYLOAD_BYTES, MOST_PER_SUBJECT
@@ -26,7 +27,8 @@ pytestmark = pytest.mark.integration
 
 async def stored_indices(pool, tape=TAPE, contract=CONTRACT):
     query = """
-        SELECT source_index FROM tick_row JOIN tick_position USING (source) WHERE tape = $1 AND contract = $2 ORDER BY 1
+        SELECT generate_series(first_index, b.last_index) AS source_index
+        FROM tick_block b JOIN tick_position p USING (source) WHERE tape = $1 AND contract = $2 ORDER BY 1
     """
     rows = await pool.fetch(query, tape, contract)
     return [row["source_index"] for row in rows]
@@ -52,6 +54,26 @@ async def test_prints_are_stored_with_the_position_they_end_at(pool, reader):
         "aggressor": 1,
     }
     assert row["ts"].isoformat() == "2025-11-20T14:30:00+00:00"
+
+
+async def test_the_view_has_a_row_for_each_print_with_its_own_index(pool, reader, monkeypatch):
+    monkeypatch.setattr(rows, "BLOCK_PRINTS", 4)
+    written = tick_batch(0, 10).ticks
+    await Store(pool).write_ticks([tick_batch(0, 6), tick_batch(7, 10)])
+    found = await reader.fetch("SELECT source_index, ts_ns, price, size, aggressor FROM tick ORDER BY 1")
+    columns = (range(11), written.time_ns, written.price, written.size, written.aggressor)
+    assert [tuple(row) for row in found] == list(zip(*(map(int, column) for column in columns), strict=True))
+    assert await reader.fetchval("SELECT count(*) FROM tick_block") == 3
+
+
+@pytest.mark.parametrize(
+    "change",
+    ["last_index = 5", "price = price[:3]", "aggressor = array_append(aggressor, 0::smallint)", "first_ns = 1"],
+)
+async def test_columns_of_unequal_length_are_refused(pool, change):
+    await Store(pool).write_ticks([tick_batch(0, 6)])
+    with pytest.raises(asyncpg.CheckViolationError):
+        await pool.execute(f"UPDATE tick_block SET {change}")
 
 
 async def test_prints_that_come_again_are_stored_once(pool):

@@ -175,7 +175,7 @@ WRITERS = {
     "aggregation": set[str](),
     "recorder": {
         "tick_position",
-        "tick_row",
+        "tick_block",
         "tick_gap",
         "candle",
         "unfinished_bar",

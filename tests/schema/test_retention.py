@@ -35,7 +35,7 @@ async def test_ages_are_set_together_or_not_at_all(database: Database):
         assert (await retention_of(connection))[-1].keep_days == 30
         await keep(connection, {"ticks": None, "bars": 400})
         ticks = {each.kind: each for each in await retention_of(connection)}["ticks"]
-        assert (ticks.age, ticks.table, ticks.partitions) == ("forever", "tick_row", 3)
+        assert (ticks.age, ticks.table, ticks.partitions) == ("forever", "tick_block", 3)
         assert None not in (ticks.oldest, ticks.newest)
         assert ticks.bytes > 0
 

@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.soak, pytest.mark.timeout(1200)]
 
 DAYS: Final = 7
 MIB: Final = 1 << 20
-NEWEST: Final = "SELECT to_timestamp(max(ts_ns) / 1e9)::date AS day FROM tick_row"
+NEWEST: Final = "SELECT to_timestamp(max(last_ns) / 1e9)::date AS day FROM tick_block"
 
 
 async def test_a_week_takes_no_more_disk_and_memory_than_its_last_days(tmp_path: Path) -> None:
@@ -34,12 +34,12 @@ async def test_a_week_takes_no_more_disk_and_memory_than_its_last_days(tmp_path:
         for number in range(DAYS):
             day = await until(data_dir, day + timedelta(1))
             memory.append(resident(data_dir))
-            (found,) = await rows(data_dir, "SELECT count(*) AS n FROM market_partition WHERE of_table = 'tick_row'")
+            (found,) = await rows(data_dir, "SELECT count(*) AS n FROM market_partition WHERE of_table = 'tick_block'")
             partitions.append(found["n"])
             sys.stdout.write(f"day {number + 1}: {day}, {partitions[-1]} partitions of prints, MiB {memory[-1]}\n")
             if number == DAYS // 2:
                 kill(data_dir, "aggregation")
-        kept = await rows(data_dir, "SELECT begins FROM market_partition WHERE of_table = 'tick_row' ORDER BY begins")
+        kept = await rows(data_dir, "SELECT begins FROM market_partition WHERE of_table = 'tick_block' ORDER BY begins")
         bars = await rows(data_dir, "SELECT trading_day, count(*) AS n, sum(gap::int) AS gaps FROM candle GROUP BY 1")
     # Two days ahead, today, the day before, and at the most two that the recorder has not come to drop.
     assert partitions[-1] <= 6, partitions

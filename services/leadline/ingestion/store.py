@@ -42,9 +42,10 @@ _OPEN_LIVE: Final = """
     INSERT INTO run (tape, code_version, content, launch, feed, details) VALUES ($1, $2, '', '', $3, $4)
 """
 _LAST_STORED: Final = """
-    SELECT last_index, last.ts_ns, last.price FROM tick_position LEFT JOIN LATERAL (
-        SELECT ts_ns, price FROM tick_row WHERE tick_row.source = tick_position.source
-        ORDER BY ts_ns DESC, source_index DESC LIMIT 1
+    SELECT tick_position.last_index, last.last_ns AS ts_ns, last.price[cardinality(last.price)] AS price
+    FROM tick_position LEFT JOIN LATERAL (
+        SELECT last_ns, price FROM tick_block WHERE tick_block.source = tick_position.source
+        ORDER BY last_ns DESC, first_index DESC LIMIT 1
     ) AS last ON true
     WHERE tape = $1 AND contract = $2
 """

@@ -8,7 +8,7 @@ from leadline.model.subjects import BARS, SIGNALS, TICKS
 from leadline.runtime.measurements import LATENCY_BUCKETS
 
 STREAMS: Final = (TICKS, BARS, SIGNALS)
-TABLES: Final = ("candle", "footprint", "signal", "tick_row")
+TABLES: Final = ("candle", "footprint", "signal", "tick_block")
 """Those of which old partitions are dropped."""
 
 _STORED: Final = Counter("leadline_recorder_rows_total", "Prints, bars and signal messages stored", ["stream"])

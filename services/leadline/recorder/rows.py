@@ -1,35 +1,44 @@
 """Domain values as rows of the tables, and which prints of a batch are still to be stored."""
 
+import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date, timedelta
 from decimal import Decimal
+from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
 
 from leadline.model.bars import Bar, BarMessage, UnfinishedBar
+from leadline.model.durations import NS_PER_DAY
 from leadline.model.ids import RunId
 from leadline.model.signals import BarSignals, Signal, SignalMessage
-from leadline.model.ticks import NS_PER_SECOND, TickBatch, TickColumns
+from leadline.model.ticks import Int8Array, Int64Array, TickBatch, TickColumns, concat
 
 Row = tuple[Any, ...]
 
 _EPOCH: Final = date(1970, 1, 1)
-_NS_PER_DAY: Final = 86_400 * NS_PER_SECOND
 
-TICK_COLUMNS: Final = ("source", "source_index", "ts_ns", "price", "size", "aggressor")
-# A row of a binary COPY: how many fields follow, and each behind its length in bytes.
-_TICK_ROW: Final = np.dtype(
-    [
-        ("fields", ">i2"),
-        *(
-            field
-            for name, kind in zip(TICK_COLUMNS, (">i4", ">i8", ">i8", ">i8", ">i8", ">i2"), strict=True)
-            for field in ((f"{name}_bytes", ">i4"), (name, kind))
-        ),
-    ]
+BLOCK_PRINTS: Final = 8192
+"""A reader of one print reads all of its block."""
+TICK_BLOCK_COLUMNS: Final = (
+    "source",
+    "first_index",
+    "last_index",
+    "first_ns",
+    "last_ns",
+    "ts_ns",
+    "price",
+    "size",
+    "aggressor",
 )
+# The fields of a row of a binary COPY that are no arrays: how many there are in all, and each behind its length.
+_BLOCK_HEAD: Final = struct.Struct(">h ii iq iq iq iq")
+# An array: its length in bytes, dimensions, whether nulls are in it, the type of its elements; their number, the first.
+_ARRAY_HEAD: Final = struct.Struct(">i iiI ii")
+_INT8_OID: Final = 20
+_INT2_OID: Final = 21
 BAR_KEY_COLUMNS: Final = ("tape", "contract", "session", "spec", "trading_day", "ordinal")
 FOOTPRINT_COLUMNS: Final = (
     *BAR_KEY_COLUMNS,
@@ -133,23 +142,40 @@ def unseen(batches: Sequence[TickBatch], last_index: int) -> Unseen:
 def tick_dates(batches: Sequence[TickBatch]) -> set[date]:
     """The dates of the prints of batches, in UTC."""
     times = np.concatenate([batch.ticks.time_ns for batch in batches])
-    return {_EPOCH + timedelta(days) for days in np.unique(times // _NS_PER_DAY).tolist()}
+    return {_EPOCH + timedelta(days) for days in np.unique(times // NS_PER_DAY).tolist()}
 
 
-def tick_rows(source: int, parts: Sequence[TickColumns]) -> bytes:
-    """Rows of `TICK_COLUMNS`, in PostgreSQL's binary form of a COPY (the manual, COPY, "Binary Format")."""
-    rows = np.empty(sum(map(len, parts)), _TICK_ROW)
-    rows["fields"] = len(TICK_COLUMNS)
-    for name in TICK_COLUMNS:
-        rows[f"{name}_bytes"] = _TICK_ROW[name].itemsize
-    rows["source"] = source
-    start = 0
-    for ticks in parts:
-        part, start = rows[start : start + len(ticks)], start + len(ticks)
-        part["source_index"] = np.arange(ticks.first_index, ticks.last_index + 1)
-        part["ts_ns"], part["price"], part["size"] = ticks.time_ns, ticks.price, ticks.size
-        part["aggressor"] = ticks.aggressor
-    return rows.tobytes()
+def tick_blocks(parts: Sequence[TickColumns]) -> list[TickColumns]:
+    """Prints that follow each other, in parts of one date and at most `BLOCK_PRINTS`, whose times do not go back."""
+    whole = concat(parts)
+    turns = (np.diff(whole.time_ns) < 0) | (np.diff(whole.time_ns // NS_PER_DAY) > 0)
+    edges = [0, *(np.flatnonzero(turns) + 1).tolist(), len(whole)]
+    return [
+        whole.slice(start, min(start + BLOCK_PRINTS, stop))
+        for begin, stop in pairwise(edges)
+        for start in range(begin, stop, BLOCK_PRINTS)
+    ]
+
+
+def tick_block_rows(source: int, parts: Sequence[TickColumns]) -> bytes:
+    """Rows of `TICK_BLOCK_COLUMNS`, in PostgreSQL's binary form of a COPY (the manual, COPY, "Binary Format")."""
+    rows: list[bytes] = []
+    for block in tick_blocks(parts):
+        times = block.time_ns
+        ends = (8, block.first_index, 8, block.last_index, 8, int(times[0]), 8, int(times[-1]))
+        rows.append(_BLOCK_HEAD.pack(len(TICK_BLOCK_COLUMNS), 4, source, *ends))
+        rows += [_array(column, ">i8", _INT8_OID) for column in (times, block.price, block.size)]
+        rows.append(_array(block.aggressor, ">i2", _INT2_OID))
+    return b"".join(rows)
+
+
+def _array(column: Int64Array | Int8Array, kind: str, oid: int) -> bytes:
+    """A field with the elements of a column, each behind its length."""
+    elements = np.empty(len(column), [("bytes", ">i4"), ("value", kind)])
+    elements["bytes"] = elements["value"].itemsize
+    elements["value"] = column
+    data = elements.tobytes()
+    return _ARRAY_HEAD.pack(_ARRAY_HEAD.size - 4 + len(data), 1, 0, oid, len(column), 1) + data
 
 
 def bar_key_row(tape: RunId, bar: Bar) -> Row:

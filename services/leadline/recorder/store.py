@@ -17,7 +17,7 @@ from leadline.recorder.rows import (
     CANDLE_COLUMNS,
     FOOTPRINT_COLUMNS,
     SIGNAL_COLUMNS,
-    TICK_COLUMNS,
+    TICK_BLOCK_COLUMNS,
     UNFINISHED_COLUMNS,
     Row,
     Unseen,
@@ -25,8 +25,8 @@ from leadline.recorder.rows import (
     candle_row,
     footprint_table,
     signal_row,
+    tick_block_rows,
     tick_dates,
-    tick_rows,
     unfinished_row,
     unseen,
 )
@@ -93,7 +93,7 @@ class Store:
 
     async def write_ticks(self, batches: Sequence[TickBatch]) -> Unseen:
         """Store prints of one tape and contract that are not stored yet, up to a hole, together with the position."""
-        return await self._write({"tick_row": tick_dates(batches)}, lambda: self._write_ticks(batches))
+        return await self._write({"tick_block": tick_dates(batches)}, lambda: self._write_ticks(batches))
 
     async def _write_ticks(self, batches: Sequence[TickBatch]) -> Unseen:
         tape, contract, venue = batches[0].tape, batches[0].contract, batches[0].venue
@@ -105,7 +105,7 @@ class Store:
             source, last_index = position
             found = unseen(batches, last_index)
             if found.parts:
-                await copy_binary(connection, "tick_row", TICK_COLUMNS, tick_rows(source, found.parts))
+                await copy_binary(connection, "tick_block", TICK_BLOCK_COLUMNS, tick_block_rows(source, found.parts))
                 await connection.execute(_MOVE_POSITION, source, found.last_index)
         return found
 

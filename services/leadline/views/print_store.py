@@ -9,11 +9,13 @@ import numpy as np
 
 from leadline.model.errors import LeadlineError
 from leadline.model.ids import ContractId, RunId
-from leadline.model.ticks import TickColumns
+from leadline.model.ticks import TickColumns, concat
 from leadline.views.digest_store import run_of
 
-ROWS: Final = 65_536
-"""Prints read at once."""
+BLOCKS: Final = 16
+"""Rows read at once, each with some thousand prints."""
+BLOCK: Final = "first_index, last_index, ts_ns, price, size, aggressor"
+"""The columns that `block_of` takes."""
 
 
 class PrintsMissing(LeadlineError):
@@ -54,7 +56,7 @@ async def stored_run(connection: Any, tape: RunId, outside: str) -> StoredRun:
     rows = await connection.fetch(
         """
         SELECT contract, source, last_index, coalesce((details -> 'prints' ->> contract)::bigint, 0) AS of,
-            (SELECT min(source_index) FROM tick_row WHERE tick_row.source = tick_position.source) AS first
+            (SELECT min(first_index) FROM tick_block WHERE tick_block.source = tick_position.source) AS first
         FROM tick_position JOIN run USING (tape) WHERE tape = $1 AND last_index >= 0 ORDER BY contract
         """,
         tape,
@@ -91,21 +93,38 @@ async def stored_prints(connection: Any, of: StoredContract) -> AsyncIterator[Ti
     position = of.first
     while position < of.prints:
         rows = await connection.fetch(
-            """
-            SELECT source_index, ts_ns, price, size, aggressor FROM tick_row
-            WHERE source = $1 AND source_index >= $2 AND source_index < $3 ORDER BY source_index
-            """,
+            f"""
+            SELECT {BLOCK} FROM tick_block WHERE source = $1 AND first_index BETWEEN $2 AND $3
+            ORDER BY first_index LIMIT {BLOCKS}
+            """,  # noqa: S608 - made of our own column names
             of.source,
             position,
-            min(position + ROWS, of.prints),
+            of.prints - 1,
         )
-        table = np.array([tuple(row) for row in rows], dtype=np.int64).reshape(-1, 5)
-        wanted = np.arange(position, min(position + ROWS, of.prints))
-        missing = np.setdiff1d(wanted, table[:, 0])
-        if len(missing):
-            raise PrintsMissing(
-                f"print {missing[0]} of {of.contract} is not stored, nor are {len(missing) - 1:,} of the "
-                f"{len(wanted):,} from {position} on: the bus had lost them, and their day cannot be kept whole"
-            )
-        yield TickColumns(table[:, 1], table[:, 2], table[:, 3], table[:, 4].astype(np.int8), position)
-        position += len(wanted)
+        blocks = []
+        for row in rows:
+            if row["first_index"] != position:
+                raise _missing(of, position, row["first_index"])
+            blocks.append(block_of(row))
+            position = row["last_index"] + 1
+        if not blocks:
+            raise _missing(of, position, of.prints)
+        yield concat(blocks)
+
+
+def block_of(row: Any) -> TickColumns:
+    """A row of `tick_block`."""
+    return TickColumns(
+        np.array(row["ts_ns"], dtype=np.int64),
+        np.array(row["price"], dtype=np.int64),
+        np.array(row["size"], dtype=np.int64),
+        np.array(row["aggressor"], dtype=np.int8),
+        row["first_index"],
+    )
+
+
+def _missing(of: StoredContract, first: int, until: int) -> PrintsMissing:
+    return PrintsMissing(
+        f"prints {first} to {until - 1} of {of.contract} are not stored: the bus had lost them, and their day cannot "
+        "be kept whole"
+    )

@@ -15,6 +15,7 @@ import numpy as np
 import orjson
 
 from leadline.execution.adapters.order_rows import order_of
+from leadline.model.durations import NS_PER_DAY
 from leadline.model.errors import InvalidInput
 from leadline.model.ids import AccountId, ClientOrderId, ContractId, FillId, RunId, StrategyId
 from leadline.model.manifest.specs import TradingStrategy
@@ -23,7 +24,7 @@ from leadline.model.orders import OrderState
 from leadline.model.ticks import TickColumns
 from leadline.risk.reasons import Reason
 from leadline.views.digest_store import day_bounds
-from leadline.views.print_store import PrintsMissing
+from leadline.views.print_store import BLOCK, PrintsMissing, block_of
 from leadline.views.report_store import fills_of
 from leadline.views.trades import Reasons, trades_of
 
@@ -141,23 +142,42 @@ async def recorded_prints(
 
     Raises PrintsMissing where the database lacks some between the first and the last.
     """
+    # A block is of one date: none that begins before `until_ns` ends a day later.
     rows = await connection.fetch(
-        """
-        SELECT r.source_index, r.ts_ns, r.price, r.size, r.aggressor FROM tick_row r
-        JOIN tick_position p USING (source)
-        WHERE p.tape = $1 AND p.contract = $2 AND r.ts_ns >= $3 AND r.ts_ns < $4 ORDER BY r.source_index
-        """,
-        *(tape, contract, from_ns, until_ns),
+        f"""
+        SELECT source, {BLOCK} FROM tick_block
+        WHERE source = (SELECT source FROM tick_position WHERE tape = $1 AND contract = $2)
+            AND last_ns >= $3 AND first_ns < $4 AND last_ns < $4 + $5 ORDER BY first_index
+        """,  # noqa: S608 - made of our own column names
+        *(tape, contract, from_ns, until_ns, NS_PER_DAY),
     )
-    if not rows:
+    blocks = [within for row in rows if len(within := _within(block_of(row), from_ns, until_ns))]
+    if not blocks:
         return TickColumns.empty()
-    table = np.array([tuple(row) for row in rows], dtype=np.int64)
-    first, last = int(table[0, 0]), int(table[-1, 0])
-    if last - first + 1 != len(table):
-        missing = last - first + 1 - len(table)
+    first, last = blocks[0].first_index, blocks[-1].last_index
+    # Late prints of other times may stand between those of this one.
+    stored = await connection.fetchval(
+        """
+        SELECT sum(least(last_index, $3) - greatest(first_index, $2) + 1)::bigint FROM tick_block
+        WHERE source = $1 AND first_index <= $3 AND last_index >= $2
+        """,
+        *(rows[0]["source"], first, last),
+    )
+    if missing := last - first + 1 - stored:
         raise PrintsMissing(f"{missing:,} of the prints {first} to {last} of {contract} are not stored")
-    table = table[np.argsort(table[:, 1], kind="stable")]
-    return TickColumns(table[:, 1], table[:, 2], table[:, 3], table[:, 4].astype(np.int8), first)
+    order = np.argsort(np.concatenate([each.time_ns for each in blocks]), kind="stable")
+    return TickColumns(
+        np.concatenate([each.time_ns for each in blocks])[order],
+        np.concatenate([each.price for each in blocks])[order],
+        np.concatenate([each.size for each in blocks])[order],
+        np.concatenate([each.aggressor for each in blocks])[order],
+        first,
+    )
+
+
+def _within(block: TickColumns, from_ns: int, until_ns: int) -> TickColumns:
+    start, stop = np.searchsorted(block.time_ns, (from_ns, until_ns))
+    return block.slice(int(start), int(stop))
 
 
 async def disturbances(connection: Any, tape: RunId, day: date) -> dict[str, int]:

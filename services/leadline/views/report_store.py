@@ -191,10 +191,17 @@ async def _coverage(connection: Any, tape: RunId) -> tuple[Coverage, ...]:
             ORDER BY contract, session, trading_day, spec
         )
         SELECT s.contract, s.session, s.trading_day, s.prints::bigint, s.bars,
-               coalesce(f.ts_ns, s.start_ns) AS first_ns, coalesce(l.ts_ns, s.end_ns) AS last_ns
+               coalesce(f.ts_ns[s.first - f.first_index + 1], s.start_ns) AS first_ns,
+               coalesce(l.ts_ns[s.last - l.first_index + 1], s.end_ns) AS last_ns
         FROM session s JOIN tick_position p ON p.tape = $1 AND p.contract = s.contract
-        LEFT JOIN tick_row f ON f.source = p.source AND f.source_index = s.first
-        LEFT JOIN tick_row l ON l.source = p.source AND l.source_index = s.last
+        LEFT JOIN LATERAL (
+            SELECT first_index, ts_ns FROM tick_block b WHERE b.source = p.source AND b.first_index <= s.first
+            ORDER BY first_index DESC LIMIT 1
+        ) f ON true
+        LEFT JOIN LATERAL (
+            SELECT first_index, ts_ns FROM tick_block b WHERE b.source = p.source AND b.first_index <= s.last
+            ORDER BY first_index DESC LIMIT 1
+        ) l ON true
         ORDER BY s.contract, s.session, s.trading_day
         """,
         tape,

@@ -6,12 +6,12 @@ GRANT USAGE ON SCHEMA public
 -- Ingestion: its runs; it reads what is wanted, and how far the readers of its prints are.
 GRANT SELECT, INSERT, UPDATE ON run, kept_out TO leadline_ingestion;
 GRANT USAGE ON SEQUENCE run_number_seq TO leadline_ingestion;
-GRANT SELECT ON demand, tick_position, tick_row, account_state TO leadline_ingestion;
+GRANT SELECT ON demand, tick_position, tick_block, account_state TO leadline_ingestion;
 
 GRANT SELECT ON demand TO leadline_aggregation;
 
 -- Recorder: market data and signals. A revision of a bar replaces its rows.
-GRANT SELECT, INSERT, UPDATE, DELETE ON tick_position, tick_row, tick_gap, candle, unfinished_bar, footprint, signal, dead_letter
+GRANT SELECT, INSERT, UPDATE, DELETE ON tick_position, tick_block, tick_gap, candle, unfinished_bar, footprint, signal, dead_letter
     TO leadline_recorder;
 GRANT SELECT ON retention, market_partition TO leadline_recorder;
 GRANT EXECUTE ON FUNCTION use_partition, drop_partition TO leadline_recorder;
