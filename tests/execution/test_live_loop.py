@@ -3,12 +3,15 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from leadline.execution.loop.deps import Deps
-from leadline.execution.loop.ports import Unavailable
+from leadline.execution.loop.ports import Orders, Unavailable
+from leadline.model.durations import NS_PER_SECOND
 from leadline.model.ids import LIVE, ContractId, RunId
+from leadline.model.orders import OrderEvents
 from leadline.model.signals import BarSignals
 from leadline.risk.reasons import Reason
 from leadline.risk.view import DecisionInputs, RiskDecision
@@ -135,6 +138,39 @@ async def test_an_instant_at_which_nothing_happens_is_written_once_a_second(book
     session.halt("news")
     assert await commits(607.1) > 0
     session.close()
+
+
+@dataclass
+class Ahead:
+    """A venue whose clock is ahead: its events happen later than it is here."""
+
+    venue: Orders
+    ahead_ns: int
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.venue, name)
+
+    async def events_since(self, after_event: int, until_ns: int) -> OrderEvents:
+        told = await self.venue.events_since(after_event, until_ns)
+        return replace(told, events=tuple(replace(each, instant_ns=until_ns + self.ahead_ns) for each in told.events))
+
+
+@pytest.mark.parametrize(("ahead_s", "halted"), [(2, False), (60, False), (61, True), (10_000, True)])
+async def test_a_fill_of_a_venue_whose_clock_is_ahead_is_booked_at_once(
+    books: Books, folder: Path, ahead_s: int, halted: bool
+):
+    def ahead(deps: Deps) -> Deps:
+        return replace(deps, venue=Ahead(deps.venue, ahead_s * NS_PER_SECOND))
+
+    session = await opened(live_desk(books, folder), 600)
+    await hears(session, bar(601), 602)
+    session.replace_deps(lambda deps: replace_venue(deps, Bounded(venue_of(deps), ns(604))))
+    session.replace_deps(ahead)
+    while not session.book.open_positions():
+        await session.loop.step()
+    session.close()
+    assert session.book.instant_ns <= ns(604 + (0 if halted else ahead_s))
+    assert ("an instant that cannot be" in session.halted) == halted
 
 
 class Silent:

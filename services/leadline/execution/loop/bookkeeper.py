@@ -32,6 +32,9 @@ from leadline.model.ticks import NS_PER_SECOND
 LONGEST_UNWRITTEN_NS: Final = NS_PER_SECOND
 """For so long an instant of the live tape at which nothing has happened need not be written."""
 
+LONGEST_AHEAD_NS: Final = 60 * NS_PER_SECOND
+"""So far, in wall time, a venue's clock may be ahead of a live account's; what is told of later cannot be."""
+
 
 def _standing(book: Book) -> Book:
     """The book without what goes on by itself, to be compared with what it is later."""
@@ -128,7 +131,11 @@ class Bookkeeper:
         self.tells_positions = self.tells_positions or told.positions is not None
         if told.lost:
             self.differs(told.lost)
-        return Advanced(passed.instant_ns, told.events, passed.last_prints, passed.final, told.positions)
+        instant_ns = passed.instant_ns
+        if book.live:  # a venue's clock may be ahead of this one, and what has happened there has happened
+            latest_ns = instant_ns + LONGEST_AHEAD_NS * book.clock_rate
+            instant_ns = max([instant_ns, *(at for each in told.events if (at := each.instant_ns) <= latest_ns)])
+        return Advanced(instant_ns, told.events, passed.last_prints, passed.final, told.positions)
 
     def _tapes(self) -> tuple[ContractId, ...]:
         """Every contract of the feed whose prints can move this account now; before there is a strategy, all of them.

@@ -118,9 +118,10 @@ class Orders(Protocol):
     async def events_since(self, after_event: int, until_ns: int) -> OrderEvents:
         """The events of the orders after one that is booked, in the order in which they happened.
 
-        The events are numbered on from `after_event`, and none is later than `until_ns`, an instant that has passed:
-        later ones are told when they are asked for next. The same question gets at least the same events again, until
-        one of them is named as booked. Where a venue gives its events no numbers, those that it pushes are kept and
+        The events are numbered on from `after_event`. On a tape that ends none is later than `until_ns`, an instant
+        that has passed: later ones are told when they are asked for next. On a live one all that have happened are
+        told, also where the venue's clock is ahead. The same question gets at least the same events again, until one
+        of them is named as booked. Where a venue gives its events no numbers, those that it pushes are kept and
         numbered here as they come. After a start, when it is not known what was told before, all that is known of the
         orders and fills is told again: orders are known by their client ids and fills by their own, and what is booked
         already changes nothing.

@@ -55,7 +55,6 @@ class LiveTime:
         self._followed: dict[ContractId, _Followed] = {}
         self._news = asyncio.Event()
         self._woken = False
-        self._expected_ns: int | None = None
         self._watched = False
 
     @property
@@ -73,10 +72,6 @@ class LiveTime:
         self._woken = True
         self._news.set()
 
-    def expect(self, at_ns: int) -> None:
-        """Have `advance` return at that time: something is said to happen then."""
-        self._expected_ns = at_ns if self._expected_ns is None else min(at_ns, self._expected_ns)
-
     async def advance(
         self,
         from_ns: int,
@@ -93,14 +88,11 @@ class LiveTime:
         while True:
             self._news.clear()
             crossed, now_ns = self._prints.crossed(watches), self.now_ns
-            if self._expected_ns is not None and now_ns >= self._expected_ns:
-                self._woken, self._expected_ns = True, None
             left_s = until_s - self._monotonic()
             if crossed or self._woken or now_ns >= to_ns or left_s <= 0:
                 self._woken = False
                 return self._passed(from_ns, contracts)
-            wake_ns = to_ns if self._expected_ns is None else min(to_ns, self._expected_ns)
-            wait_s = (wake_ns - now_ns) / (NS_PER_SECOND * self._run.clock_rate)
+            wait_s = (to_ns - now_ns) / (NS_PER_SECOND * self._run.clock_rate)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._news.wait(), min(left_s, wait_s))
 

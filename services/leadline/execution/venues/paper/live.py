@@ -31,16 +31,11 @@ class LiveOrders:
         self.working, self.find, self.positions = client.working, client.find, client.positions
         self.submit, self.cancel, self.replace = client.submit, client.cancel, client.replace
 
-    async def events_since(self, after_event: int, until_ns: int) -> OrderEvents:
+    async def events_since(self, after_event: int, until_ns: int) -> OrderEvents:  # noqa: ARG002 - they have happened
         """As `Orders.events_since`. What the venue has lost for ever is told once."""
         found, _ = await self._client.events(after_event, 0, self._time.contracts)
         lost, self._lost = ("" if found.lost == self._lost else found.lost), found.lost
-        later = next((n for n, event in enumerate(found.events) if event.instant_ns > until_ns), None)
-        if later is None:
-            return OrderEvents(found.events, found.positions, lost)
-        # The venue's clock is ahead of this one: what it tells of is yet to come.
-        self._time.expect(found.events[later].instant_ns)
-        return OrderEvents(found.events[:later], None, lost)
+        return OrderEvents(found.events, found.positions, lost)
 
     async def hear(self) -> None:
         """Wait for events of the venue as long as the process lives."""
