@@ -180,6 +180,17 @@ def test_the_rest_keeps_its_stop_while_a_part_is_being_closed(state: OrderState)
     assert said(book_of(*buys, position=-3, flatten="day_loss")[0]) == []
 
 
+@pytest.mark.parametrize("state", LIVE)
+def test_the_rest_is_closed_beside_a_part_when_it_has_no_stop_any_more(state: OrderState):
+    part = order_of(state, "F1", side=Side.SELL, quantity=2, unit="main")
+    book, _ = book_of(part, position=3, flatten="unprotected")
+    [close] = wanted(book, halted=False)
+    assert isinstance(close, Close)
+    assert (close.order.leg, close.order.quantity, close.order.reason) == ("F2", 1, "unprotected")
+    for held in (1, 2):
+        assert said(book_of(part, position=held, flatten="unprotected")[0]) == []
+
+
 def test_an_account_that_is_closed_closes_every_strategy_and_a_strategy_s_own_reason_comes_first():
     book, _ = book_of(position=1)
     book.flatten = "a person"

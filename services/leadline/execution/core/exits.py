@@ -230,7 +230,8 @@ def _leaving(
 
     The end of another order may not come: its state may be one that this release has no word for. It may be an order
     that closes a part alone: the rest keeps its stops until that has ended. Where nothing is left but exits of which
-    nobody knows whether they are there, they are not waited for: like the close they can only reduce.
+    nobody knows whether they are there, they are not waited for: like the close they can only reduce. Where nothing is
+    left but orders that close a part, the rest has no stop any more and is closed beside them.
     """
     closing = [order for order in orders if order.leg.kind is LegKind.FLATTEN]
     working = [order for order in orders if order not in closing]
@@ -243,6 +244,11 @@ def _leaving(
         for position in positions:
             if book.instant_ns >= _next_try_ns(book, position):
                 yield Close(_closing(book, position, reason, spent))
+    elif not working:
+        for position in positions:
+            rest = abs(position.quantity) - sum(order.remaining for order in closing)
+            if rest > 0 and book.instant_ns >= _next_try_ns(book, position):
+                yield Close(_closing(book, position, reason, spent, quantity=rest))
 
 
 def _protects(order: Order, positions: list[Position]) -> bool:
