@@ -273,6 +273,20 @@ def test_a_venue_is_faster_than_its_events_where_an_order_has_ended_or_filled_fu
     assert was_faster(known, reported_of(known, state, filled=filled)) is faster
 
 
+@pytest.mark.parametrize(
+    ("known", "quantity", "faster"),
+    [
+        (stop(quantity=2), 1, True),
+        (stop(quantity=2), 2, False),
+        (stop(quantity=1), 2, False),
+        (order_of(S.WORKING, quantity=2), 1, False),
+    ],
+)
+def test_a_venue_is_faster_than_its_events_where_a_leg_has_become_smaller(known: Order, quantity: int, faster: bool):
+    """Of an entry nobody but this account says how large it is: a smaller one is a difference."""
+    assert was_faster(known, reported_of(known, S.WORKING, quantity=quantity)) is faster
+
+
 def test_each_difference_is_told_and_the_venue_is_followed_in_all_of_them():
     entry = order_of(S.WORKING, type=OrderType.STOP, stop_price=20_010)
     other = reported_of(

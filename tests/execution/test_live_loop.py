@@ -9,15 +9,16 @@ import pytest
 
 from leadline.execution.loop.deps import Deps
 from leadline.execution.loop.ports import Orders, Unavailable
+from leadline.execution.venues.both_ports import MatchingVenue
 from leadline.model.durations import NS_PER_SECOND
-from leadline.model.ids import LIVE, ContractId, RunId
-from leadline.model.orders import OrderEvents
+from leadline.model.ids import LIVE, ClientOrderId, ContractId, RunId
+from leadline.model.orders import OrderEvents, VenueOrder
 from leadline.model.signals import BarSignals
 from leadline.risk.reasons import Reason
 from leadline.risk.view import DecisionInputs, RiskDecision
 from tests.execution.harness.builders import DAY_S, HOUR, MES, RTH_S, account, bar, ns, says, strategy, tape
 from tests.execution.harness.desk import Books, Bounded, Desk, Session
-from tests.execution.harness.faults import Tripwire, tripped
+from tests.execution.harness.faults import TrippedVenue, Tripwire, tripped
 from tests.execution.harness.ports import replace_venue, venue_of
 
 PRINTS = tape(*((second, 20_000) for second in range(590, 720)), (20_000, 20_000), (RTH_S, 20_004))
@@ -193,6 +194,42 @@ async def test_without_risk_nothing_is_entered_and_what_is_held_leaves(books: Bo
     assert session.book.open_positions() == []
     session.close()
     assert [why for *_, why in await session.desk.decisions()] == ["", Reason.RISK_UNAVAILABLE.value]
+
+
+class GoesOn(TrippedVenue):
+    """A venue whose market goes on to a second of its own before it is asked for one of the orders."""
+
+    def __init__(self, venue: MatchingVenue) -> None:
+        super().__init__(venue, Tripwire())
+        self.before: tuple[ClientOrderId, float, int] | None = None
+
+    async def find(self, client_id: ClientOrderId) -> VenueOrder | None:
+        if self.before is not None and self.before[0] == client_id:
+            (_, to_s, heard), self.before = self.before, None
+            await self.advance(ns(to_s), ns(to_s), heard, (MES,), ())
+        return await super().find(client_id)
+
+
+async def test_a_stop_that_a_fill_of_its_target_has_made_smaller_is_no_difference(books: Books, folder: Path):
+    """The target fills in part after the book has heard the venue, and before the venue is asked for the stop."""
+    desk = live_desk(books, folder)
+    desk.strategies = [strategy(size=2)]
+    rows = [*((second, 20_000, 1) for second in range(590, 660)), (660, 20_030, 1), (670, 20_020, 1)]
+    desk.prints = {MES: tape(*rows, (RTH_S, 20_004, 1))}
+    session = await opened(desk, 600)
+    await hears(session, bar(601), 601)
+    await session.until(650)
+    assert sorted((order.leg, order.quantity) for order in session.book.live_orders()) == [("S1", 2), ("T1", 2)]
+    venue = GoesOn(venue_of(session.loop._deps))
+    session.replace_deps(lambda deps: replace_venue(deps, venue))
+    [stop] = [order.client_id for order in session.book.live_orders() if order.leg == "S1"]
+    venue.before = (stop, 660, session.book.venue_event)
+    await session.loop.recover()
+    assert session.halted == ""
+    [position] = session.book.open_positions()
+    assert (position.quantity, session.book.instant_ns) == (1, ns(660))
+    assert sorted((order.leg, order.remaining) for order in session.book.live_orders()) == [("S1", 1), ("T1", 1)]
+    session.close()
 
 
 async def test_a_bar_that_is_said_again_after_a_start_is_not_decided_again(books: Books, folder: Path):

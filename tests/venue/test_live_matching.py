@@ -13,6 +13,7 @@ from leadline.model.ids import ENTRY, ClientOrderId, ContractId, Leg, RunId
 from leadline.model.orders import VenueEvent
 from leadline.model.ticks import TickColumns
 from leadline.venue.fill_rules import FillRules
+from leadline.venue.history import whole_instants
 from leadline.venue.ledger import FILE_NAME, Ledger
 from leadline.venue.live import comes_late
 from leadline.venue.matching import PaperMarket
@@ -170,6 +171,17 @@ def test_a_past_is_forgotten_again_and_again_to_nothing():
     assert (gone.fills, gone.positions, gone.tapes, gone.step.marks) == ({}, {}, {}, {})
     paper.submit(order(ClientOrderId("E4"), at=600, limit=19_000))
     assert [event.event for event in paper.events_after(last)] == [last + 1]
+
+
+def test_a_fill_is_told_together_with_the_exits_that_it_makes():
+    paper = market()
+    paper.submit(order(bracket=(4, 8)))
+    paper.submit(order(ClientOrderId("E2"), bracket=(4, 8), at=20))
+    paper.arrive(MES, tape([(1, 20_000), (21, 20_001)]), ns(30))
+    events = paper.events_after(0)
+    assert [str(event.order.leg) for event in events] == ["E", "E", "E", "S1", "T1", "E", "S1", "T1"]
+    assert [len(whole_instants(events, most)) for most in range(1, 10)] == [2, 2, 5, 5, 5, 8, 8, 8, 8]
+    assert whole_instants(events, 3) == events[:5]
 
 
 def test_a_ledger_that_was_written_anew_makes_the_same_market(tmp_path: Path):

@@ -4,9 +4,9 @@ Whatever changes an order goes through `_record`, which makes an event of it. St
 of it over a restart. How orders match is the matter of `leadline.venue.matching`.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, takewhile
 
 from leadline.model.errors import InvalidInput, Unknown
 from leadline.model.frozen import replace
@@ -45,6 +45,15 @@ class Kept:
     positions: dict[ContractId, int]
     tapes: dict[ContractId, ContractId]
     step: Step
+
+
+def whole_instants(events: Sequence[VenueEvent], most: int) -> tuple[VenueEvent, ...]:
+    """The first `most` events (1 or more) and those of the last one's instant: a fill and its exits are of one."""
+    if len(events) <= most:
+        return tuple(events)
+    last_ns = events[most - 1].instant_ns
+    following = takewhile(lambda event: event.instant_ns == last_ns, events[most:])
+    return (*events[:most], *following)
 
 
 class MarketHistory:

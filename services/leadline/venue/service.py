@@ -26,6 +26,7 @@ from leadline.runtime.runs import Run
 from leadline.runtime.settings import validate_params
 from leadline.venue import metrics
 from leadline.venue.fill_rules import FillRules, parse_fill_rule
+from leadline.venue.history import whole_instants
 from leadline.venue.ledger import Ledger
 from leadline.venue.live import LiveTapes, comes_late
 from leadline.venue.matching import PaperMarket
@@ -160,8 +161,9 @@ class PaperVenue:
     # --- a tape that is live -----------------------------------------------------------------------------------------
 
     async def events(self, after_event: int, wait_s: float, contracts: Sequence[ContractId]) -> OrderEvents:
-        """The first `MOST_EVENTS` events after one; where there is none, the wait for one is at most so many seconds.
+        """The first events after one, `MOST_EVENTS` and the rest of their last instant: a fill comes with its exits.
 
+        Where there is none, the wait for one is at most so many seconds.
         The positions are those after the last event, so only the last part of the events has them. The prints of
         `contracts` are matched from now on. Raises InvalidInput on a tape that ends, LedgerBehind, OSError.
         """
@@ -178,8 +180,9 @@ class PaperVenue:
                 await asyncio.wait_for(self._news.wait(), min(wait_s, WAIT_SECONDS))
             self._check_ledger()
         events = self.market.events_after(max(after_event, self.market.forgotten_event))
-        positions = self.market.positions() if len(events) <= MOST_EVENTS else None
-        return OrderEvents(events[:MOST_EVENTS], positions, self._live.lost)
+        told = whole_instants(events, MOST_EVENTS)
+        positions = self.market.positions() if len(told) == len(events) else None
+        return OrderEvents(told, positions, self._live.lost)
 
     def _note_live(self) -> None:
         """Write down what prints or time have changed; once a day, what is long ended goes."""

@@ -70,13 +70,17 @@ def _differences(order: Order, reported: VenueOrder) -> Iterator[str]:
 
 
 def was_faster(order: Order, found: VenueOrder) -> bool:
-    """Whether an order has ended or filled further at the venue than the book has heard: nothing is wrong with that.
+    """Whether an order is further at the venue than the book has heard: nothing is wrong with that.
 
-    `found` is the venue's word on it. Only its events are booked: they tell of the fills.
+    It has ended or filled, or it is a leg that has become smaller, because its pair has filled. `found` is the venue's
+    word on it. Only its events are booked: they tell of the fills.
     """
-    checked = check_order(order, found)
-    ended = checked.order is not None and checked.order.state.terminal
-    return ended or (checked.order is not None and checked.order.filled > order.filled)
+    there = check_order(order, found).order
+    if there is None:
+        return False
+    return (
+        there.state.terminal or there.filled > order.filled or (bool(order.parent) and there.quantity < order.quantity)
+    )
 
 
 def is_where_wanted(order: Order) -> bool:
