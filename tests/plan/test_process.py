@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import resource
 import signal
 import sys
 from collections.abc import Callable
@@ -152,3 +153,24 @@ def test_a_log_holds_at_most_twice_its_bound(tmp_path):
     assert (tmp_path / "service.log").read_bytes() == b"one more\n"
     assert log.tail(2) == ["line 0099", "one more"]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["service.log", "service.log.1"]
+
+
+def test_a_log_that_cannot_begin_anew_loses_lines_and_nothing_else(tmp_path):
+    log, before = LogFile(tmp_path / "service.log", max_bytes=10), tmp_path / "service.log.1"
+    log.write(b"line 0001\n")
+    before.mkdir()
+    log.write(b"line 0002\n")  # nothing can be renamed to a folder
+    assert log.tail(2) == ["line 0001", "line 0002"]
+    before.rmdir()
+    free = os.dup(0)
+    os.close(free)
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (free, limits[1]))
+    try:
+        log.write(b"line 0003\n")  # renamed, and no new file can be opened
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    log.write(b"line 0004\n")
+    log.close()
+    assert (before.read_bytes(), log.path.read_bytes()) == (b"line 0001\n", b"line 0004\n")
+    assert log.tail(2) == ["line 0003", "line 0004"]

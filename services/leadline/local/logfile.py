@@ -26,16 +26,21 @@ class LogFile:
     def write(self, data: bytes) -> None:
         """Append; what the disk refuses is lost to the file, never to the service that said it."""
         self._tail = (self._tail + data)[-_TAIL_BYTES:]
-        if self._size + len(data) > self._max_bytes:
-            self._file.close()
-            self.path.replace(self.path.with_name(self.path.name + ".1"))
-            self._file = _open(self.path)
-            self._size = 0
         try:
+            if self._size + len(data) > self._max_bytes:
+                self._begin_anew()
             self._file.write(data)
         except OSError:
             return
         self._size += len(data)
+
+    def _begin_anew(self) -> None:
+        """Put a new file in the place of a full one. Raises OSError; the next call goes on where this one ended."""
+        if self.path.exists():
+            self.path.replace(self.path.with_name(self.path.name + ".1"))
+        fresh = _open(self.path)
+        self._file.close()
+        self._file, self._size = fresh, 0
 
     def tail(self, lines: int = KEPT_LINES) -> list[str]:
         """The last lines, oldest first."""
