@@ -1,5 +1,6 @@
 """What has to hold when a schedule has come to rest: book, venue, audit and money are one, and nothing was left out."""
 
+import math
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -164,7 +165,8 @@ def _decided(world: "World", records: AccountRecords) -> None:
         heard_s = world.bus.passed_over_s.get(signal_subject(world.schedule.tape, ACCOUNT, name), 0.0)
         for order, (_, message) in enumerate(said):
             bar = message.bar
-            if world.said_s[name, order] < heard_s:
+            # One that was not said when all has come to rest was not waited for.
+            if world.said_s.get((name, order), math.inf) < heard_s:
                 continue
             if strategy is None or strategy.fence is not None or bar is None:
                 continue

@@ -5,6 +5,7 @@ run again, those of one that stands still wait; what belongs to no process is th
 """
 
 import asyncio
+import contextlib
 import contextvars
 import hashlib
 import heapq
@@ -90,8 +91,14 @@ class VirtualLoop(asyncio.BaseEventLoop):
                 self._run_once()
         finally:
             events._set_running_loop(None)
-            self.close()
         return task.result()
+
+    def close(self) -> None:
+        """Drop all that has not ended, as a machine does that is switched off: nobody hears of what it says then."""
+        for task in asyncio.all_tasks(self):
+            with contextlib.suppress(RuntimeError):  # one that waits for something on its way out waits for ever
+                task.get_coro().close()
+        super().close()
 
     def _run_once(self) -> None:
         ready, timers = self._ready, self._scheduled

@@ -5,13 +5,11 @@ import gc
 import logging
 import random
 import shutil
-import sys
 import tempfile
 import traceback
-import warnings
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -60,7 +58,7 @@ def usual_points() -> frozenset[Point]:
             random.seed(seed)
             world = World(replace(draw(seed), faults=()), Path(name) / str(seed))
             world.wire.met = met
-            with _world_time(world), _world_disk(world):
+            with _world_time(world), _world_disk(world), closing(world):
                 world.loop.run(world.main())
     return frozenset(met)
 
@@ -83,21 +81,22 @@ def run(schedule: Schedule, folder: Path, *, with_lines: bool = False) -> Outcom
                 world.violates("liveness", str(error))
         for message in world.loop.errors:
             world.violates("error", message)
+        return Outcome(
+            schedule.seed,
+            world.loop.trace,
+            tuple(world.violations),
+            len(world.plan.struck),
+            world.kills,
+            len(world.sent),
+            sum(event.fill is not None for event in world.market.events_after(0)),
+            world.loop.steps,
+            world.loop.time(),
+            world.points.killed,
+            tuple(world.loop.lines or ()),
+        )
     finally:
+        world.close()
         shutil.rmtree(place, ignore_errors=True)
-    return Outcome(
-        schedule.seed,
-        world.loop.trace,
-        tuple(world.violations),
-        len(world.plan.struck),
-        world.kills,
-        len(world.sent),
-        sum(event.fill is not None for event in world.market.events_after(0)),
-        world.loop.steps,
-        world.loop.time(),
-        world.points.killed,
-        tuple(world.loop.lines or ()),
-    )
 
 
 def broken(seed: int, error: Exception) -> Outcome:
@@ -155,19 +154,14 @@ def _world_disk(world: World) -> Iterator[None]:
 
 @contextmanager
 def quiet() -> Iterator[Path]:
-    """A folder in memory for the files of processes; nothing is logged, and what is dropped is collected at the end."""
+    """A folder in memory for the files of processes; nothing is logged, and garbage is collected at the end."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
-    hook = sys.unraisablehook
-    sys.unraisablehook = lambda _: None
     memory = Path("/dev/shm")
     with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None, prefix="leadline-simulation-") as name:
         gc.disable()
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # of work that a killed process has not begun
-                yield Path(name)
-                gc.collect()
+            yield Path(name)
+            gc.collect()
         finally:
             gc.enable()
-            sys.unraisablehook = hook
             structlog.reset_defaults()

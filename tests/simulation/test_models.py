@@ -4,6 +4,7 @@ import asyncio
 import random
 from asyncio import events
 from collections.abc import Coroutine
+from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -214,7 +215,8 @@ def test_the_model_of_the_venue_answers_as_the_paper_venue_does(tmp_path: Path):
             finally:
                 twins.ledger.close()
 
-        told += loop.run(main())
+        with closing(loop):
+            told += loop.run(main())
     assert told > 200
 
 
@@ -236,7 +238,8 @@ def read_model(messages: list[tuple[str, bytes, str]], subject: str, count: int,
         model.publish(*message)
     running = asyncio.get_running_loop()
     try:
-        return loop.run(read(model, subject, count, start))
+        with closing(loop):
+            return loop.run(read(model, subject, count, start))
     finally:
         events._set_running_loop(running)
 

@@ -158,6 +158,13 @@ class World:
         serving = [each for each in self.processes if each.alive and each.serving]
         return next((each for each in serving if self._holds(each)), serving[-1] if serving else None)
 
+    def close(self) -> None:
+        """Switch all machines off."""
+        self.loop.close()
+        for process in self.processes:
+            if process.account is not None:
+                process.account.journal.close()
+
     # --- what is looked at while it runs ---
 
     def leaves(self, process: Process, order: VenueOrder) -> None:
@@ -333,7 +340,8 @@ class World:
             return False
         account = process.account
         assert account is not None
-        waits = any(queue.waits for queue in account.queues.values())
+        unsaid = len(self.said_s) < sum(map(len, self.schedule.messages.values()))
+        waits = unsaid or any(queue.waits for queue in account.queues.values())
         live = [order for order in account.loop.book.live_orders() if order.state in UNRESOLVED]
         leaves = self.market.positions() and not self.doubtful
         return not (waits or live or leaves)
