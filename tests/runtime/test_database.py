@@ -86,3 +86,28 @@ async def test_a_changed_password_counts_for_the_next_connection(database: Datab
 async def new_connection(pool: Pool) -> None:
     await pool.expire_connections()
     await pool.execute("SELECT 1")
+
+
+async def test_a_connection_that_is_given_back_asks_the_server_for_nothing(database: Database):
+    pool = await open_pool(database.settings("recorder"), "asks-once")
+    looking = await connect(database.settings("recorder"), "looks")
+    try:
+        await pool.fetchval("SELECT 41")
+        last = await looking.fetchval(
+            "SELECT query FROM pg_stat_activity WHERE application_name = 'asks-once' AND pid <> pg_backend_pid()"
+        )
+        assert last == "SELECT 41"
+    finally:
+        await looking.close()
+        await pool.close()
+
+
+async def test_a_transaction_that_was_left_open_ends_when_its_connection_is_given_back(database: Database):
+    pool = await open_pool(database.settings("recorder"), "leaves")
+    try:
+        async with pool.acquire() as connection:
+            await connection.execute("BEGIN")
+        async with pool.acquire() as connection:
+            assert not connection.is_in_transaction()
+    finally:
+        await pool.close()

@@ -185,6 +185,7 @@ async def _pool(settings: DatabaseSettings, name: str, size: int, statement_s: i
         timeout=CONNECT_TIMEOUT_SECONDS,
         command_timeout=statement_s,
         init=_set_codecs,
+        reset=_as_it_is,
         server_settings={
             "application_name": name,
             "timezone": "UTC",
@@ -192,6 +193,14 @@ async def _pool(settings: DatabaseSettings, name: str, size: int, statement_s: i
             "idle_in_transaction_session_timeout": f"{2 * statement_s}s",
         },
     )
+
+
+async def _as_it_is(connection: Any) -> None:
+    """Ask the server for nothing when a connection is given back: nobody changes its session.
+
+    The library ends a transaction that was left open, and would have settings, locks and listeners undone in a question
+    of its own, which the next commit of an account waits for.
+    """
 
 
 async def _check_schema(connection: Any, minimum_schema: int) -> None:
