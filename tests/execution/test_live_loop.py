@@ -1,6 +1,6 @@
 """The loop on the tape that is live, with a model of its clock: it waits for nobody, and says why it enters nothing."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -9,6 +9,7 @@ import pytest
 
 from leadline.execution.loop.deps import Deps
 from leadline.execution.loop.ports import Orders, Unavailable
+from leadline.execution.venues.both_ports import MatchingVenue
 from leadline.execution.venues.both_ports import MatchingVenue
 from leadline.model.durations import NS_PER_SECOND
 from leadline.model.ids import LIVE, ClientOrderId, ContractId, RunId
@@ -172,6 +173,37 @@ async def test_a_fill_of_a_venue_whose_clock_is_ahead_is_booked_at_once(
     session.close()
     assert session.book.instant_ns <= ns(604 + (0 if halted else ahead_s))
     assert ("an instant that cannot be" in session.halted) == halted
+
+
+@dataclass
+class FillsMeanwhile:
+    """A venue whose market goes on to an instant before it says for the first time what works."""
+
+    venue: MatchingVenue
+    until_ns: int
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.venue, name)
+
+    async def working(self) -> Sequence[VenueOrder]:
+        until_ns, self.until_ns = self.until_ns, 0
+        if until_ns:
+            await self.venue.advance(until_ns, until_ns, 1, (MES,), ())
+        return await self.venue.working()
+
+
+async def test_exits_of_an_entry_that_fills_at_a_start_are_booked_with_its_fill(books: Books, folder: Path):
+    desk = live_desk(books, folder)
+    session = await opened(desk, 600)
+    await hears(session, bar(601), 601)
+    assert [order.leg for order in session.book.live_orders()] == ["E"]
+    session.close()
+    again = desk.open(lambda deps: replace_venue(deps, FillsMeanwhile(venue_of(deps), ns(604))))
+    await again.start()
+    assert [position.quantity for position in again.book.open_positions()] == [1]
+    assert sorted(order.leg for order in again.book.live_orders()) == ["S1", "T1"]
+    assert again.halted == ""
+    again.close()
 
 
 class Silent:
