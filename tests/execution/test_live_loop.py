@@ -10,7 +10,6 @@ import pytest
 from leadline.execution.loop.deps import Deps
 from leadline.execution.loop.ports import Orders, Unavailable
 from leadline.execution.venues.both_ports import MatchingVenue
-from leadline.execution.venues.both_ports import MatchingVenue
 from leadline.model.durations import NS_PER_SECOND
 from leadline.model.ids import LIVE, ClientOrderId, ContractId, RunId
 from leadline.model.orders import OrderEvents, VenueOrder

@@ -1,6 +1,7 @@
 """What has to hold when a schedule has come to rest: book, venue, audit and money are one, and nothing was left out."""
 
 import math
+from collections.abc import Iterator
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -180,18 +181,22 @@ def _decided(world: "World", records: AccountRecords) -> None:
 
 def _published(world: "World", records: AccountRecords) -> None:
     """X25: every event is on the bus as it is in the book, in its order, and nothing that the book does not have."""
-    if world.forgot:
-        return
+    for found in () if world.forgot else other_on_the_bus(world, records):
+        world.violates("outbox", found)
+
+
+def other_on_the_bus(world: "World", records: AccountRecords) -> Iterator[str]:
+    """What the bus has otherwise than the book, in words."""
     for kind, subject in event_subjects(world.run.tape, ACCOUNT).items():
         found = [pb.StreamOrderEventsResponse.FromString(each.payload) for each in world.bus.messages(subject)]
         numbers = list(dict.fromkeys(each.event for each in found))
         written = {number: event for number, event in records.events.items() if event.kind == kind}
         if numbers != sorted(written):
-            world.violates("outbox", f"of kind {kind} the bus has {numbers}, the book {sorted(written)}")
+            yield f"of kind {kind} the bus has {numbers}, the book {sorted(written)}"
             return
         for each in found:
             if orjson.loads(each.body_json) != written[each.event].body:
-                world.violates("outbox", f"event {each.event} is another on the bus")
+                yield f"event {each.event} is another on the bus"
 
 
 def _halts(world: "World") -> list[Halt]:

@@ -1,6 +1,7 @@
 """The world around an account for one schedule: its database, venue, bus, machines and people."""
 
 import asyncio
+import math
 import random
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +21,7 @@ from leadline.model.wire.signals import encode_signal
 from leadline.runtime.runs import Run
 from tests.execution.harness.builders import DAY, ns
 from tests.simulation import invariants
-from tests.simulation.at_rest import at_rest
+from tests.simulation.at_rest import at_rest, other_on_the_bus
 from tests.simulation.bus import ModelBus
 from tests.simulation.faults import OF_TIME, Fault, Plan, Planned, Tamper
 from tests.simulation.live import Source
@@ -45,6 +46,9 @@ ASKED_TWICE: Final = 2
 LOOK_S: Final = 0.5
 RESTS_WITHIN_S: Final = 10.0
 """All is at rest so soon after the last thing that has held it up."""
+
+SAID_AGAIN_S: Final = 5.0
+"""So soon the bus has again what it has forgotten."""
 
 MACHINES: Final = ("first", "second", "third")
 
@@ -109,6 +113,8 @@ class World:
         self.halted: dict[tuple[str, str], float] = {}
         """Since when halts stand that people were answered and nobody has asked to clear: by machine and reason."""
         self.forgot = False
+        self.forgotten_s = -math.inf
+        """When the bus has forgotten events last."""
         self._folder = folder
         self._steps = 0
         self._by_step: dict[int, list[Planned]] = {}
@@ -298,6 +304,7 @@ class World:
         elif planned.fault is Fault.LOST_STREAM:
             self.plan.struck.add(planned)
             self.loop.tell(f"the bus forgets {planned.seconds:g} s")
+            self.forgotten_s = self.loop.time()
             self.bus.roll_back(event_subjects(self.run.tape, ACCOUNT).values(), planned.seconds)
         elif planned.fault is Fault.TAMPER:
             if self.venue.tamper(Tamper(planned.on), int(planned.seconds)):
@@ -329,7 +336,7 @@ class World:
         if any(each.alive and each.stands_until_s > self.loop.time() for each in self.processes):
             return False
         account = current.account
-        told = not (account.kill_switch.halts.unstored or self.unpublished)
+        told = not (account.kill_switch.halts.unstored or self.unpublished or self._is_said_again())
         if self.source is not None:
             return told and self._rests_live(current, self.source)
         return account.loop.phase is LoopPhase.FINISHED and self._holds(current) and told
@@ -345,6 +352,11 @@ class World:
         live = [order for order in account.loop.book.live_orders() if order.state in UNRESOLVED]
         leaves = self.market.positions() and not self.doubtful
         return not (waits or live or leaves)
+
+    def _is_said_again(self) -> bool:
+        """Whether the bus has just forgotten events, and does not have them again."""
+        since_s = self.loop.time() - self.forgotten_s
+        return since_s < SAID_AGAIN_S and any(other_on_the_bus(self, invariants.records_of(self)))
 
     @property
     def unpublished(self) -> bool:
