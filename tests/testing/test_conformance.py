@@ -301,6 +301,50 @@ async def test_a_broken_promise_is_found(broken: dict[str, Callable[..., Awaitab
     assert "None" not in found.why
 
 
+def cancels_when_cut(*legs: str) -> Callable[[], contextlib.AbstractAsyncContextManager[Any]]:
+    """A paper venue that cancels the orders of some legs when its account's connection is lost."""
+
+    @asynccontextmanager
+    async def opened() -> AsyncIterator[Any]:
+        async with open_stand_in(PaperSection()) as stand_in:
+            yield CancelsWhenCut(stand_in)
+
+    class CancelsWhenCut:
+        def __init__(self, stand_in: Any) -> None:
+            self._stand_in = stand_in
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self._stand_in, name)
+
+        async def cut(self) -> None:
+            venue = self._stand_in._venue
+            for order in venue.market.live_orders():
+                if order.leg in legs:
+                    venue.cancel(order.client_id, "its account has no connection")
+            await self._stand_in.cut()
+
+    return opened
+
+
+CUT = ["cut-connection", "exits-outlive-a-cut", "fill-while-cut", "stop-rests-while-cut"]
+
+
+@pytest.mark.parametrize(
+    ("legs", "claimed", "failed"),
+    [
+        (["E"], ALL, {"cut-connection", "exits-outlive-a-cut", "fill-while-cut"}),
+        (["E"], ALL - {Capability.KEEP_ENTRIES}, set()),
+        ([], ALL - {Capability.KEEP_ENTRIES}, {"cut-connection", "exits-outlive-a-cut"}),
+        (["S1"], ALL, {"exits-outlive-a-cut", "stop-rests-while-cut"}),
+    ],
+)
+async def test_a_venue_does_with_orders_without_a_connection_as_it_declares(
+    legs: list[str], claimed: frozenset[Capability], failed: set[str]
+):
+    found = await check(cancels_when_cut(*legs), claimed, cases_named(CUT))
+    assert set(outcomes(found)) == failed
+
+
 async def test_an_adapter_that_raises_anything_fails_its_case_and_no_other():
     @asynccontextmanager
     async def opened() -> AsyncIterator[StandIn]:

@@ -44,6 +44,8 @@ class Capability(StrEnum):
     PARTIAL_FILLS = "partial-fills"
     LOOK_UP = "look-up"
     FILL_IDS = "fill-ids"
+    KEEP_EXITS = "keep-exits"
+    KEEP_ENTRIES = "keep-entries"
 
 
 MEANINGS: Final[Mapping[Capability, str]] = {
@@ -61,6 +63,8 @@ MEANINGS: Final[Mapping[Capability, str]] = {
     Capability.PARTIAL_FILLS: "fills an order in parts",
     Capability.LOOK_UP: "finds an order by the id that its sender gave it, and says so when it has none",
     Capability.FILL_IDS: "gives each fill an id of its own, which stays the same when it is told again",
+    Capability.KEEP_EXITS: "keeps stops and targets while its account has no connection",
+    Capability.KEEP_ENTRIES: "keeps entries that wait while its account has no connection",
 }
 
 NEEDED: Final = (
@@ -68,6 +72,7 @@ NEEDED: Final = (
     Capability.REDUCE_ONLY,
     Capability.LOOK_UP,
     Capability.FILL_IDS,
+    Capability.KEEP_EXITS,
 )
 """Without these no account can be at a venue: its positions would be unprotected, or its orders' fates unknown."""
 

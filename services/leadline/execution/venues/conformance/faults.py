@@ -8,7 +8,7 @@ from leadline.execution.venues.conformance.exercise import Exercise, Failed, req
 from leadline.execution.venues.conformance.stand_in import Call
 from leadline.model.ids import ClientOrderId, LegKind
 from leadline.model.manifest.venues import Capability
-from leadline.model.orders import Bracket, OrderState, Replacement, Side
+from leadline.model.orders import Bracket, OrderState, Replacement, Side, VenueOrder
 
 CASES: Final = Cases()
 
@@ -176,7 +176,7 @@ async def fill_ids(at: Exercise) -> None:
     await at.holds(2)
 
 
-@CASES.case()
+@CASES.case(Capability.KEEP_ENTRIES)
 async def restart(at: Exercise) -> None:
     """After a start nothing is lost: orders and fills of the time without an adapter are told."""
     order, other = at.entry(quantity=2, limit=-_FAR), at.entry(limit=-2 * _FAR)
@@ -241,8 +241,42 @@ async def cut_connection(at: Exercise) -> None:
         raise Failed(f"{name} is answered without a connection")
     await at.stand_in.mend()
     await at.quiet()
-    require((await at.find(order)).state is OrderState.WORKING, "the order does not work after the connection is back")
-    await at.work(order)
+    await _outlives_a_cut(at, order)
+
+
+async def _outlives_a_cut(at: Exercise, entry: VenueOrder, *others: VenueOrder) -> None:
+    """Require that others work on after a cut, and that an entry which waited works or has ended, as is declared."""
+    kept = at.can(Capability.KEEP_ENTRIES)
+    if not kept:
+        await at.in_state(entry, OrderState.CANCELLED, OrderState.EXPIRED)
+    for order in (*others, *([entry] if kept else [])):
+        words = f"{order.leg} does not work after the connection is back"
+        require((await at.find(order)).state is OrderState.WORKING, words)
+    await at.work(*others, *([entry] if kept else []))
+
+
+@CASES.case(Capability.KEEP_EXITS)
+async def exits_outlive_a_cut(at: Exercise) -> None:
+    """A stop works on when the connection is back, as the same order; an entry that waits does as is declared."""
+    if at.can(Capability.NATIVE_BRACKET):
+        entry = await at.entered(bracket=Bracket(stop_ticks=_FAR))
+        await at.until("the stop is told", lambda: at.legs(entry, LegKind.STOP))
+        (stop,) = at.legs(entry, LegKind.STOP)
+    else:
+        entry = await at.entered()
+        stop = at.exit_of(entry, LegKind.STOP, -_FAR, quantity=1)
+        await at.submit(stop)
+    waits = at.entry(limit=-2 * _FAR)
+    await at.submit(waits)
+    await at.stand_in.cut()
+    await at.trade(0)
+    await at.stand_in.mend()
+    await at.quiet()
+    await _outlives_a_cut(at, waits, stop)
+    await at.trade(-_FAR - 5)
+    await at.trade(-_FAR - 5)
+    await at.in_state(stop, OrderState.FILLED)
+    await at.holds(0)
 
 
 @CASES.case()
@@ -261,7 +295,7 @@ async def order_without_a_connection(at: Exercise) -> None:
     require((found is not None) == bool(there), "what works and what is found do not agree")
 
 
-@CASES.case()
+@CASES.case(Capability.KEEP_ENTRIES)
 async def fill_while_cut(at: Exercise) -> None:
     """Fills of a time without a connection are told when it is back, once and in order."""
     order = at.entry(quantity=2, limit=-_FAR)
@@ -276,7 +310,7 @@ async def fill_while_cut(at: Exercise) -> None:
     require(at.filled(order) == 2, f"the fills come to {at.filled(order)}, expected 2")
 
 
-@CASES.case(Capability.NATIVE_BRACKET)
+@CASES.case(Capability.NATIVE_BRACKET, Capability.KEEP_EXITS)
 async def stop_rests_while_cut(at: Exercise) -> None:
     """A stop rests at the venue while the connection is cut, and fills there."""
     entry = await at.entered(bracket=_WIDE)
@@ -292,7 +326,7 @@ async def stop_rests_while_cut(at: Exercise) -> None:
     await at.work()
 
 
-@CASES.case(Capability.ATTACH)
+@CASES.case(Capability.ATTACH, Capability.KEEP_EXITS)
 async def attached_stop_rests_while_cut(at: Exercise) -> None:
     """A stop that was handed in later rests at the venue while the connection is cut, and fills there."""
     entry = await at.entered()
@@ -307,7 +341,7 @@ async def attached_stop_rests_while_cut(at: Exercise) -> None:
     await at.work()
 
 
-@CASES.case(Capability.NATIVE_BRACKET)
+@CASES.case(Capability.NATIVE_BRACKET, Capability.KEEP_ENTRIES)
 async def fill_while_cut_is_protected(at: Exercise) -> None:
     """An entry that fills while the connection is cut has its stop at once."""
     entry = at.entry(limit=-_FAR, bracket=_WIDE)
