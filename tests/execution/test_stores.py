@@ -29,7 +29,7 @@ from leadline.execution.core.book import (
 )
 from leadline.execution.core.halt_audit import note_clearing, note_halt
 from leadline.execution.core.halts import Clearing
-from leadline.execution.loop.ports import Fenced, LimitRefused, Refused
+from leadline.execution.loop.ports import Fenced, LimitRefused, Refused, Unavailable
 from leadline.model.blocks import Block
 from leadline.model.durations import NS_PER_SECOND
 from leadline.model.errors import RefusedMessage
@@ -408,6 +408,41 @@ async def test_refused_messages_are_kept_once_each_and_no_more_than_so_many(twin
     query = "SELECT sequence FROM dead_letter WHERE subject = $1 ORDER BY sequence"
     assert kept == [row[0] for row in await twins.postgres.reader.fetch(query, subject)]
     assert len(kept) == MOST_PER_SUBJECT
+
+
+@pytest.mark.integration
+async def test_a_commit_is_one_question_to_the_database(twins: TwinBooks):
+    book, changes = book_of()
+    book.tape = RunId(twins.test)
+    store = twins.postgres.store(book.tape, account(), (MES,), DAY, "execution-0")
+    assert await store.acquire()
+    await store.commit(book, changes)
+    asked: list[str] = []
+    pool = twins.postgres.pool
+    async with pool.acquire() as connection:  # the one that is given out next as well
+        connection.add_query_logger(lambda record: asked.append(record.query))
+    put_order(book, changes, order_of(OrderState.PENDING, client_id="one"))
+    put_order(book, changes, order_of(OrderState.PENDING, client_id="two", decision="another"))
+    note(book, changes, "position", "key", 1, {})
+    await store.commit(book, changes)
+    assert len(asked) == 1, asked
+    await pool.expire_connections()
+
+
+@pytest.mark.integration
+async def test_nothing_is_written_over_an_account_that_was_put_back(twins: TwinBooks):
+    book, changes = book_of()
+    book.tape = RunId(twins.test)
+    store = twins.postgres.store(book.tape, account(), (MES,), DAY, "execution-0")
+    assert await store.acquire()
+    await store.commit(book, changes)
+    await twins.postgres.pool.execute("UPDATE account_state SET trades = 7 WHERE tape = $1", book.tape)
+    put_order(book, changes, order_of(OrderState.PENDING, client_id="one"))
+    for check in (None, lambda _: None):
+        with pytest.raises(Unavailable):
+            await store.commit(book, changes, check)
+    assert await twins.postgres.rows(book.tape, "intent", "client_id", "client_id") == []
+    assert await twins.postgres.rows(book.tape, "account_state", "trades", "tape") == [(7,)]
 
 
 # --- the store in memory alone ---

@@ -1,6 +1,5 @@
 """Where the tests' accounts have their books: in memory, or in a database that many tests share."""
 
-import re
 from collections.abc import Callable, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field, fields, replace
@@ -207,16 +206,9 @@ class MemoryBooks:
         for records in self._of(tape):
             if records.account is not None:
                 statement, values = _ROWS[table](records.account, records)
-                names = _columns(statement)
+                names = statement.columns
                 found += [dict(zip(names, map(_stored, row), strict=True)) for row in values]
         return found
-
-
-def _columns(insert: str) -> list[str]:
-    """The columns that an INSERT names."""
-    found = re.search(r"\((.*?)\) VALUES", insert)
-    assert found is not None
-    return found[1].split(", ")
 
 
 def _stored(value: Any) -> Any:
@@ -224,7 +216,7 @@ def _stored(value: Any) -> Any:
     return orjson.loads(orjson.dumps(value, default=str)) if isinstance(value, dict | list) else value
 
 
-_Rows = tuple[str, Sequence[tuple[Any, ...]]]
+_Rows = tuple[rows.Insertion, Sequence[tuple[Any, ...]]]
 _ROWS: dict[str, Callable[[Book, AccountRecords], _Rows]] = {
     "account_state": lambda book, _: (rows.UPSERT_ACCOUNT, [rows.account_row(book)]),
     "strategy_state": lambda book, records: (

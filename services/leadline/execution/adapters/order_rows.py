@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import orjson
 
-from leadline.execution.adapters.rows import Row, Values, insert, upsert
+from leadline.execution.adapters.rows import Insertion, Row, Values, upsert
 from leadline.execution.core.book import Book
 from leadline.model.ids import Leg, StrategyId
 from leadline.model.orders import (
@@ -22,7 +22,7 @@ from leadline.model.orders import (
 )
 from leadline.model.proposals import Decision
 
-INSERT_DECISION: Final = insert(
+INSERT_DECISION: Final = Insertion(
     "decision",
     (
         "tape",
@@ -88,7 +88,7 @@ UPSERT_INTENT: Final = upsert(
         "epoch",
     ),
 )
-INSERT_FILL: Final = insert(
+INSERT_FILL: Final = Insertion(
     "fill",
     (
         "tape",

@@ -1,13 +1,13 @@
 """Account and strategies of the book as rows, and back. All that writes them uses this; orders are in `order_rows`."""
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import date
 from decimal import Decimal
 from typing import Any, Final
 
 from leadline.execution.core.account_settings import with_hot_fields
-from leadline.execution.core.book import Book, Drain, Fence, HeldLimits, StrategyBook, UnitExit
+from leadline.execution.core.book import Book, BookEvent, Drain, Fence, HeldLimits, StrategyBook, UnitExit
 from leadline.model.blocks import Block
 from leadline.model.ids import ContractId
 from leadline.model.manifest.specs import TradingAccount, TradingStrategy
@@ -20,21 +20,25 @@ Row = Mapping[str, Any]
 Values = tuple[Any, ...]
 
 
-def upsert(table: str, keys: tuple[str, ...], columns: tuple[str, ...]) -> str:
-    """The statement that writes a row, new or over the one of the same keys. The names are constants of this room."""
-    names = (*keys, *columns)
-    places = ", ".join(f"${number}" for number in range(1, len(names) + 1))
+@dataclass(frozen=True, slots=True)
+class Insertion:
+    """How a row gets into a table, and what becomes of it where its key is known. All names are constants."""
+
+    table: str
+    columns: tuple[str, ...]
+    conflict: str = ""
+
+    def statement(self, first: int, source: str) -> str:
+        """The statement of a row whose values are the parameters from `first` on, for each row of a source."""
+        places = ", ".join(f"${number}" for number in range(first, first + len(self.columns)))
+        into = f"INSERT INTO {self.table} ({', '.join(self.columns)})"
+        return f"{into} SELECT {places} FROM {source} {self.conflict}"  # noqa: S608 - names that are constants
+
+
+def upsert(table: str, keys: tuple[str, ...], columns: tuple[str, ...]) -> Insertion:
+    """Writes a row, new or over the one of the same keys."""
     updates = ", ".join(f"{column} = excluded.{column}" for column in columns)
-    return (  # every name is a constant of this module
-        f"INSERT INTO {table} ({', '.join(names)}) VALUES ({places}) "  # noqa: S608
-        f"ON CONFLICT ({', '.join(keys)}) DO UPDATE SET {updates}"
-    )
-
-
-def insert(table: str, columns: tuple[str, ...]) -> str:
-    """The statement that writes a new row. The names are constants of this room."""
-    places = ", ".join(f"${number}" for number in range(1, len(columns) + 1))
-    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({places})"  # noqa: S608 - constants of this module
+    return Insertion(table, (*keys, *columns), f"ON CONFLICT ({', '.join(keys)}) DO UPDATE SET {updates}")
 
 
 UPSERT_ACCOUNT: Final = upsert(
@@ -61,9 +65,6 @@ UPSERT_ACCOUNT: Final = upsert(
         "calendar",
     ),
 )
-ACCOUNT_VALUES: Final = 20
-"""How many values `account_row` gives."""
-
 UPSERT_STRATEGY: Final = upsert(
     "strategy_state",
     ("tape", "account", "strategy"),
@@ -84,7 +85,7 @@ UPSERT_STRATEGY: Final = upsert(
         "unit_exits",
     ),
 )
-INSERT_EVENT: Final = insert(
+INSERT_EVENT: Final = Insertion(
     "order_event", ("tape", "account", "event", "kind", "key", "version", "instant_ns", "body")
 )
 
@@ -226,6 +227,12 @@ def strategy_of(row: Row) -> StrategyBook:
         row["cleared_ns"],
         tuple(UnitExit(**wanted) for wanted in row["unit_exits"]),
     )
+
+
+def event_row(book: Book, event: BookEvent) -> Values:
+    """The row of an event of the audit."""
+    named = (event.event, event.kind, event.key, event.version)
+    return (book.tape, book.account, *named, event.instant_ns, event.body)
 
 
 def _held_of(values: Mapping[str, Any]) -> HeldLimits:

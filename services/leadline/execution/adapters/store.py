@@ -6,14 +6,15 @@ holder then fails. It enters no id and no result.
 
 import contextlib
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import replace
 from datetime import date
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import asyncpg
 
 from leadline.execution.adapters import halt_rows, metrics, order_rows, rows
+from leadline.execution.adapters.book_statement import HELD, book_statement
 from leadline.execution.core.book import KEPT_NS, Book, Changes, StrategyBook
 from leadline.execution.core.booking import Stored
 from leadline.execution.core.halts import StoredHalts
@@ -52,11 +53,6 @@ _CUT: Final = """
 _LOCK_PATIENCE: Final = "1s"
 _ACCOUNT: Final = "SELECT *, xmin::text AS writer FROM account_state WHERE tape = $1 AND account = $2"
 _ACCOUNT_LOCKED: Final = f"{_ACCOUNT} FOR UPDATE"
-# Over the row as the last transaction has left it, and no other: it waits for one whose outcome nobody has heard yet.
-_WRITE_ACCOUNT: Final = (
-    f"{rows.UPSERT_ACCOUNT} WHERE ${rows.ACCOUNT_VALUES + 1}::text IS NULL "
-    f"OR account_state.xmin::text = ${rows.ACCOUNT_VALUES + 1} RETURNING xmin::text"
-)
 _RENEW: Final = """
     UPDATE lease SET expires_at = clock_timestamp() + make_interval(secs => $3) WHERE account = $1 AND epoch = $2
     RETURNING (extract(epoch FROM clock_timestamp()) * 1000000000)::bigint AS now_ns,
@@ -69,6 +65,7 @@ _DECIDED: Final = "SELECT 1 FROM decision WHERE tape = $1 AND account = $2 AND d
 _FILLS_BY_ID: Final = "SELECT * FROM fill WHERE tape = $1 AND account = $2 AND fill_id = ANY($3)"
 
 Connection = Any
+Part: TypeAlias = tuple[rows.Insertion, rows.Values]
 
 
 class PostgresStore:
@@ -187,13 +184,11 @@ class PostgresStore:
     async def commit(self, book: Book, changes: Changes, check: Callable[[Book], str | None] | None = None) -> None:
         """Write everything in one transaction; see `leadline.execution.loop.ports.Store.commit`."""
         began_s = monotonic_s()
-        async with self._connection() as connection, connection.transaction():
-            held = await connection.fetchval(
-                "SELECT epoch FROM lease WHERE account = $1 AND epoch = $2 FOR SHARE", self._account, self.epoch
-            )
-            if held is None:
-                raise Fenced(f"another writer holds {self._account}")
+        alone = check is None and not (changes.halts or changes.cleared or changes.refused)
+        async with self._connection() as connection, nullcontext() if alone else connection.transaction():
             if check is not None:
+                if await connection.fetchval(HELD, self._account, self.epoch) is None:
+                    raise Fenced(f"another writer holds {self._account}")
                 locked, _ = await self._load(connection, lock=True)
                 refusal = "unresolved" if locked is None else check(locked)
                 if refusal is not None:
@@ -308,24 +303,19 @@ class PostgresStore:
     ) -> str:
         """Write the account, what has changed of its strategies since they were `written`, and the changes.
 
-        Returns the transaction that writes. Raises `Unavailable` where another has written what it would write over.
+        Returns the transaction that writes. All but halts and letters is one statement, which is a transaction where
+        there is no other. Raises `Fenced`, and `Unavailable` where another has written what it would write over.
         """
-        writer: str | None = await connection.fetchval(_WRITE_ACCOUNT, *rows.account_row(book), self._writer)
-        if writer is None:
+        parts = self._parts(book, changes, written)
+        values = (value for _, row in parts for value in row)
+        statement = book_statement(tuple(insertion for insertion, _ in parts))
+        [found] = await connection.fetch(
+            statement, self._account, self.epoch, self._writer, *rows.account_row(book), *values
+        )
+        if found["epoch"] is None:
+            raise Fenced(f"another writer holds {self._account}")
+        if found["writer"] is None:
             raise Unavailable(NOT_AS_LEFT, "database")
-        for name, owner in book.strategies.items():
-            if written.get(name) != owner:
-                await connection.execute(rows.UPSERT_STRATEGY, *rows.strategy_row(book, owner))
-        for decision in changes.decisions:
-            await connection.execute(order_rows.INSERT_DECISION, *order_rows.decision_row(book, decision, self.epoch))
-        for order in changes.orders.values():
-            await connection.execute(
-                order_rows.UPSERT_INTENT, *order_rows.intent_row(book, order, self.epoch, SEND_BOUND_NS)
-            )
-        for fill, strategy, venue_event in changes.fills:
-            await connection.execute(order_rows.INSERT_FILL, *order_rows.fill_row(book, fill, strategy, venue_event))
-        for position in changes.positions.values():
-            await connection.execute(order_rows.UPSERT_POSITION, *order_rows.position_row(book, position))
         for halt in changes.halts:
             await connection.execute(halt_rows.INSERT_HALT, *halt_rows.halt_row(book.account, halt))
         for clearing in changes.cleared:
@@ -333,21 +323,19 @@ class PostgresStore:
         for refused in changes.refused:
             row = dead_letter_row("execution", refused.stream, refused, refused.why)
             await connection.execute(INSERT_DEAD_LETTER, *row)
-        if changes.events:
-            await connection.executemany(
-                rows.INSERT_EVENT,
-                [
-                    (
-                        book.tape,
-                        book.account,
-                        e.event,
-                        e.kind,
-                        e.key,
-                        e.version,
-                        e.instant_ns,
-                        e.body,
-                    )
-                    for e in changes.events
-                ],
-            )
+        writer: str = found["writer"]
         return writer
+
+    def _parts(self, book: Book, changes: Changes, written: dict[str, StrategyBook]) -> list[Part]:
+        """The rows of a book's changes, each with the way in which it is written."""
+        owners = [owner for name, owner in book.strategies.items() if written.get(name) != owner]
+        orders = [order_rows.intent_row(book, each, self.epoch, SEND_BOUND_NS) for each in changes.orders.values()]
+        decisions = [order_rows.decision_row(book, each, self.epoch) for each in changes.decisions]
+        return [
+            *((rows.UPSERT_STRATEGY, rows.strategy_row(book, owner)) for owner in owners),
+            *((order_rows.INSERT_DECISION, row) for row in decisions),
+            *((order_rows.UPSERT_INTENT, row) for row in orders),
+            *((order_rows.INSERT_FILL, order_rows.fill_row(book, *each)) for each in changes.fills),
+            *((order_rows.UPSERT_POSITION, order_rows.position_row(book, each)) for each in changes.positions.values()),
+            *((rows.INSERT_EVENT, rows.event_row(book, event)) for event in changes.events),
+        ]
