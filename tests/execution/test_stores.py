@@ -422,7 +422,7 @@ async def test_a_commit_is_one_question_to_the_database(twins: TwinBooks):
     async with pool.acquire() as connection:  # the one that is given out next as well
         connection.add_query_logger(lambda record: asked.append(record.query))
     put_order(book, changes, order_of(OrderState.PENDING, client_id="one"))
-    put_order(book, changes, order_of(OrderState.PENDING, client_id="two", decision="another"))
+    put_order(book, changes, order_of(OrderState.PENDING, "S1", parent="one"))
     note(book, changes, "position", "key", 1, {})
     await store.commit(book, changes)
     assert len(asked) == 1, asked
