@@ -37,7 +37,7 @@ from leadline.model.checks.signals import SignalSource, check_message
 from leadline.model.durations import NS_PER_SECOND
 from leadline.model.errors import RefusedMessage
 from leadline.model.halts import Halt, HaltSource
-from leadline.model.ids import ContractId, StrategyId
+from leadline.model.ids import UNASSIGNED, ContractId, StrategyId
 from leadline.model.loop_phase import LoopPhase
 from leadline.model.manifest.specs import TradingStrategy, able_at
 from leadline.model.manifest.venues import venue_named
@@ -108,6 +108,7 @@ class Account:
         )
         self.outbox = OutboxRows(self.pool, tape.tape, self.name)
         self.phases = metrics.Phases(self.name)
+        self.goals = metrics.Goals(self.name)
         self._pause_seconds = params.pause_seconds
         self._changed = asyncio.Event()
         self._compared_s = monotonic_s()
@@ -216,11 +217,13 @@ class Account:
                     await self._compare_in_time()
                     await self.loop.step()
                     self._measure()
+                    self.goals.look(self.loop.book, monotonic_s())
                     self._show_phase()
                     self.context.set_ready(True)
             except PartFailed as error:
                 self.loop.phase = self.phases.wait(error.part, str(error))
                 self.context.set_ready(False)
+                self.goals.look(self.loop.book, monotonic_s())
                 await asyncio.sleep(max(self._pause_seconds, error.again_after_s or 0.0))
             except Fenced:
                 raise
@@ -384,16 +387,20 @@ class Account:
             return f"it is {waits}"
         if missing := self.context.missing:
             return f"it misses {', '.join(missing)}"
-        doubt = self._doubt()
-        return "" if doubt is None else f"it doubts its {doubt[0].lower()}"
+        if doubt := self._doubt():
+            return f"it doubts its {doubt[0].lower()}"
+        return self.goals.of(UNASSIGNED)
 
     def unheard(self) -> dict[StrategyId, str]:
-        """Why nothing of a strategy can be decided now, by its name: live, its analysis has fallen silent."""
+        """Why nothing of a strategy can be decided now, by its name.
+
+        Something of its is overdue at the venue; or live, its analysis has fallen silent.
+        """
+        found = {name: words for name in self.loop.book.strategies if (words := self.goals.of(name))}
         if self._live is None:
-            return {}
+            return found
         now_ns = self._live.now_ns
         most_ns = int(BEHIND_NS * self.tape.clock_rate)
-        found = {}
         for name, queue in self.queues.items():
             contract = self.loop.book.strategies[name].contract
             if 0 < queue.progress_ns < now_ns - most_ns and self._live.was_open(contract, now_ns - most_ns):

@@ -7,8 +7,10 @@ import structlog
 from prometheus_client import Counter, Gauge, Histogram
 
 from leadline.execution.adapters.journal import Restoration
+from leadline.execution.core.book import Book
+from leadline.execution.core.goals import OVERDUE_SECONDS, Goal, Overdue, open_goals
 from leadline.model.durations import NS_PER_SECOND
-from leadline.model.ids import AccountId, ContractId
+from leadline.model.ids import AccountId, ContractId, StrategyId
 from leadline.model.loop_phase import LoopPhase
 from leadline.model.orders import Position
 from leadline.runtime.clock import monotonic_s
@@ -35,6 +37,11 @@ COMMANDS_DROPPED: Final = Counter(
 )
 FENCED: Final = Gauge(
     "leadline_strategies_fenced", "Strategies of which a message was refused and that do not count.", ("account",)
+)
+OVERDUE: Final = Gauge(
+    "leadline_overdue_goals",
+    "What is to leave the market, or waits for the venue's word, for longer than 10 seconds.",
+    ("account",),
 )
 SESSION_TRADES: Final = Gauge("leadline_session_trades", "Entries of the trading day.", ("account",))
 OTHER_ANALYSIS: Final = Counter(
@@ -115,6 +122,34 @@ class Phases:
             seconds = round(monotonic_s() - self._since_s, 3)
             _log.info("account.goes_on", account=self._account, after=self._waits[0], seconds=seconds)
             self._waits = None
+
+
+class Goals:
+    """Shows how much of an account's goals is overdue; each is said once, and its end."""
+
+    def __init__(self, account: AccountId) -> None:
+        self._account = account
+        self._open = Overdue()
+        self.overdue: tuple[Goal, ...] = ()
+        OVERDUE.labels(account).set(0)
+
+    def look(self, book: Book, now_s: float) -> None:
+        """The account's book is this one now; `now_s` on the monotonic clock."""
+        before, self.overdue = self.overdue, self._open.look(open_goals(book), now_s)
+        if before == self.overdue:
+            return
+        OVERDUE.labels(self._account).set(len(self.overdue))
+        for goal in self.overdue:
+            if goal not in before:
+                _log.error("account.overdue", account=self._account, strategy=goal.strategy, goal=goal.words)
+        for goal in before:
+            if goal not in self.overdue:
+                _log.info("account.overdue_ended", account=self._account, strategy=goal.strategy, goal=goal.words)
+
+    def of(self, strategy: StrategyId) -> str:
+        """The overdue goals of a strategy, or of the account alone, in words; empty without."""
+        words = [goal.words for goal in self.overdue if goal.strategy == strategy]
+        return f"for more than {OVERDUE_SECONDS:g} s {' and '.join(words)}" if words else ""
 
 
 def show_positions(account: AccountId, positions: Iterable[Position]) -> None:
