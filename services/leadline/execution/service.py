@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import math
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict
 from datetime import UTC, date, datetime
 from functools import partial
@@ -22,6 +22,7 @@ from leadline.execution.core.account import open_money
 from leadline.execution.core.book import DECIDED_NS, Book, BookEvent, RefusedSignal
 from leadline.execution.core.contracts import signal_source
 from leadline.execution.core.halts import Halts
+from leadline.execution.loop import standing
 from leadline.execution.loop.account_loop import LATE_NS, AccountLoop
 from leadline.execution.loop.command_queue import Command, CommandQueue
 from leadline.execution.loop.deps import Deps
@@ -62,9 +63,6 @@ RELEASE_SECONDS: Final = 1.0
 EXPOSED_SECONDS: Final = 5.0
 FLAT_SECONDS: Final = 30.0
 """How often book and venue are compared on a live tape while something is held or works, and while nothing is."""
-
-BEHIND_NS: Final = 10 * NS_PER_SECOND
-"""A strategy whose word is complete no further than so long ago is not decided for: its bars are not known."""
 
 Result = TypeVar("Result")
 
@@ -381,32 +379,19 @@ class Account:
     @property
     def lacking(self) -> str:
         """Why the account cannot trade at this moment, in words; empty while it can."""
-        if self.loop.phase in (LoopPhase.STARTING, LoopPhase.RECONCILING):
-            return f"it is {self.loop.phase}"
-        if waits := self.phases.waits_for:
-            return f"it is {waits}"
-        if missing := self.context.missing:
-            return f"it misses {', '.join(missing)}"
-        if doubt := self._doubt():
-            return f"it doubts its {doubt[0].lower()}"
-        return self.goals.of(UNASSIGNED)
+        words = standing.lacking(self.loop.phase, self.phases.waits_for, self.context.missing, self._doubt())
+        return words or self.goals.of(UNASSIGNED)
 
-    def unheard(self) -> dict[StrategyId, str]:
+    def unheard(self) -> Mapping[StrategyId, str]:
         """Why nothing of a strategy can be decided now, by its name.
 
         Something of its is overdue at the venue; or live, its analysis has fallen silent.
         """
-        found = {name: words for name in self.loop.book.strategies if (words := self.goals.of(name))}
+        overdue = {name: words for name in self.loop.book.strategies if (words := self.goals.of(name))}
         if self._live is None:
-            return found
-        now_ns = self._live.now_ns
-        most_ns = int(BEHIND_NS * self.tape.clock_rate)
-        for name, queue in self.queues.items():
-            contract = self.loop.book.strategies[name].contract
-            if 0 < queue.progress_ns < now_ns - most_ns and self._live.was_open(contract, now_ns - most_ns):
-                since = datetime.fromtimestamp(queue.progress_ns // NS_PER_SECOND, UTC)
-                found[name] = f"nothing is known of its bars since {since:%H:%M:%S} UTC, and its market is open"
-        return found
+            return overdue
+        silent = standing.unheard(self.loop.book, self.queues.values(), self._live.now_ns, self._live.was_open)
+        return {**overdue, **silent}
 
     async def _lease_is_fresh(self) -> bool:
         return monotonic_s() - self.store.renewed_s < LEASE_SECONDS
