@@ -143,7 +143,7 @@ async def deploy(runtime: AccountRuntime) -> None:
 
 async def show_workloads(runtime: AccountRuntime) -> None:
     """Say whether the workloads are up."""
-    await account_status.show_workloads(runtime)
+    account_status.show_workloads(runtime)
 
 
 async def ask_execution(runtime: AccountRuntime) -> None:

@@ -48,7 +48,7 @@ async def cannot(context: ReconcileContext[AccountStatus], reason: Reason, messa
     return Done(again)
 
 
-async def show_workloads(runtime: AccountRuntime) -> None:
+def show_workloads(runtime: AccountRuntime) -> None:
     """Say whether every StatefulSet of the account has its Pod, of the newest revision; an Event tells a change."""
     context = runtime.context
     pods = context.deps.cache.children(POD, context.key)
@@ -58,12 +58,12 @@ async def show_workloads(runtime: AccountRuntime) -> None:
         text = f"not up: {', '.join(missing)}. {why.message}"
         context.set_condition(ConditionType.DEPLOYED, no(Reason.WORKLOAD_NOT_READY, text))
         if before is not None and before.holds:
-            await context.record_event(Reason.WORKLOAD_NOT_READY, text, "Warning")
+            context.tell_when_written(Reason.WORKLOAD_NOT_READY, text, "Warning")
     else:
         context.set_condition(ConditionType.DEPLOYED, yes(Reason.WORKLOAD_READY))
         context.set_status(running_hash=context.status.desired_hash)
         if before is None or not before.holds:
-            await context.record_event(Reason.WORKLOAD_READY, "execution and venue are up")
+            context.tell_when_written(Reason.WORKLOAD_READY, "execution and venue are up")
     execution = [str(pod["metadata"]["name"]) for pod in pods if _component(pod) == "execution"]
     context.set_status(pod_name=execution[0] if execution else None)
 

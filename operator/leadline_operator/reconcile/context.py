@@ -30,6 +30,7 @@ class ReconcileContext(Generic[StatusT]):
     found: JsonObject
     status: StatusT
     verdicts: dict[ConditionType, Verdict] = field(default_factory=dict)
+    _untold: list[tuple[Reason, str, EventType]] = field(default_factory=list)
 
     @property
     def uid(self) -> str:
@@ -74,11 +75,21 @@ class ReconcileContext(Generic[StatusT]):
         """Write an Event about the object."""
         await self.deps.events.record(self.found, reason, message, event_type)
 
+    def tell_when_written(self, reason: Reason, message: str, event_type: EventType = "Normal") -> None:
+        """Have an Event about the object written behind the next `write`, when its status says the same."""
+        self._untold.append((reason, message, event_type))
+
     async def write(self) -> None:
         """Write the status if it says something else than before: after a crash the next reconcile goes on from it.
 
         Raises RetryAfter when the object has changed meanwhile: then it is reconciled anew.
         """
+        await self._write_status()
+        untold, self._untold = self._untold, []
+        for reason, message, event_type in untold:
+            await self.record_event(reason, message, event_type)
+
+    async def _write_status(self) -> None:
         conditions = updated(self.status.conditions, self.verdicts, self.generation, self.deps.now())
         self.set_status(conditions=conditions, observed_generation=self.generation)
         wanted = self.status.to_manifest()

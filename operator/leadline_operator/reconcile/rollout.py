@@ -164,7 +164,7 @@ async def _end(rollout: Rollout, under_way: RolloutStatus) -> Done | None:
     context.set_status(rollout=None, drain=None)
     if not _is_rollback(under_way):
         context.set_condition(ConditionType.CONFIG_APPLIED, yes(Reason.APPLIED))
-        await context.record_event(Reason.ROLLED_OUT, f"version {rollout.target.hash} has taken over")
+        context.tell_when_written(Reason.ROLLED_OUT, f"version {rollout.target.hash} has taken over")
     elif context.status.given_up_hash == runtime.desired.hash:
         _set_given_up(runtime, rollout.target)
     else:

@@ -152,9 +152,12 @@ def _forget_old() -> None:
     archives = sorted(_directory().glob("leadline-*.tar"), key=lambda file: file.stat().st_mtime, reverse=True)
     for archive in archives[_KEPT:]:
         archive.unlink()
-    store = _directory() / "store"
+    store, old = _directory() / "store", _directory() / ".old-store"
+    shutil.rmtree(old, ignore_errors=True)
     if sum(file.lstat().st_size for file in store.rglob("*") if file.is_file()) > _MAX_STORE:
-        shutil.rmtree(store)
+        # A store that is half removed, for want of time or patience, is one with which no build succeeds.
+        store.rename(old)
+        shutil.rmtree(old)
 
 
 def _buildah(temporary: Path, *arguments: str | Path) -> None:
