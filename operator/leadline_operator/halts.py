@@ -1,4 +1,4 @@
-"""Asking every execution, again and again, for halts, fences and journals: no watch of the API server tells of those.
+"""Asking every execution, again and again, for what no watch of the API server tells: halts, fences, what it lacks.
 
 The answer is compared with the account's object, and not only with the answer before: a halt that came before the first
 question, or went and came between two of them, is noticed as well.
@@ -14,12 +14,14 @@ from leadline_operator.kinds import ACCOUNT, Key, own_key
 from leadline_operator.reconcile.context import status_of
 from leadline_operator.reconcile.deps import Deps
 
-_Shown = tuple[str, bool, tuple[str, ...], JournalRestored | None]
-"""The halts of an account, whether its feed has ended, its fenced strategies, and when its journal was restored."""
+_Shown = tuple[str, bool, tuple[str, ...], JournalRestored | None, str, tuple[tuple[str, str], ...]]
+"""The halts of an account, whether its feed has ended, its fenced strategies, when its journal was restored, why it
+cannot trade now, and which of its strategies cannot, and why.
+"""
 
 
 class HaltWatch:
-    """Asks for each account once in `seconds`, while `leading`; reconciles one that shows another halt, phase or fence.
+    """Asks for each account once in `seconds`, while `leading`; reconciles one that answers something else.
 
     An execution that does not answer holds up no other, and is asked again when its call has ended.
     """
@@ -69,4 +71,5 @@ class HaltWatch:
 
 def _shown(state: AccountState) -> _Shown:
     fenced = tuple(sorted(name for name, here in state.strategies.items() if here.fence))
-    return state.halt, state.finished, fenced, state.journal_restored
+    lacking = tuple(sorted((name, here.lacking) for name, here in state.strategies.items() if here.lacking))
+    return state.halt, state.finished, fenced, state.journal_restored, state.lacking, lacking

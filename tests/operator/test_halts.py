@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from leadline.execution.adapters.journal import Restoration
+from leadline.execution.core.book import StrategyBook
+from leadline.model.ids import ContractId, StrategyId
 from leadline.runtime.clock import monotonic_s
 from leadline.runtime.rpc.auth import one_key
 from leadline_operator.cache import Cache
@@ -20,6 +22,7 @@ from leadline_operator.registry import OWNERS
 from tests.operator.setup import MASTER, eventually
 from tests.operator.standin import Pods
 from tests.operator.test_desired import params
+from tests.plan.builders import strategy
 
 PAPER = Key("TradingAccount", "halts", "paper")
 NEWS = "no. 1 PERSON: the news (ann)"
@@ -128,4 +131,30 @@ async def test_a_journal_that_was_lost_is_seen_until_the_object_shows_it(watchin
     await watching.is_looked_at()
     await watching.is_looked_at()
     watching.show("", journalRestored={"at": "2025-11-27T04:00:00Z", "orders": 3})
+    await watching.is_left_alone()
+
+
+async def test_an_account_that_cannot_trade_is_looked_at_at_once_and_again_when_it_can(watching: Asked):
+    watching.account.lacking = "it misses bus"
+    await watching.is_looked_at()
+    await watching.is_left_alone()
+    watching.account.lacking = "it misses prints"
+    await watching.is_looked_at()
+    await watching.is_left_alone()
+    watching.account.lacking = ""
+    await watching.is_looked_at()
+    await watching.is_left_alone()
+
+
+async def test_a_strategy_that_falls_silent_has_its_account_looked_at(watching: Asked):
+    name = StrategyId("halts/flow")
+    watching.account.book.strategies[name] = StrategyBook(
+        name, strategy("flow", namespace="halts"), "", "hash", 0, ContractId("MESZ2025")
+    )
+    await watching.is_left_alone()
+    watching.account.unheard = {name: "nothing is known of its bars"}
+    await watching.is_looked_at()
+    await watching.is_left_alone()
+    watching.account.unheard = {}
+    await watching.is_looked_at()
     await watching.is_left_alone()

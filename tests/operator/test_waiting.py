@@ -45,8 +45,9 @@ async def test_an_account_that_cannot_trade_is_shown_by_itself_and_by_its_strate
 
 
 async def test_only_the_strategy_of_which_nothing_is_heard_waits(leadline: Leadline):
+    leadline.apply_account(tiers=[])
     leadline.apply()
-    leadline.apply("other", instrument="ES")
+    leadline.apply("other", instrument="MNQ")
     leadline.ready()
     leadline.ready("other")
     tell(leadline, unheard={leadline.full("other"): SILENT})
@@ -62,7 +63,6 @@ async def test_an_execution_that_does_not_answer_leaves_unknown_whether_it_trade
     leadline.apply()
     leadline.ready()
     tell(leadline, away=True)
-    leadline.edit(risk={"maxPosition": 1})
     away = ("Waiting", "False", "ExecutionUnreachable", "Unknown")
     leadline.until(lambda: stands(leadline) == away, "nobody knows whether it trades")
     tell(leadline, away=False)

@@ -30,7 +30,7 @@ from leadline_operator.reconcile.context import ReconcileContext, status_of
 from leadline_operator.reconcile.deps import Deps, annotation, deleting
 from leadline_operator.reconcile.journals import show_journal
 from leadline_operator.reconcile.objects import ensure
-from leadline_operator.reconcile.status import NAMESPACE_ENDS, forbidden_message
+from leadline_operator.reconcile.status import AWAY, NAMESPACE_ENDS, forbidden_message
 from leadline_operator.reconcile.steps import Done, Step, run_steps
 
 AccountContext = ReconcileContext[AccountStatus]
@@ -45,24 +45,24 @@ async def reconcile_account(deps: Deps, key: Key) -> float | None:
         await deps.executions.disconnect(key.account)
         return None
     context = ReconcileContext(deps, key, found, status_of(AccountStatus, found))
-    before = _is_deployed(context)
+    before = _stands(context)
     try:
         done = await run_steps(GATES, context) or await _admitted(context)
     except Forbidden as refused:
         message = forbidden_message(refused)
         done = await account_status.cannot(context, Reason.FORBIDDEN, message, deps.params.status_seconds)
     finally:
-        if _is_deployed(context) != before:
+        if _stands(context) != before:
             # No watch brings back what is written here, and the strategies are ready only with it.
             for strategy in deps.cache.strategies_of(key.account):
                 deps.enqueue(own_key(strategy, STRATEGY), 0)
     return done.again
 
 
-def _is_deployed(context: AccountContext) -> bool:
-    """Whether the account's workloads are up, as its status was read or written last."""
-    known = context.condition(ConditionType.DEPLOYED)
-    return known is not None and known.holds
+def _stands(context: AccountContext) -> tuple[bool, bool]:
+    """Whether the account's workloads are up, and whether they answer, as its status was read or written last."""
+    deployed, ready = context.condition(ConditionType.DEPLOYED), context.condition(ConditionType.READY)
+    return deployed is not None and deployed.holds, ready is None or ready.reason not in AWAY
 
 
 async def _admitted(context: AccountContext) -> Done:

@@ -6,6 +6,7 @@ from leadline.model.manifest.status_spec import (
     HALT_LENGTH,
     AccountPhase,
     AccountStatus,
+    Condition,
     ConditionType,
     StrategyPhase,
     StrategyStatus,
@@ -146,12 +147,17 @@ def _shows(strategy: JsonObject, here: StrategyAtAccount, state: AccountState) -
     if state.live and here.last_bar_at is not None and shown.last_bar_at != here.last_bar_at:
         return False
     ready = condition_of(shown.conditions, ConditionType.READY)
-    lacks = bool(state.lacking or here.lacking) and not state.finished
-    if ready is not None and (ready.holds if lacks else ready.reason in _WAITS):
+    lacks = "" if state.finished else state.lacking or here.lacking
+    if ready is not None and (_hides(ready, lacks) if lacks else ready.reason in _WAITS):
         return False
     traded = condition_of(shown.conditions, ConditionType.TRADING)
     fenced = traded is not None and traded.reason == Reason.FENCED
     return fenced == bool(here.fence) and (shown.phase == StrategyPhase.FINISHED) == state.finished
+
+
+def _hides(ready: Condition, lacks: str) -> bool:
+    """Whether a condition says that all is well, or another reason for which execution says that it waits."""
+    return ready.holds or (ready.reason in _WAITS and lacks not in ready.message)
 
 
 def _is_ready(pod: JsonObject) -> bool:
