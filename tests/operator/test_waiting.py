@@ -46,8 +46,9 @@ async def test_an_account_that_cannot_trade_is_shown_by_itself_and_by_its_strate
 
 async def test_only_the_strategy_of_which_nothing_is_heard_waits(leadline: Leadline):
     leadline.apply_account(tiers=[])
-    leadline.apply()
-    leadline.apply("other", instrument="MNQ")
+    sizing = {"mode": "Fixed", "size": 1}
+    leadline.apply(sizing=sizing)
+    leadline.apply("other", instrument="MNQ", sizing=sizing)
     leadline.ready()
     leadline.ready("other")
     tell(leadline, unheard={leadline.full("other"): SILENT})
