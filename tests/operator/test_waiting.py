@@ -44,20 +44,15 @@ async def test_an_account_that_cannot_trade_is_shown_by_itself_and_by_its_strate
     leadline.until(lambda: account_stands(leadline) == ("Running", "True", "AsAsked"), "and so does its account")
 
 
-async def test_only_the_strategy_of_which_nothing_is_heard_waits(leadline: Leadline):
-    leadline.apply_account(tiers=[])
-    sizing = {"mode": "Fixed", "size": 1}
-    leadline.apply(sizing=sizing)
-    leadline.apply("other", instrument="MNQ", sizing=sizing)
+async def test_a_strategy_of_which_nothing_is_heard_waits_and_its_account_does_not(leadline: Leadline):
+    leadline.apply()
     leadline.ready()
-    leadline.ready("other")
-    tell(leadline, unheard={leadline.full("other"): SILENT})
-    leadline.until(lambda: stands(leadline, "other") == ("Waiting", "False", "NoSignals", "False"), "the other waits")
-    assert leadline.condition("Ready", "other")["message"] == SILENT
-    assert stands(leadline) == ("Running", "True", "AsAsked", "True")
+    tell(leadline, unheard={leadline.full(): SILENT})
+    leadline.until(lambda: stands(leadline) == ("Waiting", "False", "NoSignals", "False"), "the strategy waits")
+    assert leadline.condition("Ready")["message"] == SILENT
+    assert account_stands(leadline) == ("Running", "True", "AsAsked")
     tell(leadline, unheard={})
-    leadline.ready("other")
-    assert stands(leadline, "other") == ("Running", "True", "AsAsked", "True")
+    leadline.until(lambda: stands(leadline) == ("Running", "True", "AsAsked", "True"), "it is heard again")
 
 
 async def test_an_execution_that_does_not_answer_leaves_unknown_whether_it_trades(leadline: Leadline):
