@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from leadline.model.ticks import TickBatch
 from leadline.model.wire.bars import encode_bar
 from leadline.model.wire.signals import encode_signal
 from leadline.model.wire.ticks import encode_tick_batch
-from leadline.recorder import metrics, service
+from leadline.recorder import metrics, service, stream_sink
 from leadline.recorder.service import bar_sink, signal_sink, tick_sink
 from leadline.recorder.store import Store
 from leadline.recorder.stream_sink import SinkSpec, StreamSink
@@ -143,6 +144,20 @@ async def test_the_service_stores_until_it_is_told_to_stop(
     await context.close()
     assert not context.crashed.done()
     assert await pool.fetchval("SELECT count(*) FROM signal") == 1
+
+
+async def test_the_last_prints_of_a_tape_wait_for_nothing(
+    nats_server: LocalNats, pool, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(stream_sink, "BUFFER_SECONDS", 3600.0)
+    store = Store(pool)
+    async with bus_as(nats_server, "recorder") as bus, recording(bus, tick_sink(store, bus), store) as stopping:
+        await publish_ticks(nats_server, [tick_batch(0, 9), replace(tick_batch(10, 19), final=True)])
+        await until(partial(has_reached, pool, 19))
+        # It waits for the next print, and is told to stop before this comes.
+        stopping.set()
+        await publish_ticks(nats_server, [tick_batch(20, 20)])
+    assert await stored_indices(pool) == list(range(21))
 
 
 @pytest.mark.moves("leadline_recorder_overlapping_ticks_total")

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Final, Generic, TypeVar
+from typing import Final, Generic, Protocol, TypeVar
 
 import structlog
 
@@ -15,13 +15,23 @@ from leadline.recorder.writes import Stopped, write_until_done
 from leadline.runtime.bus.bus import Delivery, Durable
 from leadline.runtime.poison import Handling
 
-# A buffer is written when it holds this many rows, or as many as its stream has for itself, or is this old.
+# A buffer is written when it holds this many rows, or as many as its stream has for itself, or is this old, or when the
+# tape ends with it.
 BUFFER_ROWS: Final = 5000
 BUFFER_SECONDS: Final = 0.5
 # Messages taken from a stream at once; a tick message holds at most some hundred prints.
 FETCH_MESSAGES: Final = 64
 
-Value = TypeVar("Value")
+
+class StreamMessage(Protocol):
+    """A message of a stream that says when nothing follows it."""
+
+    @property
+    def final(self) -> bool:
+        """The tape ends with it."""
+
+
+Value = TypeVar("Value", bound=StreamMessage)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +75,12 @@ class StreamSink(Generic[Value]):
     async def _gather(self, durable: Durable) -> list[tuple[Delivery, Value | None]]:
         """Messages for one write, in order. One that cannot be read becomes a dead letter without a value."""
         found: list[tuple[Delivery, Value | None]] = []
-        rows = 0
+        rows, final = 0, False
         loop = asyncio.get_running_loop()
         deadline = loop.time() + BUFFER_SECONDS
-        while rows < self._spec.buffer_rows and not self._stopping.is_set() and (left := deadline - loop.time()) > 0:
+        while not (final or rows >= self._spec.buffer_rows or self._stopping.is_set()):
+            if (left := deadline - loop.time()) <= 0:
+                break
             for delivery in await durable.fetch(FETCH_MESSAGES, left):
                 try:
                     with self._handling.of(self._stream, delivery):
@@ -77,7 +89,7 @@ class StreamSink(Generic[Value]):
                     await self._dead_letter(delivery, error)
                     found.append((delivery, None))
                 else:
-                    rows += max(1, self._spec.rows(value))
+                    rows, final = rows + max(1, self._spec.rows(value)), final or value.final
                     found.append((delivery, value))
         return found
 
