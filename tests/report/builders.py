@@ -117,9 +117,9 @@ async def change(desks: Database, statement: str, *values: Any) -> None:
     await connection.close()
 
 
-async def report_of(desks: Database, desk: Desk) -> AccountReport:
+async def report_of(desks: Database, desk: Desk, day: date | None = None) -> AccountReport:
     """The report of the desk's one account."""
-    found = await build_reports(dsn_of(desks.settings("reader")), RunId(desk.tape))
+    found = await build_reports(dsn_of(desks.settings("reader")), RunId(desk.tape), day)
     assert len(found) == 1
     return found[0]
 

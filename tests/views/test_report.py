@@ -15,7 +15,7 @@ from leadline.views.database import dsn_of
 from leadline.views.digest_store import digest
 from leadline.views.report import PatternTotal, PricePoint, UnfinishedBar
 from leadline.views.report_store import build_reports
-from tests.execution.harness.builders import MES, bar, ns, says, strategy, tape
+from tests.execution.harness.builders import DAY, MES, bar, ns, says, strategy, tape
 from tests.execution.harness.days import managed
 from tests.execution.harness.desk import Books, Desk
 from tests.report.builders import beside, change, recorded, report, report_of
@@ -47,6 +47,64 @@ async def test_the_trades_of_two_days_and_what_they_came_to(desks: Database, boo
         PatternTotal("SELLING_ABSORPTION", 1, 0, Decimal("-12.00")),
     )
     assert found.finished
+
+
+async def test_the_reports_of_two_days_come_to_the_report_of_both(desks: Database, books: Books, folder: Path):
+    desk = await recorded(desks, books, folder)
+    whole = await report_of(desks, desk)
+    first, second = [await report_of(desks, desk, day) for day in (date(2025, 6, 10), date(2025, 6, 11))]
+    assert [(each.day, each.finished) for each in (first, second)] == [(DAY, True), (date(2025, 6, 11), True)]
+    assert [trade.net for trade in first.trades] == [Decimal("55.00"), Decimal("-12.00"), Decimal("5.00")]
+    assert first.trades + second.trades == whole.trades
+    assert first.curve + second.curve == whole.curve
+    assert (first.start_equity, second.end_equity) == (whole.start_equity, whole.end_equity)
+    assert first.end_equity == second.start_equity == Decimal("10048.00")
+    for name in ("decisions", "entered", "adjusted", "bars", "signals"):
+        assert getattr(first, name) + getattr(second, name) == getattr(whole, name), name
+    assert sorted(first.refused + second.refused) == sorted(whole.refused)
+    assert first.days + second.days == tuple(sorted(whole.days, key=lambda each: each.day))
+    assert len({first.digest, second.digest, whole.digest}) == 3
+    assert first.digest == await digest(dsn_of(desks.settings("reader")), RunId(desk.tape), DAY)
+
+
+async def test_a_day_that_has_not_rolled_and_one_on_which_nothing_was(desks: Database, books: Books, folder: Path):
+    desk = await recorded(desks, books, folder)
+    last = date(2025, 6, 11)
+    await change(desks, "UPDATE account_state SET finished = false WHERE tape = $1", desk.tape)
+    assert [(await report_of(desks, desk, day)).finished for day in (DAY, last)] == [True, False]
+    with pytest.raises(Unknown, match="unknown trading day of the tape '2025-06-12'"):
+        await report_of(desks, desk, date(2025, 6, 12))
+
+
+async def test_a_day_has_what_was_open_at_its_end(desks: Database, books: Books, folder: Path):
+    desk = await recorded(desks, books, folder)
+    whole = await report_of(desks, desk)
+    later = "UPDATE fill SET ts_ns = ts_ns + $2 WHERE tape = $1 AND ts_ns >= $3"
+    await change(desks, later, desk.tape, 86_400 * 10**9, whole.trades[1].exit_ns)  # what is held is closed a day later
+    first, second = [await report_of(desks, desk, day) for day in (DAY, date(2025, 6, 11))]
+    [held] = first.open_positions
+    assert (held.position.contract, held.last_price) == ("MNQM2025", None)  # no bar of it was recorded
+    assert first.trades == whole.trades[:1]
+    assert [trade.net for trade in second.trades] == [trade.net for trade in whole.trades[1:3]]
+    assert first.end_equity == second.start_equity
+    assert second.open_positions == ()
+
+
+async def test_a_day_has_the_halts_that_were_in_force_on_it(desks: Database, books: Books, folder: Path):
+    desk = await recorded(desks, books, folder)
+    note = """
+        INSERT INTO order_event (tape, account, event, kind, key, version, instant_ns, body)
+        VALUES ($1, 'default/paper', $2, 'halt', $3, $4, $5, '{}')
+    """
+    for number in (901, 902):
+        await change(desks, OLD_HALT, number, "the news")
+    later_ns = ns(600) + 86_400 * 10**9
+    await change(desks, note, desk.tape, 9001, "halt-901", 1, ns(600))
+    await change(desks, note, desk.tape, 9002, "halt-901", 2, ns(700))
+    await change(desks, note, desk.tape, 9003, "halt-902", 1, later_ns)
+    found = [{halt.number for halt in (await report_of(desks, desk, day)).halts} for day in (DAY, date(2025, 6, 11))]
+    assert [numbers & {901, 902} for numbers in found] == [{901}, {902}]
+    await change(desks, "DELETE FROM halt WHERE number IN (901, 902)")
 
 
 async def test_why_bars_made_no_trade(desks: Database, books: Books, folder: Path):

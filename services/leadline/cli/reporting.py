@@ -30,11 +30,14 @@ from leadline.views.stack import NotRunning
 from leadline.views.store import latest_tape
 
 
-def report_run(place: Place, tape: str | None, html: Path | None, output: Output) -> None:
-    """Report a run, the newest where none is named, also as a page where a place for it is given."""
+def report_run(place: Place, tape: str | None, day: str | None, html: Path | None, output: Output) -> None:
+    """Report a run, the newest where none is named, or one of its trading days; also as a page where it has a place.
+
+    Raises InvalidInput and Unknown as `print_digest`.
+    """
     if html is not None:
         check_place(html, "--html")
-    reports = asyncio.run(_reports(place, tape))
+    reports = asyncio.run(_reports(place, tape, None if day is None else day_of(day)))
     if html is not None:
         write_reports(reports, html)
         announce_written(html)
@@ -101,10 +104,10 @@ async def _chosen(dsn: str, tape: str | None, place: Place) -> RunId:
     return chosen
 
 
-async def _reports(place: Place, tape: str | None) -> list[AccountReport]:
+async def _reports(place: Place, tape: str | None, day: date | None) -> list[AccountReport]:
     async with _database(place) as settings:
         dsn = dsn_of(settings)
-        return await build_reports(dsn, await _chosen(dsn, tape, place))
+        return await build_reports(dsn, await _chosen(dsn, tape, place), day)
 
 
 async def _digest(place: Place, tape: str | None, day: date | None) -> tuple[RunId, str]:

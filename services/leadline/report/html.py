@@ -30,12 +30,16 @@ def write_html(reports: list[AccountReport], path: Path) -> None:
     write_page(f"Leadline report {tape}", body, path)
 
 
+def _when(report: AccountReport) -> str:
+    return f"traded from {report.trade_from}" if report.day is None else f"trading day {report.day}"
+
+
 def _account(report: AccountReport) -> str:
     until = "" if report.finished else ", not finished"
     parts = [
         f"<h1>{escape(report.account)}</h1>",
         f"<p class=soft>Tape <code>{escape(report.tape)}</code>, feed {escape(report.feed)}, ",
-        f"traded from {report.trade_from}{until}. All times are in {zone_name()}.</p>",
+        f"{_when(report)}{until}. All times are in {zone_name()}.</p>",
         _cards(report),
         _notes(report),
         "<h2>Equity</h2>",

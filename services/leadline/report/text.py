@@ -33,7 +33,7 @@ _LONGEST_RULE = 100
 
 def render_text(report: AccountReport, console: Console) -> None:
     """Print one account's report: trades, totals by pattern, why there were no more of them, the equity curve."""
-    heading = Text.assemble((printable(report.account), "bold"), f" on tape {printable(report.tape)}")
+    heading = Text.assemble((printable(report.account), "bold"), f" on tape {printable(report.tape)}{_of_day(report)}")
     console.print(Rule(heading), width=min(console.width, _LONGEST_RULE))
     console.print(_trades(report, roomy=console.width >= _ROOMY))
     if report.by_pattern:
@@ -122,6 +122,12 @@ def open_text(item: OpenPosition, places: int) -> str:
 def misdated_text(strategy: StrategyId, bars: int) -> str:
     """That a strategy does not speak of the bars as they were."""
     return f"{strategy} said {counted(bars, 'bar')} at another instant than they were known, or that there never were"
+
+
+def _of_day(report: AccountReport) -> str:
+    if report.day is None:
+        return ""
+    return f", {report.day}" if report.finished else f", {report.day}, which goes on"
 
 
 def unfinished_bar_text(item: UnfinishedBar) -> str:

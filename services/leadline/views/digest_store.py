@@ -64,19 +64,17 @@ async def digest(dsn: str, tape: RunId, day: date | None = None) -> str:
     connection = await asyncpg.connect(dsn)
     try:
         await run_of(connection, tape)
-        if day is None:
-            return await digest_of(connection, tape)
-        lines = await lines_of_day(connection, tape, day)
-        if not lines:
-            raise Unknown("trading day of the tape", day.isoformat())
-        return digest_lines([line for line, _ in lines])
+        return await digest_of(connection, tape, day)
     finally:
         await connection.close()
 
 
-async def digest_of(connection: Any, tape: RunId) -> str:
-    """As `digest`, on an open connection."""
-    return digest_lines([line for line, _ in await lines_of(connection, tape)])
+async def digest_of(connection: Any, tape: RunId, day: date | None = None) -> str:
+    """As `digest`, on an open connection and of a tape that is there."""
+    lines = await (lines_of(connection, tape) if day is None else lines_of_day(connection, tape, day))
+    if day is not None and not lines:
+        raise Unknown("trading day of the tape", day.isoformat())
+    return digest_lines([line for line, _ in lines])
 
 
 async def lines_of(connection: Any, tape: RunId) -> list[tuple[bytes, str]]:

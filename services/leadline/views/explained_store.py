@@ -24,10 +24,11 @@ from leadline.views.explaining import (
     halts_at,
     unknown_id,
 )
+from leadline.views.halt_store import halts_of
 from leadline.views.halts import ReportedHalt
 from leadline.views.limits_used import Limits, limits_used
 from leadline.views.prices import price_text
-from leadline.views.report_store import fills_of, halts_of
+from leadline.views.report_store import fills_of
 from leadline.views.signals import ProposalView, SignalledBar, decision_view, proposal_view
 from leadline.views.standing_store import Manifests, points_views, router_view, standing_of
 from leadline.views.store import SELECT_SIGNALLED, signalled_row

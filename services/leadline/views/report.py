@@ -89,6 +89,9 @@ class OpenPosition:
 class AccountReport:
     """One account on one tape. Money in its currency, times ns UTC of the tape.
 
+    `day` is the trading day of which all of this is alone, None for the whole tape: a trade is of the day on which it
+    was closed, and `finished` says that the day has rolled. `prints` are then those in bars, and the last price of an
+    open position is the last close of the day.
     failure: why the tape is not one to trust; empty when it is.
 
     `refused` counts decisions by the first reason that refused them, `not_filled` those whose entry came to no fill by
@@ -136,6 +139,7 @@ class AccountReport:
     not_filled: tuple[tuple[str, int], ...] = ()
     series: tuple[tuple[StrategyId, str, str], ...] = ()
     taken_out: tuple[tuple[str, str, int], ...] = ()
+    day: date | None = None
 
     @property
     def places(self) -> int:

@@ -1,7 +1,7 @@
 """Reports of a run, read from the book and the recorded market."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 from typing import Any, Final
@@ -9,18 +9,19 @@ from typing import Any, Final
 import asyncpg
 import orjson
 
-from leadline.execution.adapters.halt_rows import halt_of, moment_ns
 from leadline.execution.adapters.order_rows import fill_of, order_of
 from leadline.execution.core.book import is_entry
 from leadline.execution.core.contracts import signal_instrument
 from leadline.execution.core.positions import open_result
-from leadline.model.ids import AccountId, ContractId, RunId, StrategyId
+from leadline.model.ids import AccountId, RunId, StrategyId
 from leadline.model.manifest.specs import OWN_SERIES, TradingStrategy
+from leadline.model.market.calendars import calendar
 from leadline.model.orders import Fill, Order, Position
 from leadline.model.proposals import Action
+from leadline.views.booked import booked, on_day
 from leadline.views.days import TradedDay, traded_days_of
 from leadline.views.digest_store import digest_of, run_of
-from leadline.views.halts import ReportedHalt
+from leadline.views.halt_store import halts_of, met_on
 from leadline.views.report import (
     IN_DOUBT,
     AccountReport,
@@ -31,32 +32,32 @@ from leadline.views.report import (
     PricePoint,
     UnfinishedBar,
 )
-from leadline.views.trades import Reasons, Trade, equity_curve, trades_of
+from leadline.views.trades import Reasons, Trade
 
-# Those that were set in this run, and those of an earlier one that were in force when it began.
-_HALTS: Final = """
-    SELECT h.* FROM halt h JOIN run r ON r.tape = $1 WHERE h.account = $2 AND (
-        EXISTS (
-            SELECT FROM order_event e
-            WHERE e.tape = $1 AND e.account = $2 AND e.kind = 'halt' AND e.key = 'halt-' || h.number AND e.version = 1
-        )
-        OR (h.at < r.opened_at AND (h.cleared_at IS NULL OR h.cleared_at > r.opened_at))
-    ) ORDER BY h.number
+_SIGNALS: Final = """
+    SELECT coalesce(sum(jsonb_array_length(signals)), 0)::bigint FROM signal
+    WHERE tape = $1 AND account = $2 AND ($3::date IS NULL OR trading_day = $3)
 """
 
 
-async def build_reports(dsn: str, tape: RunId) -> list[AccountReport]:
-    """A report per account of a tape, by name. Raises Unknown when there is no such tape."""
+async def build_reports(dsn: str, tape: RunId, day: date | None = None) -> list[AccountReport]:
+    """A report per account of a tape, by name; with `day` of that trading day alone, by each account's calendar.
+
+    Raises Unknown when there is no such tape, or nothing on that day.
+    """
     connection = await asyncpg.connect(dsn)
     try:
         run = await run_of(connection, tape)
+        digest = await digest_of(connection, tape, day)
         accounts = await connection.fetch("SELECT account FROM account_state WHERE tape = $1 ORDER BY account", tape)
-        return [await _account_report(connection, run, row["account"]) for row in accounts]
+        return [await _account_report(connection, run, row["account"], day, digest) for row in accounts]
     finally:
         await connection.close()
 
 
-async def _account_report(connection: Any, run: asyncpg.Record, account: AccountId) -> AccountReport:
+async def _account_report(
+    connection: Any, run: asyncpg.Record, account: AccountId, day: date | None, digest: str
+) -> AccountReport:
     tape = run["tape"]
     state = await connection.fetchrow("SELECT * FROM account_state WHERE tape = $1 AND account = $2", tape, account)
     orders = {
@@ -66,22 +67,20 @@ async def _account_report(connection: Any, run: asyncpg.Record, account: Account
     decisions = await connection.fetch("SELECT * FROM decision WHERE tape = $1 AND account = $2", tape, account)
     reasons = {row["decision_id"]: Reasons((row["patterns"] or [""])[0], row["regime"]) for row in decisions}
     fills = await fills_of(connection, tape, account)
-    trades, still_open = trades_of(fills, orders, reasons)
-    end = state["equity_at_roll"] + state["realised"]
-    total = sum((trade.net for trade in trades), Decimal(0))
-    total += sum((position.realised - position.commission for position in still_open), Decimal(0))
-    prices = await connection.fetch(
-        """
-        SELECT DISTINCT c.contract, c.known_at_ns, c.close FROM candle c
-        JOIN signal s ON s.tape = c.tape AND s.bar_key = c.bar_key WHERE c.tape = $1 AND s.account = $2
-        ORDER BY c.contract, c.known_at_ns
-        """,
-        tape,
-        account,
-    )
-    by_contract: dict[ContractId, list[PricePoint]] = {}
-    for row in prices:
-        by_contract.setdefault(row["contract"], []).append(PricePoint(row["known_at_ns"], row["close"]))
+    book = booked(state["equity_at_roll"] + state["realised"], fills, orders, reasons)
+    halts = await halts_of(connection, tape, account)
+    finished = state["finished"]
+    closes = await _closes(connection, tape, account, day)
+    marks = {contract: int(last[0]) for contract, last in _json(state["last_prints"]).items()}
+    if day is not None:
+        market = calendar(state["calendar"])
+        halts = await met_on(connection, tape, account, halts, day, market)
+        marks = {contract: points[-1].close for contract, points in closes.items()}
+        book = on_day(book, fills, orders, reasons, day, market)
+        orders = {name: each for name, each in orders.items() if market.trading_day(each.decided_at_ns) == day}
+        decisions = [row for row in decisions if row["trading_day"] == day]
+        finished = finished or state["trading_day"] > day
+    coverage = await _coverage(connection, tape, day)
     details = _json(run["details"])
     strategies = await _strategies(connection, tape, account)
     contracts = details["contracts"]
@@ -94,14 +93,15 @@ async def _account_report(connection: Any, run: asyncpg.Record, account: Account
         account=account,
         feed=run["feed"],
         trade_from=date.fromisoformat(details["trade_from"]),
-        missing_sessions=tuple(details["missing"]),
-        finished=state["finished"],
-        start_equity=end - total,
-        end_equity=end,
-        trades=tuple(trades),
-        open_positions=tuple(_marked(position, _json(state["last_prints"])) for position in still_open),
-        curve=tuple(equity_curve(end - total, fills, orders)),
-        by_pattern=_totals(trades),
+        day=day,
+        missing_sessions=tuple(each for each in details["missing"] if day is None or each == day.isoformat()),
+        finished=finished,
+        start_equity=book.start,
+        end_equity=book.end,
+        trades=book.trades,
+        open_positions=tuple(_marked(position, marks) for position in book.still_open),
+        curve=book.curve,
+        by_pattern=_totals(book.trades),
         decisions=len(decisions),
         refused=_most_first(refused),
         entered=sum(order.filled > 0 for order in entries),
@@ -109,26 +109,26 @@ async def _account_report(connection: Any, run: asyncpg.Record, account: Account
         taken_out=_pairs_taken_out(orders),
         not_filled=_most_first(Counter(_taken_out_by(order) for order in entries if not order.filled)),
         in_doubt=tuple(order for _, order in sorted(orders.items()) if order.state in IN_DOUBT),
-        closes={contract: tuple(points) for contract, points in by_contract.items()},
-        prints=await connection.fetchval(
-            "SELECT coalesce(sum(last_index + 1), 0)::bigint FROM tick_position WHERE tape = $1", tape
+        closes=closes,
+        prints=await _prints(connection, tape) if day is None else _widest(coverage),
+        bars=await connection.fetchval(
+            "SELECT count(*) FROM candle WHERE tape = $1 AND ($2::date IS NULL OR trading_day = $2)", tape, day
         ),
-        bars=await connection.fetchval("SELECT count(*) FROM candle WHERE tape = $1", tape),
-        signals=await connection.fetchval(
-            "SELECT coalesce(sum(jsonb_array_length(signals)), 0)::bigint FROM signal WHERE tape = $1 AND account = $2",
-            tape,
-            account,
-        ),
-        digest=await digest_of(connection, tape),
+        signals=await connection.fetchval(_SIGNALS, tape, account, day),
+        digest=digest,
         substitutes=tuple((contract, ", ".join(sorted(contracts))) for contract in traded if contract not in contracts),
         failure=run["failure"] or "",
-        coverage=await _coverage(connection, tape),
-        kept_out=await _kept_out(connection, tape),
-        unfinished=await _unfinished(connection, tape),
-        misdated=await _misdated(connection, tape, account),
-        days=await _days(connection, tape, account, strategies, details, trades),
+        coverage=coverage,
+        kept_out=await _kept_out(connection, tape, day),
+        unfinished=await _unfinished(connection, tape, day),
+        misdated=await _misdated(connection, tape, account, day),
+        days=tuple(
+            each
+            for each in await _days(connection, tape, account, strategies, details, book.trades)
+            if day in {None, each.day}
+        ),
         currency=next((signal_instrument(strategy).currency for strategy in strategies), ""),
-        halts=await halts_of(connection, tape, account),
+        halts=halts,
         series=tuple(
             (strategy.full_name, each.name, each.token)
             for strategy in strategies
@@ -155,7 +155,7 @@ async def _days(
     account: AccountId,
     strategies: list[TradingStrategy],
     details: dict[str, Any],
-    trades: list[Trade],
+    trades: Sequence[Trade],
 ) -> tuple[TradedDay, ...]:
     bars = await connection.fetch(
         """
@@ -176,7 +176,42 @@ async def _days(
     )
 
 
-async def _coverage(connection: Any, tape: RunId) -> tuple[Coverage, ...]:
+async def _closes(
+    connection: Any, tape: RunId, account: AccountId, day: date | None
+) -> dict[str, tuple[PricePoint, ...]]:
+    rows = await connection.fetch(
+        """
+        SELECT DISTINCT c.contract, c.known_at_ns, c.close FROM candle c
+        JOIN signal s ON s.tape = c.tape AND s.bar_key = c.bar_key
+        WHERE c.tape = $1 AND s.account = $2 AND ($3::date IS NULL OR c.trading_day = $3)
+        ORDER BY c.contract, c.known_at_ns
+        """,
+        tape,
+        account,
+        day,
+    )
+    found: dict[str, list[PricePoint]] = {}
+    for row in rows:
+        found.setdefault(row["contract"], []).append(PricePoint(row["known_at_ns"], row["close"]))
+    return {contract: tuple(points) for contract, points in found.items()}
+
+
+async def _prints(connection: Any, tape: RunId) -> int:
+    found: int = await connection.fetchval(
+        "SELECT coalesce(sum(last_index + 1), 0)::bigint FROM tick_position WHERE tape = $1", tape
+    )
+    return found
+
+
+def _widest(coverage: Sequence[Coverage]) -> int:
+    """Prints of one day: those of the session of each contract that has most of them."""
+    prints: dict[str, int] = {}
+    for each in coverage:
+        prints[each.contract] = max(prints.get(each.contract, 0), each.prints)
+    return sum(prints.values())
+
+
+async def _coverage(connection: Any, tape: RunId, day: date | None) -> tuple[Coverage, ...]:
     """Each session of which there are bars; several kinds of bars of one session have the same prints.
 
     Where the prints are not kept any more, the bars say from when to when it was.
@@ -187,7 +222,8 @@ async def _coverage(connection: Any, tape: RunId) -> tuple[Coverage, ...]:
             SELECT DISTINCT ON (contract, session, trading_day) contract, session, trading_day,
                    sum(prints) AS prints, count(*) AS bars, min(first_index) AS first, max(last_index) AS last,
                    min(start_ns) AS start_ns, max(end_ns) AS end_ns
-            FROM candle WHERE tape = $1 GROUP BY contract, session, trading_day, spec
+            FROM candle WHERE tape = $1 AND ($2::date IS NULL OR trading_day = $2)
+            GROUP BY contract, session, trading_day, spec
             ORDER BY contract, session, trading_day, spec
         )
         SELECT s.contract, s.session, s.trading_day, s.prints::bigint, s.bars,
@@ -205,17 +241,19 @@ async def _coverage(connection: Any, tape: RunId) -> tuple[Coverage, ...]:
         ORDER BY s.contract, s.session, s.trading_day
         """,
         tape,
+        day,
     )
     return tuple(Coverage(**row) for row in rows)
 
 
-async def _kept_out(connection: Any, tape: RunId) -> tuple[KeptOut, ...]:
+async def _kept_out(connection: Any, tape: RunId, day: date | None) -> tuple[KeptOut, ...]:
     rows = await connection.fetch(
         """
-        SELECT contract, trading_day, reason, prints, samples FROM kept_out WHERE tape = $1
-        ORDER BY contract, trading_day NULLS FIRST, reason
+        SELECT contract, trading_day, reason, prints, samples FROM kept_out
+        WHERE tape = $1 AND ($2::date IS NULL OR trading_day = $2) ORDER BY contract, trading_day NULLS FIRST, reason
         """,
         tape,
+        day,
     )
     return tuple(
         KeptOut(row["contract"], row["trading_day"], row["reason"], row["prints"], tuple(_json(row["samples"])))
@@ -223,18 +261,21 @@ async def _kept_out(connection: Any, tape: RunId) -> tuple[KeptOut, ...]:
     )
 
 
-async def _unfinished(connection: Any, tape: RunId) -> tuple[UnfinishedBar, ...]:
+async def _unfinished(connection: Any, tape: RunId, day: date | None) -> tuple[UnfinishedBar, ...]:
     rows = await connection.fetch(
         """
-        SELECT contract, session, spec, trading_day, prints FROM unfinished_bar WHERE tape = $1
-        ORDER BY contract, session, spec
+        SELECT contract, session, spec, trading_day, prints FROM unfinished_bar
+        WHERE tape = $1 AND ($2::date IS NULL OR trading_day = $2) ORDER BY contract, session, spec
         """,
         tape,
+        day,
     )
     return tuple(UnfinishedBar(**row) for row in rows)
 
 
-async def _misdated(connection: Any, tape: RunId, account: AccountId) -> tuple[tuple[StrategyId, int], ...]:
+async def _misdated(
+    connection: Any, tape: RunId, account: AccountId, day: date | None
+) -> tuple[tuple[StrategyId, int], ...]:
     rows = await connection.fetch(
         """
         SELECT s.strategy, count(*) AS bars FROM signal s
@@ -242,19 +283,19 @@ async def _misdated(connection: Any, tape: RunId, account: AccountId) -> tuple[t
         LEFT JOIN candle c ON c.tape = s.tape AND c.contract = s.contract AND c.session = s.session
             AND c.spec = s.spec AND c.trading_day = s.trading_day AND c.ordinal = s.ordinal
         WHERE s.tape = $1 AND s.account = $2 AND c.known_at_ns IS DISTINCT FROM s.known_at_ns
+            AND ($3::date IS NULL OR s.trading_day = $3)
         GROUP BY s.strategy ORDER BY s.strategy
         """,
         tape,
         account,
+        day,
     )
     return tuple((row["strategy"], row["bars"]) for row in rows)
 
 
-def _marked(position: Position, last_prints: dict[str, list[Any]]) -> OpenPosition:
-    last = last_prints.get(position.tape_contract)
-    if last is None:
-        return OpenPosition(position, None, None)
-    return OpenPosition(position, int(last[0]), open_result(position, int(last[0])))
+def _marked(position: Position, last_prices: Mapping[str, int]) -> OpenPosition:
+    last = last_prices.get(position.tape_contract)
+    return OpenPosition(position, last, None if last is None else open_result(position, last))
 
 
 async def fills_of(connection: Any, tape: RunId, account: AccountId) -> list[tuple[StrategyId, Fill]]:
@@ -285,7 +326,7 @@ def _pairs_taken_out(orders: Mapping[str, Order]) -> tuple[tuple[str, str, int],
     return tuple((winner, loser, count) for (winner, loser), count in sorted(counts.items()))
 
 
-def _totals(trades: list[Trade]) -> tuple[PatternTotal, ...]:
+def _totals(trades: Sequence[Trade]) -> tuple[PatternTotal, ...]:
     by_pattern: dict[str, list[Trade]] = {}
     for trade in trades:
         by_pattern.setdefault(trade.pattern, []).append(trade)
@@ -297,23 +338,3 @@ def _totals(trades: list[Trade]) -> tuple[PatternTotal, ...]:
 
 def _json(value: Any) -> Any:
     return orjson.loads(value) if isinstance(value, str | bytes) else value
-
-
-async def halts_of(connection: Any, tape: RunId, account: AccountId) -> tuple[ReportedHalt, ...]:
-    """The halts of an account that a run met, by number."""
-    return tuple(_reported(row) for row in await connection.fetch(_HALTS, tape, account))
-
-
-def _reported(row: Any) -> ReportedHalt:
-    halt = halt_of(row)
-    cleared = row["cleared_at"]
-    return ReportedHalt(
-        number=halt.number,
-        source=halt.source.value,
-        reason=halt.reason,
-        by=halt.by,
-        at_ns=halt.at_ns,
-        cleared_by=row["cleared_by"],
-        cleared_at_ns=None if cleared is None else moment_ns(cleared),
-        clear_reason=row["clear_reason"],
-    )

@@ -10,6 +10,11 @@ from leadline.views.place import Place
 
 app = typer.Typer()
 
+DayOption = Annotated[
+    str | None,
+    typer.Option("--day", metavar="DATE", help="Of this trading day alone, YYYY-MM-DD.", show_default=False),
+]
+
 
 @app.command(
     short_help="Report a run: its trades, totals and equity curve.",
@@ -18,6 +23,7 @@ app = typer.Typer()
 def report(
     data_dir: DataDirOption,
     tape: TapeOption = None,
+    day: DayOption = None,
     html: Annotated[
         Path | None, typer.Option("--html", metavar="FILE", help="Write the report as one HTML file, too.")
     ] = None,
@@ -27,13 +33,16 @@ def report(
 ) -> None:
     """Report a run: trades, totals by pattern, the equity curve; of a running stack or of one that has stopped.
 
+    With --day one trading day, which no longer changes once it has rolled: the trades that were closed on it, from the
+    cash before its first fill to the cash after its last. A tape without an end is read day by day so.
+
     With --kube the accounts of all namespaces, from the platform's database: it takes the rights to read the platform's
     Secrets and to forward a port of its namespace.
     """
     del tz  # its callback has answered
     from leadline.cli.reporting import report_run
 
-    report_run(Place(data_dir, kube), tape, html, output)
+    report_run(Place(data_dir, kube), tape, day, html, output)
 
 
 @app.command(
@@ -43,10 +52,7 @@ def report(
 def digest(
     data_dir: DataDirOption,
     tape: TapeOption = None,
-    day: Annotated[
-        str | None,
-        typer.Option("--day", metavar="DATE", help="Of this trading day alone, YYYY-MM-DD.", show_default=False),
-    ] = None,
+    day: DayOption = None,
     replay: Annotated[
         bool, typer.Option("--replay", help="Beside --day: replay that day of the live tape, and compare.")
     ] = False,
