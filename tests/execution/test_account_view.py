@@ -9,7 +9,15 @@ from typing import Any
 
 import pytest
 
-from leadline.execution.core.account import account_view, bracket_of, decision_inputs, may_enter, settings, worst_case
+from leadline.execution.core.account import (
+    account_view,
+    bracket_of,
+    decision_inputs,
+    looked_back_on_ns,
+    may_enter,
+    settings,
+    worst_case,
+)
 from leadline.execution.core.book import Book, Drain, Fence, HeldLimits
 from leadline.execution.core.limits import limits_in_force, own_limits, stricter, stricter_margins
 from leadline.model.blocks import Block
@@ -403,3 +411,40 @@ class TestOfTheCoin:
         book.manifest = account(paper=SLIPPAGE)
         [shown] = settings(printed(book, 200, COIN), owner).execute
         assert (shown.commission, shown.fee_rate, shown.margin) == (0, D("0.0005"), D("0.01"))
+
+
+@pytest.mark.parametrize(
+    ("limits", "risk", "seconds"),
+    [
+        ({}, {}, 1),
+        ({"duplicateWithin": "5s"}, {}, 5),
+        ({"duplicateWithin": "2h"}, {}, 7200),
+        ({"maxEntriesPerHour": 9}, {}, 3600),
+        ({"duplicateWithin": "5s"}, {"maxEntriesPerHour": 9}, 3600),
+    ],
+    ids=str,
+)
+def test_the_limits_look_back_no_further_than_they_say(limits: Any, risk: Any, seconds: int):
+    """Of entries that are over, only what they look back on changes what risk is told."""
+    book, _ = book_of(manifest=account(limits=limits))
+    owner = book.strategies[StrategyId("default/mes")]
+    book.strategies[owner.strategy] = replace(owner, manifest=strategy(risk=risk))
+    assert looked_back_on_ns(book) == seconds * SECOND
+    ages = [age * SECOND for age in (0, 0.5, 1, 4, 5, 900, 3599)]
+    entries = [
+        order_of(S.FILLED, client_id=f"entry-{n}", quantity=n + 1, decided_at_ns=ns(600) - round(age))
+        for n, age in enumerate(ages)
+    ]
+    book.orders = {entry.client_id: entry for entry in entries}
+    near = replace(book, orders={})
+    near.orders = {each.client_id: each for each in entries if each.decided_at_ns >= ns(600) - seconds * SECOND}
+    for seen in (book, near):
+        printed(seen, 20_000)
+    assert view_of(near) == view_of(book)
+    assert settings(near, near.strategies[owner.strategy]) == settings(book, book.strategies[owner.strategy])
+
+
+def test_a_limit_that_was_set_within_the_day_looks_back_as_well():
+    book, _ = book_of()
+    book.day_limits = AccountLimits(max_entries_per_hour=3)
+    assert looked_back_on_ns(book) == 3600 * SECOND

@@ -120,7 +120,7 @@ class Commands:
 
     @staticmethod
     def _busy(book: Book) -> str | None:
-        return "busy" if len(book.entry_instants) % 3 else None
+        return "busy" if len(book.live_orders()) % 3 else None
 
     def _advance(self) -> None:
         if self._chance.random() < 0.7:
@@ -427,6 +427,34 @@ async def test_a_commit_is_one_question_to_the_database(twins: TwinBooks):
     await store.commit(book, changes)
     assert len(asked) == 1, asked
     await pool.expire_connections()
+
+
+@pytest.mark.integration
+async def test_a_check_sees_what_works_and_what_its_limits_look_back_on(twins: TwinBooks):
+    seen: list[set[str]] = []
+
+    def looks(locked: Book) -> None:
+        seen.append({*locked.orders})
+
+    for limits in ({}, {"maxEntriesPerHour": 50}):
+        manifest = account(limits=limits)
+        book, changes = book_of(manifest=manifest, position=1, seconds=1800)
+        book.tape = RunId(f"{twins.test}-{len(seen)}")
+        for position in book.positions.values():
+            changes.positions[position.strategy, position.contract] = position
+        for name, state, seconds in (
+            ("old", OrderState.FILLED, 600),
+            ("new", OrderState.FILLED, 1799.5),
+            ("works", OrderState.WORKING, 100),
+        ):
+            order = order_of(state, client_id=name, decision=f"of-{name}", decided_at_ns=ns(seconds))
+            put_order(book, changes, order)
+        put_order(book, changes, order_of(OrderState.FILLED, client_id="held", decided_at_ns=ns(50)))
+        store = twins.postgres.store(book.tape, manifest, (MES,), DAY, "execution-0")
+        assert await store.acquire()
+        await store.commit(book, changes)
+        await store.commit(book, Changes(), looks)
+    assert seen == [{"new", "works", "held"}, {"old", "new", "works", "held"}]
 
 
 @pytest.mark.integration

@@ -15,6 +15,7 @@ import asyncpg
 
 from leadline.execution.adapters import halt_rows, metrics, order_rows, rows
 from leadline.execution.adapters.book_statement import HELD, book_statement
+from leadline.execution.core.account import looked_back_on_ns
 from leadline.execution.core.book import KEPT_NS, Book, Changes, StrategyBook
 from leadline.execution.core.booking import Stored
 from leadline.execution.core.halts import StoredHalts
@@ -60,6 +61,21 @@ _RENEW: Final = """
 """
 _STRATEGIES: Final = "SELECT * FROM strategy_state WHERE tape = $1 AND account = $2 ORDER BY strategy"
 _STRATEGIES_LOCKED: Final = "SELECT * FROM strategy_state WHERE tape = $1 AND account = $2 ORDER BY strategy FOR UPDATE"
+# Each part of it has an index: the orders of a tape without an end are many.
+_ORDERS: Final = """
+    SELECT * FROM intent WHERE tape = $1 AND account = $2 AND client_id = ANY(ARRAY(
+        SELECT client_id FROM intent WHERE tape = $1 AND account = $2 AND decided_at_ns >= $3
+        UNION SELECT client_id FROM intent WHERE tape = $1 AND account = $2 AND state = ANY($4)
+        UNION SELECT client_id FROM intent WHERE tape = $1 AND account = $2
+        AND decision_id = ANY(ARRAY(SELECT decision_id FROM position
+                                    WHERE tape = $1 AND account = $2 AND quantity <> 0))
+        UNION SELECT lot->>4 FROM position, jsonb_array_elements(lots) AS lot
+        WHERE tape = $1 AND account = $2 AND quantity <> 0))
+"""
+_DECISIONS: Final = """
+    SELECT decision_id, instant_ns, accepted AND proposal->>'action' = ANY($4) AS entered FROM decision
+    WHERE tape = $1 AND account = $2 AND instant_ns >= $3 ORDER BY instant_ns, strategy
+"""
 _ORDERS_BY_ID: Final = "SELECT * FROM intent WHERE tape = $1 AND account = $2 AND client_id = ANY($3)"
 _DECIDED: Final = "SELECT 1 FROM decision WHERE tape = $1 AND account = $2 AND decision_id = $3"
 _FILLS_BY_ID: Final = "SELECT * FROM fill WHERE tape = $1 AND account = $2 AND fill_id = ANY($3)"
@@ -256,7 +272,10 @@ class PostgresStore:
             raise Refused(f"the database does not take what the book says: {error}", "database") from error
 
     async def _load(self, connection: Connection, *, lock: bool) -> tuple[Book | None, str]:
-        """The book, and the transaction that has written the account's row."""
+        """The book, and the transaction that has written the account's row.
+
+        With `lock` nobody else writes it meanwhile, and of what is over it has what the limits of an entry look at.
+        """
         scope = (self._tape, self._account)
         account = await connection.fetchrow(_ACCOUNT_LOCKED if lock else _ACCOUNT, *scope)
         if account is None:
@@ -269,29 +288,13 @@ class PostgresStore:
             (row["strategy"], row["contract"]): order_rows.position_of(row)
             for row in await connection.fetch("SELECT * FROM position WHERE tape = $1 AND account = $2", *scope)
         }
-        since = book.instant_ns - KEPT_NS
-        found = await connection.fetch(
-            """
-            SELECT * FROM intent WHERE tape = $1 AND account = $2 AND (
-                decided_at_ns >= $3 OR state = ANY($4)
-                OR decision_id IN (SELECT decision_id FROM position WHERE tape = $1 AND account = $2 AND quantity <> 0)
-                OR client_id IN (SELECT lot->>4 FROM position, jsonb_array_elements(lots) AS lot
-                                 WHERE tape = $1 AND account = $2 AND quantity <> 0))
-            """,
-            *scope,
-            since,
-            [state.value for state in OrderState if not state.terminal],
-        )
+        # What is over is many rows, and the limits of an entry look at few of them.
+        since = book.instant_ns - (looked_back_on_ns(book) if lock else KEPT_NS)
+        unended = [state.value for state in OrderState if not state.terminal]
+        found = await connection.fetch(_ORDERS, *scope, since, unended)
         book.orders = {row["client_id"]: order_rows.order_of(row) for row in found}
-        for row in await connection.fetch(
-            """
-            SELECT decision_id, instant_ns, accepted AND proposal->>'action' = ANY($4) AS entered FROM decision
-            WHERE tape = $1 AND account = $2 AND instant_ns >= $3 ORDER BY instant_ns, strategy
-            """,
-            *scope,
-            since,
-            [action.value for action in Action if action.enters],
-        ):
+        entering = [action.value for action in Action if action.enters]
+        for row in await connection.fetch(_DECISIONS, *scope, since, entering):
             if row["instant_ns"] >= book.decided_since_ns:
                 book.decided[row["decision_id"]] = row["instant_ns"]
             if row["entered"]:

@@ -334,6 +334,18 @@ def _entries_last_hour(book: Book, strategy: StrategyBook) -> int:
     return sum(order.decided_at_ns > since_ns for order in entries)
 
 
+def looked_back_on_ns(book: Book) -> int:
+    """How far before the book's instant the limits of an entry look at orders and decisions that are over, ns."""
+    hourly = [own_limits(strategy).max_entries_per_hour for strategy in book.strategies.values()]
+    hourly.append(limits_in_force(book).max_entries_per_hour)
+    within = book.manifest.spec.limits.duplicate_within
+    return max(
+        NS_PER_SECOND,
+        NS_PER_HOUR if any(most is not None for most in hourly) else 0,
+        0 if within is None else parse_duration(within, "spec.limits.duplicateWithin"),
+    )
+
+
 def too_often(book: Book, strategy: StrategyBook, reason: str) -> str:
     """The limit of repeated entries that a refusal names, in words for the halt that follows it; empty for others."""
     own = own_limits(strategy)

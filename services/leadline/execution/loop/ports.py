@@ -66,7 +66,8 @@ class Store(Protocol):
         """Write everything in one transaction under the writer's epoch.
 
         With `check` the account's and strategies' rows are locked and read again first, and a reason that the check
-        returns refuses the whole transaction. Raises `Fenced`, `LimitRefused`, and `Unavailable` where the rows are not
+        returns refuses the whole transaction. Of orders and decisions that are over, the check may see those alone
+        that the limits of an entry look at. Raises `Fenced`, `LimitRefused`, and `Unavailable` where the rows are not
         those that this store has loaded or written last: a database that was put back has forgotten something.
         """
 
