@@ -3,9 +3,10 @@
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
+import numpy as np
 import pytest
 
-from leadline.ingestion.days import day_of
+from leadline.ingestion.days import NO_DAY, TradingDays, day_of
 from leadline.ingestion.normaliser import Normaliser
 from leadline.ingestion.tally import (
     OUTSIDE,
@@ -19,7 +20,7 @@ from leadline.model.ids import ContractId
 from leadline.model.market.calendars import calendar
 from leadline.model.market.contracts import instrument_of
 from leadline.model.market.hours import SessionHours
-from leadline.model.ticks import TickColumns
+from leadline.model.ticks import NS_PER_MINUTE, TickColumns
 
 MES = ContractId("MESM2025")
 SHEET = instrument_of(MES)
@@ -119,3 +120,24 @@ def test_a_session_over_midnight_has_prints_of_two_days() -> None:
     clocks = ("2025-06-10 13:59:59", "2025-06-10 14:00", "2025-06-10 20:00", "2025-06-11 01:59:59", "2025-06-11 02:00")
     counting.feed(ticks(*clocks).time_ns)  # in New York: 18:00 UTC is 14:00, midnight 20:00 and 06:00 UTC 02:00
     assert {day_of(day): count for day, count in counting.counts.items()} == {TUESDAY: 1, WEDNESDAY: 1}
+
+
+def test_hours_that_change_count_from_then_on() -> None:
+    counting = OutsideSessions(calendar(SHEET.calendar))
+    lunch, evening = ticks("2025-06-10 12:30", "2025-06-10 15:00"), ticks("2025-06-10 20:00", "2025-06-11 12:30")
+    for hours in ((LUNCH,), (RTH,), (GLOBEX,)):
+        counting.hours = hours
+        for part in (lunch, evening, lunch):
+            counting.feed(part.time_ns)
+    assert {day_of(day): count for day, count in counting.counts.items()} == {TUESDAY: 2, WEDNESDAY: 2}
+
+
+@pytest.mark.parametrize("market", [SHEET.calendar, "24x7"])
+def test_prints_have_the_same_trading_day_alone_and_together(market: str) -> None:
+    days = TradingDays(calendar(market))
+    edges = [days.first_ns, days.end_ns, *(ticks(time).time_ns[0] for time in (*DAY, "2025-06-10 18:00", *DAY))]
+    times = np.array([int(edge) + off for edge in edges for off in (-NS_PER_MINUTE, -1, 0, 1)], dtype=np.int64)
+    together = days.of(times)
+    assert [int(days.of(times[row : row + 1])[0]) for row in range(len(times))] == together.tolist()
+    assert together[:4].tolist() == [NO_DAY, NO_DAY, *[together[2]] * 2]
+    assert together[4:8].tolist() == [*[together[4]] * 2, NO_DAY, NO_DAY]

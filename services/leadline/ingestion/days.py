@@ -28,6 +28,7 @@ class TradingDays:
     def __init__(self, market: Calendar) -> None:
         self._market = market
         self.first_ns = self.end_ns = 0
+        self._newest = (-1, NO_DAY)
         if market.valid_from is not None and market.valid_through is not None:
             middle = (market.valid_from.toordinal() + market.valid_through.toordinal()) // 2
             inside = (middle - _EPOCH.toordinal()) * _MINUTES_A_DAY
@@ -38,6 +39,10 @@ class TradingDays:
         """The trading day of each time as its ordinal, `NO_DAY` for what the calendar does not know; shape (n,)."""
         if not len(time_ns):
             return np.zeros(0, dtype=np.int64)
+        first, last = int(time_ns.min()), int(time_ns.max())
+        minute_of_all = first // NS_PER_MINUTE
+        if minute_of_all == last // NS_PER_MINUTE and self.first_ns <= first and last < self.end_ns:
+            return np.full(len(time_ns), self._ordinal(minute_of_all), dtype=np.int64)
         known = (time_ns >= self.first_ns) & (time_ns < self.end_ns)
         # Trading days begin on full minutes, and prints of one minute mostly stand together.
         minute = np.where(known, time_ns // NS_PER_MINUTE, -1)
@@ -45,6 +50,12 @@ class TradingDays:
         minutes, place = np.unique(minute[begins], return_inverse=True)
         days = [NO_DAY if each < 0 else self._day(each).toordinal() for each in minutes.tolist()]
         return np.repeat(np.array(days, dtype=np.int64)[place], np.diff(begins, append=len(minute)))
+
+    def _ordinal(self, minute: int) -> int:
+        """The trading day of a minute: live, many messages have the same one."""
+        if minute != self._newest[0]:
+            self._newest = (minute, self._day(minute).toordinal())
+        return self._newest[1]
 
     def _day(self, minute: int) -> date:
         return self._market.trading_day(minute * NS_PER_MINUTE)

@@ -57,6 +57,8 @@ class OutsideSessions:
         self.counts: Counter[int] = Counter()
         self._market = market
         self._days = TradingDays(market)
+        # The sessions of the hours and of the day of the newest prints: live, those of all prints for hours.
+        self._known: tuple[tuple[SessionHours, ...], int, list[tuple[int, int]]] = ((), NO_DAY, [])
 
     def feed(self, time_ns: Int64Array) -> None:
         """Count some more. time_ns: their times, not decreasing, shape (n,)."""
@@ -74,9 +76,11 @@ class OutsideSessions:
         """How many prints of one trading day lie in a session."""
         if day == NO_DAY:
             return 0
-        windows = sorted(window for hours in self.hours for window in self._windows(hours, day))
+        if self._known[:2] != (self.hours, day):
+            windows = sorted(window for hours in self.hours for window in self._windows(hours, day))
+            self._known = (self.hours, day, windows)
         inside, seen = 0, 0
-        for window in windows:
+        for window in self._known[2]:
             begin, end = np.searchsorted(time_ns, window).tolist()
             inside += max(end - max(begin, seen), 0)
             seen = max(seen, end)
