@@ -13,7 +13,7 @@ from tests.execution.harness.books import book_of, order_of
 from tests.measured import value
 
 NAME = StrategyId("default/mes")
-FLAT = Goal(NAME, "it is to be flat (out)")
+FLAT = Goal(NAME, "it is to be flat: out")
 
 
 def test_what_leaves_and_orders_whose_word_is_awaited_are_open_goals():
@@ -21,8 +21,8 @@ def test_what_leaves_and_orders_whose_word_is_awaited_are_open_goals():
     assert list(open_goals(book)) == []
     book, _ = book_of(position=1, flatten="out", exits=(UnitExit("main", None, "exit"),))
     book.flatten = "news"
-    unit = Goal(NAME, "its unit main is to leave (exit)")
-    assert list(open_goals(book)) == [Goal(UNASSIGNED, "the account is to be flat (news)"), FLAT, unit]
+    unit = Goal(NAME, "its unit main is to leave: exit")
+    assert list(open_goals(book)) == [Goal(UNASSIGNED, "the account is to be flat: news"), FLAT, unit]
 
 
 @pytest.mark.parametrize("state", OrderState)
@@ -54,7 +54,7 @@ def test_what_is_overdue_is_counted_and_said_of_whose_it_is():
         goals.look(book, second)
         assert value("leadline_overdue_goals", account=account) == count
     entry = f"its order {order.client_id} (E) is UNKNOWN"
-    assert goals.of(NAME) == f"for more than 10 s it is to be flat (out) and {entry}"
+    assert goals.of(NAME) == f"for more than 10 s it is to be flat: out and {entry}"
     assert goals.of(UNASSIGNED) == f"for more than 10 s its order {foreign.client_id} (S2) is PENDING_CANCEL"
     assert goals.of(StrategyId("default/other")) == ""
     goals.look(book_of()[0], 12)

@@ -378,9 +378,9 @@ class Account:
 
     @property
     def lacking(self) -> str:
-        """Why the account cannot trade at this moment, in words; empty while it can."""
+        """Why the account cannot trade at this moment, and its overdue goals, in words; empty without."""
         words = standing.lacking(self.loop.phase, self.phases.waits_for, self.context.missing, self._doubt())
-        return words or self.goals.of(UNASSIGNED)
+        return "; ".join(each for each in (words, self.goals.of(UNASSIGNED)) if each)
 
     def unheard(self) -> Mapping[StrategyId, str]:
         """Why nothing of a strategy can be decided now, by its name.

@@ -26,12 +26,12 @@ class Goal:
 def open_goals(book: Book) -> Iterator[Goal]:
     """Things that are to leave the market and are still in it, and orders of which the venue's word is awaited."""
     if book.flatten:
-        yield Goal(UNASSIGNED, f"the account is to be flat ({book.flatten})")
+        yield Goal(UNASSIGNED, f"the account is to be flat: {book.flatten}")
     for name, strategy in sorted(book.strategies.items()):
         if strategy.flatten:
-            yield Goal(name, f"it is to be flat ({strategy.flatten})")
+            yield Goal(name, f"it is to be flat: {strategy.flatten}")
         for leaving in strategy.exits:
-            yield Goal(name, f"its unit {leaving.unit} is to leave ({leaving.reason})")
+            yield Goal(name, f"its unit {leaving.unit} is to leave: {leaving.reason}")
     for order in book.live_orders():
         if order.state in _ON_THE_WAY:
             yield Goal(order.strategy, f"its order {order.client_id} ({order.leg}) is {order.state}")
