@@ -438,6 +438,19 @@ def test_a_stop_does_not_trail_from_a_fill_that_nobody_knows():
             assert (said.answer.reason, bool(said.orders)) == (reason, not reason)
 
 
+@pytest.mark.parametrize("pairs", [True, False])
+def test_a_venue_that_ends_no_exit_with_another_gets_no_second_one_beside_a_stop(pairs: bool):
+    entry = replace(order_of(OrderState.FILLED, quantity=1), filled=1)
+    for exits in ([stop_of(19_980, entry_price=19_990)], []):
+        book, _ = book_of(entry, *exits, position=1)
+        book.last_prints[MES] = LastPrint(19_995, ns(600), 1)
+        both = protect(19_981, target=20_050)
+        said = adjustment(book, book.strategies[NAME], both, AGAIN, **NOW, pairs=pairs)
+        assert (said.answer.reason, bool(said.orders)) == (("", True) if pairs else ("no_such_exit", False))
+        alone = adjustment(book, book.strategies[NAME], protect(19_981), AGAIN, **NOW, pairs=pairs)
+        assert (alone.answer.reason, len(alone.orders)) == ("", 1)
+
+
 def test_of_what_an_entry_may_still_fill_the_last_protection_counts_too():
     entry = replace(WAITING, filled=1, state=OrderState.PARTIAL, first_fill_ns=ns(601), quantity=3)
     entry = replace(entry, bracket=Bracket(stop_price=19_980))

@@ -48,11 +48,13 @@ def adjustment(
     seen: str,
     halt: str,
     attaches: bool,
+    pairs: bool = True,
 ) -> Adjustment:
     """The decision of that id on a proposal that enters nothing, and its orders.
 
     `seen` is the contract of the bar at which it was made: its prices mean nothing for another month. `halt` is why the
-    account is halted, or empty; `attaches` says whether the venue takes an exit that a position does not have.
+    account is halted, or empty; `attaches` says whether the venue takes an exit that a position does not have, and
+    `pairs` whether it ends one of two exits when the other fills: else both could, and there is never a second one.
     """
     name, unit = strategy.strategy, proposal.unit
     held = [position for position in book.open_positions(name) if not unit or position.held_by(unit)]
@@ -79,6 +81,8 @@ def adjustment(
         return _refused(Reason.CONTRACT_ROLLING, proposal)
     bracket = proposal.bracket or Bracket()
     fresh = [order for position in held if attaches for order in new_exits(book, position, bracket, decision, unit)]
+    if not pairs and any(order.oco for order in fresh):
+        return _refused(Reason.NO_SUCH_EXIT, proposal)
     found = _protection(book, strategy, proposal, answer, live, fresh, halt)
     stays = found.answer.accepted and found.closes is None and not found.exits
     if stays and any(out_of_reach(book, position, bracket, unit, attaches=attaches) for position in held):

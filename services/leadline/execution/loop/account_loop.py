@@ -304,6 +304,7 @@ class AccountLoop:
             seen=asked.bar.bar.contract,
             halt=self._deps.halted(),
             attaches=self._deps.attaches,
+            pairs=self._deps.pairs,
         )
         self._note_decision(changes, decision_of(book, strategy, asked, found.answer))
         for order in found.orders:
