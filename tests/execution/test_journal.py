@@ -10,7 +10,8 @@ import pytest
 from leadline.execution.adapters.journal import Restoration
 from leadline.execution.loop.ports import Unavailable
 from leadline.model.ids import ClientOrderId
-from leadline.model.orders import VenueOrder
+from leadline.model.orders import OrderState, VenueOrder
+from tests.execution.harness.books import order_of
 from tests.execution.harness.builders import BUY, MES, bar, says, strategy, tape
 from tests.execution.harness.desk import Books, Desk
 from tests.execution.harness.faults import TrippedJournal, TrippedVenue, Tripwire
@@ -106,3 +107,16 @@ async def test_a_lost_journal_stops_entries_when_the_venue_shows_something_else(
     assert [reason for *_, reason in await desk.decisions()] == ["", "halted"]
     # The next process looks again: the journal is not whole yet.
     assert journal_of(desk).read_text() == ""
+
+
+@pytest.mark.parametrize("state", [OrderState.PENDING, OrderState.WORKING])
+async def test_an_order_that_has_not_left_is_not_expected_at_the_venue(books: Books, folder: Path, state: OrderState):
+    desk = two_trades(books, folder)
+    session = desk.open()
+    await session.start()
+    order = order_of(state)
+    session.book.orders = {**session.book.orders, order.client_id: order}
+    said = await session.loop._reconciliation.where_they_differ()
+    session.close()
+    missing = f"of {order.client_id} the venue shows nothing, not WORKING with 0 filled"
+    assert said == ("" if state is OrderState.PENDING else missing)
