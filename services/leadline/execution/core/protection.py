@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from leadline.execution.core.book import Book
 from leadline.execution.core.unit_parts import Part, in_place_of_stop, part_of_unit
 from leadline.model.ids import ContractId, Leg, LegKind, StrategyId
-from leadline.model.orders import DEFAULT_UNIT, Order, Position
+from leadline.model.orders import DEFAULT_UNIT, Order, OrderState, Position
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ def unprotected(book: Book) -> Iterator[Unprotected]:
             continue
         held = {position.contract: position for position in book.open_positions(name)}
         live = book.live_orders(name)
-        exits = [order for order in live if order.leg.is_exit]
+        exits = [order for order in live if order.leg.is_exit and not _may_have_ended(book, order)]
         if not (held or exits):
             continue
         flattens = [order for order in live if order.leg.kind is LegKind.FLATTEN]
@@ -52,6 +52,13 @@ def unprotected(book: Book) -> Iterator[Unprotected]:
                 why = _fault(name, contract, position, unit, [_as_protects(book, order) for order in own], part)
                 if why:
                     yield Unprotected(name, contract, why)
+
+
+def _may_have_ended(book: Book, order: Order) -> bool:
+    """Whether the fate of an exit is open whose pair has filled: the venue ends it with that, if it has come at all."""
+    pair = book.orders.get(order.oco)
+    open_fate = order.state in (OrderState.SENDING, OrderState.UNKNOWN)
+    return open_fate and pair is not None and pair.state is OrderState.FILLED
 
 
 def _as_protects(book: Book, order: Order) -> Order:
