@@ -160,10 +160,14 @@ def as_time_goes_on(world: "World", seconds: float) -> None:
 
 
 def _unprotected(world: "World") -> dict[ContractId, int]:
-    """What is held and neither behind a stop nor being closed, and how much of it is."""
+    """What is held and neither behind a stop nor being closed, and how much of it is.
+
+    Where the venue ends no exit with another, a target that is there has taken the place of its stop: it closes.
+    """
     covered: dict[ContractId, int] = {}
+    closing = [LegKind.STOP, LegKind.FLATTEN, *([] if world.venue.pairs else [LegKind.TARGET])]
     for order in world.market.live_orders():
-        if order.leg.kind in (LegKind.STOP, LegKind.FLATTEN):
+        if order.leg.kind in closing:
             covered[order.contract] = covered.get(order.contract, 0) + order.remaining
     return {
         contract: covered.get(contract, 0)

@@ -14,6 +14,7 @@ from leadline.execution.params import ExecutionParams
 from leadline.execution.service import Account
 from leadline.execution.venues.both_ports import BothPorts
 from leadline.execution.venues.paper.live import LiveOrders
+from leadline.model.durations import NS_PER_SECOND
 from leadline.risk.decide import decide
 from leadline.risk.view import DecisionInputs, RiskDecision
 from leadline.runtime.poison import Handling
@@ -116,7 +117,8 @@ class SimulatedAccount(Account):
             absent=world.absent,
             advances=lambda to_ns: world.advances(process, to_ns),
         )
-        deps = replace(self.loop._deps, store=store, risk=ModelRisk(world, process))
+        settle_ns = round(world.schedule.settle_s * NS_PER_SECOND)
+        deps = replace(self.loop._deps, store=store, risk=ModelRisk(world, process), settle_ns=settle_ns)
         if self._live is None:
             both = BothPorts(venue, tuple(run.contracts))
             self.loop._keeper.deps = replace(deps, time=both, venue=both)

@@ -40,6 +40,10 @@ LIVE_SHARE: Final = 0.4
 AFTERNOON: Final = Clock(21_000, 120)
 """Entries may be made for 12.5 s then, what is held leaves after 17.5 s, and the session closes after 20 s."""
 
+BRACKETS: Final = ("Native", "Native", "Native", "Attached", "StopOnly")
+"""Who makes stop and target of a fill; the more often one stands here, the more schedules have it."""
+
+SETTLE_S: Final = (0.0, 0.0, 1.0, 3.0)
 ENTRIES_END_S: Final = 22_500
 BARS: Final = 7
 FAULTS_END_S: Final = 30.0
@@ -47,6 +51,7 @@ FAULTS_END_S: Final = 30.0
 
 CALLS: Final = (
     *("store.commit",) * 6,
+    *("store.sending",) * 2,
     *("store.begin",) * 2,
     *("store.write",) * 2,
     "store.renew",
@@ -73,6 +78,7 @@ CALLS: Final = (
 
 OFTEN: Final = {
     "store.commit": 60,
+    "store.sending": 6,
     "store.begin": 60,
     "store.write": 60,
     "store.renew": 10,
@@ -104,6 +110,8 @@ class Schedule:
     """
     live: Clock | None = None
     """The tape's clock where the account lives on it."""
+    settle_s: float = 0.0
+    """For so long an order of which no answer was heard may still come to the venue."""
 
     @property
     def tape(self) -> RunId:
@@ -117,8 +125,9 @@ def _strategy(name: str, instrument: str, size: int, stop: int, target: int) -> 
 
 
 @cache
-def _account(day_loss: int) -> TradingAccount:
+def _account(day_loss: int, brackets: str) -> TradingAccount:
     return account(
+        paper={"brackets": brackets},
         limits={"dayLoss": str(day_loss), "maxOpenTrades": 2, "maxPosition": 3, "maxEntriesPerHour": 30},
         noStopRiskTicks={"MES": 40, "MNQ": 100},
     )
@@ -131,9 +140,10 @@ def _spec() -> str:
 
 def draw(seed: int) -> Schedule:
     """The schedule of a seed."""
-    chance = random.Random(f"schedule {seed}")
+    chance, venues = random.Random(f"schedule {seed}"), random.Random(f"venue {seed}")
+    brackets = venues.choice(BRACKETS)
     if chance.random() < LIVE_SHARE:
-        return _draw_live(chance, seed)
+        return _draw_live(chance, seed, brackets, venues.choice(SETTLE_S))
     both = chance.random() < 0.4
     strategies = [_strategy("mes", "MES", chance.choice([1, 2, 2]), 8, 12)]
     if both:
@@ -149,11 +159,17 @@ def draw(seed: int) -> Schedule:
             said = _said(chance, strategies[which], contract, rows, morning, ends)
             messages[strategies[which].full_name] = tuple((chance.choice([0.01, 0.05, 0.3, 1.5]), one) for one in said)
     return Schedule(
-        seed, _account(chance.choice([60, 90, 1000])), tuple(strategies), prints, messages, _faults(chance), ends
+        seed,
+        _account(chance.choice([60, 90, 1000]), brackets),
+        tuple(strategies),
+        prints,
+        messages,
+        _faults(chance),
+        ends,
     )
 
 
-def _draw_live(chance: random.Random, seed: int) -> Schedule:
+def _draw_live(chance: random.Random, seed: int, brackets: str, settle_s: float) -> Schedule:
     """An afternoon on the clock: entries, the flat-by, the close of the session, and in some the next trading day."""
     strategies = [_strategy("mes", "MES", chance.choice([1, 2, 2]), 8, 12)]
     if chance.random() < 0.4:
@@ -171,8 +187,8 @@ def _draw_live(chance: random.Random, seed: int) -> Schedule:
             live = [replace(one, tape=LIVE) for one in said]
             lags = [0.01, 0.01, 0.01, 0.05, 0.05, 0.05, 0.3, 0.3, 0.3, 1.5, 4]
             messages[strategies[which].full_name] = tuple((chance.choice(lags), one) for one in live)
-    account = _account(chance.choice([60, 90, 1000]))
-    return Schedule(seed, account, tuple(strategies), prints, messages, _live_faults(chance), ends, AFTERNOON)
+    account, faults = _account(chance.choice([60, 90, 1000]), brackets), _live_faults(chance)
+    return Schedule(seed, account, tuple(strategies), prints, messages, faults, ends, AFTERNOON, settle_s)
 
 
 def _live_faults(chance: random.Random) -> tuple[Planned, ...]:
@@ -261,7 +277,7 @@ def _faults(chance: random.Random) -> tuple[Planned, ...]:
         if chance.random() < 0.4:
             found.append(Planned(Fault.STAND_STILL, chance.randint(20, 400), seconds=still_s))
         else:
-            name = chance.choice(["store.commit", "store.commit", "store.confirm", "venue.submit"])
+            name = chance.choice(["store.commit", "store.sending", "store.confirm", "venue.submit"])
             found.append(Planned(Fault.STAND_AT, chance.randint(1, OFTEN[name]), name, seconds=still_s))
     found += [_of_a_call(chance) for _ in range(chance.randint(4, 9))]
     if chance.random() < 0.5:

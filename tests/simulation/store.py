@@ -18,6 +18,7 @@ from leadline.execution.core.halts import StoredHalts
 from leadline.execution.loop.ports import LEASE_SECONDS, NOT_AS_LEFT, LimitRefused
 from leadline.model.errors import LeadlineError, Unavailable
 from leadline.model.ids import ClientOrderId, DecisionId, FillId
+from leadline.model.orders import OrderState
 from leadline.runtime.clock import wall_ns
 from tests.simulation.tape_clock import WALL_NS
 from tests.simulation.wire import NEAR_S, Caller, Wire
@@ -150,6 +151,8 @@ class ModelStore:
         it knows.
         """
         open_ones, inner, loop = self._transactions, self.inner, self._wire.loop
+        sends = any(order.state is OrderState.SENDING for order in changes.orders.values())
+        name = "sending" if sends else "commit"  # after one of these a byte leaves
 
         def begin() -> tuple[Transaction, Book | None]:
             inner._lease()
@@ -180,7 +183,7 @@ class ModelStore:
                 inner._seen = known  # the process knows when it hears of it
 
         try:
-            inner._seen = await self._call("commit", commit, lambda: _told(book, changes))
+            inner._seen = await self._call(name, commit, lambda: _told(book, changes))
         except Unavailable:
             loop.call_later(LONGEST_WAY_S, open_ones.end, transaction, context=loop.world)
             raise

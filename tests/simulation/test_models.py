@@ -24,6 +24,7 @@ from leadline.runtime.bus.bus import Bus, Start
 from leadline.runtime.poison import Handling
 from leadline.runtime.runs import Run
 from leadline.venue import convert
+from leadline.venue.fill_rules import FillRules
 from leadline.venue.ledger import Ledger
 from leadline.venue.params import VenueParams
 from leadline.venue.service import PaperVenue
@@ -35,7 +36,7 @@ from tests.simulation.bus import ModelBus
 from tests.simulation.faults import Plan
 from tests.simulation.loop import VirtualLoop
 from tests.simulation.schedule import MNQ, TAPE, draw
-from tests.simulation.venue import LATENCY_NS, ModelVenue, Venue
+from tests.simulation.venue import ModelVenue, Venue
 from tests.simulation.wire import Wire
 from tests.stack import bus_as
 
@@ -74,7 +75,7 @@ class Twins:
     def __init__(self, loop: VirtualLoop, seed: int, folder: Path) -> None:
         schedule, plan = draw(seed), Plan(())
         wire = Wire(loop, random.Random(seed), plan)
-        venue = Venue(wire, schedule.prints, ns(0), ns(RTH_S), lambda: None)
+        venue = Venue(wire, FillRules(), schedule.prints, ns(0), ns(RTH_S), lambda: None)
         self.model = ModelVenue(wire, Nobody(), venue, lambda _: None, lambda *_: None, lambda _: None, lambda _: None)
         bus = ModelBus(loop, random.Random(seed), plan)
         for contract, ticks in schedule.prints.items():
@@ -89,7 +90,7 @@ class Twins:
         )
         self.ledger = Ledger.open(folder / "ledger", TAPE)
         run = Run(TAPE, "twins", dict.fromkeys(schedule.prints, "cme"), DAY, 0, (DAY,), (), ns(0))
-        params = VenueParams(account=AccountId("default/paper"), latency_ns=LATENCY_NS)
+        params = VenueParams(account=AccountId("default/paper"), latency_ns=FillRules().latency_ns)
         self.turn: int | None = None
         self.paper: Any = PaperVenueServicer(PaperVenue(context, params, run, self.ledger))
 

@@ -4,19 +4,18 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 from leadline.execution.venues.paper.direct import DirectVenue
 from leadline.model.ids import ClientOrderId, ContractId, DecisionId, Leg
 from leadline.model.orders import Advanced, OrderEvents, OrderType, Replacement, Side, VenueOrder, Watch
 from leadline.model.ticks import TickColumns
-from leadline.venue.fill_rules import FillRules, parse_fill_rule
+from leadline.venue.fill_rules import FillRules
 from leadline.venue.matching import PaperMarket
 from tests.simulation.faults import Fault, Tamper
 from tests.simulation.store import now
 from tests.simulation.wire import Caller, Wire
 
-LATENCY_NS: Final = 50_000_000
 Result = TypeVar("Result")
 
 State = tuple[float, dict[ClientOrderId, VenueOrder], dict[ContractId, int]]
@@ -29,12 +28,13 @@ class Venue:
     def __init__(
         self,
         wire: Wire,
+        rules: FillRules,
         tapes: Mapping[ContractId, TickColumns],
         begins_ns: int,
         ends_ns: int,
         seen: Callable[[], None],
     ) -> None:
-        self.market = PaperMarket(FillRules(parse_fill_rule("Pessimistic"), 1, LATENCY_NS), begins_ns)
+        self.market, self.pairs = PaperMarket(rules, begins_ns), rules.pairs
         self.direct = DirectVenue(self.market, tapes, ends_ns, lambda _: self._stepped())
         self.begins_ns = begins_ns
         self.now_ns: Callable[[], int] | None = None

@@ -13,6 +13,8 @@ from leadline.execution.core.orders import GIVEN_UP, UNRESOLVED
 from leadline.execution.core.records import WrittenEvent
 from leadline.execution.loop.ports import LEASE_SECONDS
 from leadline.execution.params import ExecutionParams
+from leadline.execution.venues.paper.direct import fill_rules_of
+from leadline.execution.venues.paper.venue import PaperVenue
 from leadline.model.ids import ClientOrderId, StrategyId
 from leadline.model.loop_phase import LoopPhase
 from leadline.model.orders import VenueOrder
@@ -73,8 +75,9 @@ class World:
         self.database = MemoryDatabase(self.loop.time)
         self.transactions = Transactions()
         begins_ns = ns(0 if schedule.live is None else schedule.live.begins)
+        rules = fill_rules_of(PaperVenue().section_of(schedule.account.spec))
         self.venue = Venue(
-            self.wire, schedule.prints, begins_ns, ns(schedule.ends), lambda: invariants.at_the_venue(self)
+            self.wire, rules, schedule.prints, begins_ns, ns(schedule.ends), lambda: invariants.at_the_venue(self)
         )
         self.market = self.venue.market
         self.bus = ModelBus(self.loop, random.Random(f"bus {schedule.seed}"), self.plan)
@@ -180,7 +183,7 @@ class World:
 
     def lands(self, order: VenueOrder, after_s: float) -> None:
         """An order comes to the venue, so many seconds after it left."""
-        if after_s <= SETTLED_S:
+        if after_s <= max(SETTLED_S, self.schedule.settle_s):
             return
         written = invariants.records_of(self).orders.get(order.client_id)
         if written is not None and written.order.state in GIVEN_UP:
