@@ -86,5 +86,5 @@ async def test_two_hundred_at_the_end_are_read_for_once(postgres_books: Postgres
     tail.note()
     async with asyncio.timeout(30):
         assert await asyncio.gather(*readers) == [[6, 7, 8, 9]] * 200
-    assert counted.asked - asked < 10
+    assert counted.asked - asked <= 2  # as they begin to follow, and for what was committed
     running.cancel()

@@ -14,7 +14,7 @@ from leadline.execution.adapters.deaths import MarkFile, note_death
 from leadline.execution.adapters.disk import AccountDisk
 from leadline.execution.adapters.journal import SendJournal
 from leadline.execution.adapters.kill_switch import KillSwitch
-from leadline.execution.adapters.outbox import OutboxRows, event_subjects, publish_pending, resume_outbox
+from leadline.execution.adapters.outbox import BATCH, OutboxRows, event_subjects, publish_pending, resume_outbox
 from leadline.execution.adapters.risk_client import RiskClient
 from leadline.execution.adapters.store import PostgresStore
 from leadline.execution.adapters.tail import EventTail
@@ -59,6 +59,8 @@ LEASE_AGE_SECONDS: Final = 3.0
 """Nothing is entered on a lease that was renewed longer ago, where time waits for nobody."""
 
 OUTBOX_SECONDS: Final = 0.2
+"""How long events are gathered before they are published: looking for them, and marking them, asks the database."""
+
 RELEASE_SECONDS: Final = 1.0
 EXPOSED_SECONDS: Final = 5.0
 FLAT_SECONDS: Final = 30.0
@@ -448,7 +450,7 @@ class Account:
         if again := await until_done(lambda: resume_outbox(rows, bus), "outbox", waits):
             self.context.log.error("events are published again", events=again)
         while True:
-            if not await until_done(lambda: publish_pending(rows, bus), "outbox", waits):
+            if await until_done(lambda: publish_pending(rows, bus), "outbox", waits) < BATCH:
                 await asyncio.sleep(OUTBOX_SECONDS)
 
     # --- the kill switch ---

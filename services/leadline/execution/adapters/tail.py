@@ -11,7 +11,7 @@ from typing import Final
 
 import asyncpg
 
-from leadline.execution.adapters.outbox import event_message, read_events
+from leadline.execution.adapters.outbox import BATCH, event_message, read_events
 from leadline.execution.v1 import execution_pb2 as pb
 from leadline.model.ids import AccountId, RunId
 from leadline.runtime.database import DATABASE_LOST, Pool
@@ -113,4 +113,4 @@ class EventTail:
             self._last = int(row["event"])
         self._grown.set()
         self._grown = asyncio.Event()
-        return bool(rows)
+        return len(rows) == BATCH
