@@ -59,7 +59,7 @@ def main() -> None:
     parser.add_argument("--output", choices=("text", "json"), default="text")
     parser.add_argument("--keep", type=Path, default=None)
     options = parser.parse_args()
-    show = print if options.output == "text" else lambda *_: None
+    show = print if options.output == "text" else lambda *_, **__: None
     document: dict[str, Any] = {"machine": load()}
     show(document["machine"])
     with scratch() as folder:
