@@ -78,6 +78,14 @@ async def test_an_order_is_not_given_up_while_it_may_come(books: Books, folder: 
     session.close()
 
 
+async def test_an_order_that_may_still_come_is_not_missed_at_the_venue(books: Books, folder: Path):
+    """A journal that was lost is made whole beside it, and a person may clear a difference."""
+    session = await entered(books, folder, "E", None)
+    assert states(session) == {"E": OrderState.UNKNOWN}
+    assert await session.loop._reconciliation.where_they_differ() == ""
+    session.close()
+
+
 async def test_an_order_that_comes_in_time_is_followed(books: Books, folder: Path):
     session = await entered(books, folder, "E", 20)
     await session.until(629)

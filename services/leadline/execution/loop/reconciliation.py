@@ -285,8 +285,8 @@ class Reconciliation:
         for order in self._book.live_orders():
             said = await self._deps.venue.find(order.client_id)
             found = None if said is None else check_order(order, said).order
-            if said is None and order.state is OrderState.PENDING:  # it has not left, and is not expected there
-                continue
+            if said is None and (order.state is OrderState.PENDING or order.client_id in self._in_doubt):
+                continue  # it has not left, or may still come: it is not expected there
             if found is None or found.state.terminal or found.filled != order.filled:
                 shown = "nothing" if found is None else f"{found.state} with {found.filled} filled"
                 return f"of {order.client_id} the venue shows {shown}, not {order.state} with {order.filled} filled"
