@@ -2,12 +2,15 @@
 
 import pytest
 
+from leadline.analysis.merge import SeriesMerge
 from leadline.execution.core.book import Book, Drain
 from leadline.execution.loop.signal_queue import SignalQueue
 from leadline.execution.loop.standing import lacking, unheard
+from leadline.model.bars import OWN_SERIES
 from leadline.model.ids import ContractId, StrategyId
 from leadline.model.loop_phase import LoopPhase
 from leadline.risk.reasons import Reason
+from tests.aggregation.builders import BUY, at, batch, builder
 from tests.execution.harness.builders import account, ns, strategy
 from tests.execution.test_settings_in_force import traded
 
@@ -44,8 +47,8 @@ def test_the_first_reason_is_said(phase, waits_for, missing, doubt, words):
     assert lacking(phase, waits_for, missing, doubt) == words
 
 
-@pytest.mark.parametrize(("seconds", "silent"), [(600, False), (590, False), (589, True), (0, False)])
-def test_a_strategy_is_unheard_ten_seconds_after_its_last_word(seconds: int, silent: bool):
+@pytest.mark.parametrize(("seconds", "silent"), [(600, False), (528, False), (527, True), (0, False)])
+def test_a_strategy_is_unheard_ten_seconds_after_its_next_word_was_due(seconds: int, silent: bool):
     found = said(traded(account()), heard(seconds))
     assert list(found) == ([NAME] if silent else [])
 
@@ -55,16 +58,28 @@ def test_the_words_say_since_when_nothing_is_known():
     assert words == "nothing is known of its bars since 13:35:00 UTC, and its market is open"
 
 
-def test_a_market_that_was_closed_ten_seconds_ago_has_nothing_to_say():
-    assert said(traded(account()), heard(300), opened=591) == {}
-    assert NAME in said(traded(account()), heard(300), opened=590)
+@pytest.mark.parametrize("bars", ["ticks:5000", "volume:5000", "1m", "5m"])
+def test_an_analysis_that_says_what_its_bars_promise_is_never_unheard(bars: str):
+    made, merge = builder(bars), SeriesMerge((OWN_SERIES,))
+    book, [queue] = traded(account()), heard(0)
+    for second in range(1, 1200):
+        for message in made.feed(batch([(at(second), 20_000, 1, BUY)], first=second - 1)):
+            for _, told in merge.take(message):
+                queue.progress_ns = max(queue.progress_ns, told.progress_ns)
+        assert unheard(book, [queue], at(second), lambda *_: True) == {}
+    assert queue.progress_ns > at(1100)
+
+
+def test_a_market_that_was_closed_when_the_word_was_due_has_nothing_to_say():
+    assert said(traded(account()), heard(300), opened=529) == {}
+    assert NAME in said(traded(account()), heard(300), opened=528)
 
 
 def test_the_ten_seconds_are_those_of_a_clock_that_runs_faster():
     book = traded(account())
     book.clock_rate = 20
-    assert said(book, heard(401)) == {}
-    assert NAME in said(book, heard(399))
+    assert said(book, heard(338)) == {}
+    assert NAME in said(book, heard(337))
 
 
 def test_a_strategy_that_is_suspended_or_has_left_is_not_missed():

@@ -6,13 +6,18 @@ from typing import Final
 
 from leadline.execution.core.book import Book
 from leadline.execution.loop.signal_queue import SignalQueue
+from leadline.model.bars import CLOSE_GRACE_NS
 from leadline.model.durations import NS_PER_SECOND
 from leadline.model.ids import ContractId, StrategyId
 from leadline.model.loop_phase import LoopPhase
+from leadline.model.ticks import NS_PER_MINUTE
 from leadline.risk.reasons import Reason
 
+TOLD_NS: Final = NS_PER_MINUTE + CLOSE_GRACE_NS
+"""In so much time of the tape an analysis tells how far its word is complete, also of a bar that does not close."""
+
 BEHIND_NS: Final = 10 * NS_PER_SECOND
-"""A strategy whose word is complete no further than so long ago is not decided for: its bars are not known."""
+"""An analysis that says so much later than it should has fallen silent; by the wall clock."""
 
 _COMING: Final = (LoopPhase.STARTING, LoopPhase.RECONCILING)
 
@@ -39,7 +44,7 @@ def unheard(
     A strategy that is suspended or has left has no analysis to hear. now_ns: of the tape, ns UTC. was_open: whether
     the market of a contract has been open since a time.
     """
-    behind_ns, found = now_ns - round(BEHIND_NS * book.clock_rate), {}
+    behind_ns, found = now_ns - TOLD_NS - round(BEHIND_NS * book.clock_rate), {}
     for queue in queues:
         strategy = book.strategies[queue.strategy]
         if strategy.manifest.spec.state == "Suspended" or book.forgotten(queue.strategy):
