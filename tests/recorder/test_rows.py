@@ -1,11 +1,13 @@
 import struct
+from dataclasses import replace
+from datetime import UTC, datetime
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from leadline.model.durations import NS_PER_DAY
 from leadline.model.ticks import TickColumns, concat
-from leadline.recorder.rows import BLOCK_PRINTS, TICK_BLOCK_COLUMNS, tick_block_rows, tick_blocks, unseen
+from leadline.recorder.rows import BLOCK_PRINTS, TICK_BLOCK_COLUMNS, tick_block_rows, tick_blocks, tick_dates, unseen
 from tests.recorder.builders import OPEN_NS, tick_batch
 
 
@@ -58,6 +60,12 @@ def test_a_row_has_the_columns_of_the_table():
         *(44, 1, 0, 20, 2, 1, 8, 1, 8, 2),
         *(32, 1, 0, 21, 2, 1, 2, -1, 2, 0),
     )
+
+
+@given(st.lists(st.lists(st.integers(0, 6 * NS_PER_DAY), max_size=5), min_size=1, max_size=6))
+def test_the_dates_of_batches_are_those_of_their_prints(times):
+    batches = [replace(tick_batch(0, -1), ticks=TickColumns.of((at, 20_000, 1, 0) for at in part)) for part in times]
+    assert tick_dates(batches) == {datetime.fromtimestamp(at // 10**9, UTC).date() for part in times for at in part}
 
 
 def test_a_block_ends_with_its_date_where_times_go_back_and_when_it_is_full():

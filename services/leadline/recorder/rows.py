@@ -141,8 +141,9 @@ def unseen(batches: Sequence[TickBatch], last_index: int) -> Unseen:
 
 def tick_dates(batches: Sequence[TickBatch]) -> set[date]:
     """The dates of the prints of batches, in UTC."""
-    times = np.concatenate([batch.ticks.time_ns for batch in batches])
-    return {_EPOCH + timedelta(days) for days in np.unique(times // NS_PER_DAY).tolist()}
+    days = np.concatenate([batch.ticks.time_ns for batch in batches]) // NS_PER_DAY
+    found = {*days[:1].tolist(), *days[1:][np.diff(days) != 0].tolist()}
+    return {_EPOCH + timedelta(day) for day in found}
 
 
 def tick_blocks(parts: Sequence[TickColumns]) -> list[TickColumns]:
