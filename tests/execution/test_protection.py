@@ -87,7 +87,7 @@ def test_one_exit_that_would_add_to_the_position_is_one_too_many():
 def test_a_target_that_may_never_have_come_is_judged_when_its_fate_is_known(state: OrderState, after: OrderState):
     stop = leg("S1", state=after)
     target = replace(leg("T1", state=state), oco=stop.client_id)
-    is_open = after is S.FILLED and state in (S.SENDING, S.UNKNOWN)
+    is_open = after is S.FILLED and state in (S.PENDING, S.SENDING, S.UNKNOWN)
     said_of = "default/mes holds 0 MESM2025 behind stops for 0 and targets for 0"
     assert whys(book_of(stop, target)[0]) == ([] if is_open else [said_of])
 

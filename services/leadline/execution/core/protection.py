@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from leadline.execution.core.book import Book
+from leadline.execution.core.orders import UNRESOLVED
 from leadline.execution.core.unit_parts import Part, in_place_of_stop, part_of_unit
 from leadline.model.ids import ContractId, Leg, LegKind, StrategyId
 from leadline.model.orders import DEFAULT_UNIT, Order, OrderState, Position
@@ -37,7 +38,7 @@ def unprotected(book: Book) -> Iterator[Unprotected]:
             continue
         held = {position.contract: position for position in book.open_positions(name)}
         live = book.live_orders(name)
-        exits = [order for order in live if order.leg.is_exit and not _may_have_ended(book, order)]
+        exits = [order for order in live if order.leg.is_exit and not is_outdone(book, order)]
         if not (held or exits):
             continue
         flattens = [order for order in live if order.leg.kind is LegKind.FLATTEN]
@@ -54,11 +55,10 @@ def unprotected(book: Book) -> Iterator[Unprotected]:
                     yield Unprotected(name, contract, why)
 
 
-def _may_have_ended(book: Book, order: Order) -> bool:
-    """Whether the fate of an exit is open whose pair has filled: the venue ends it with that, if it has come at all."""
+def is_outdone(book: Book, order: Order) -> bool:
+    """Whether an exit has not left, or its fate is open, and its pair has filled: the venue ends it if it comes."""
     pair = book.orders.get(order.oco)
-    open_fate = order.state in (OrderState.SENDING, OrderState.UNKNOWN)
-    return open_fate and pair is not None and pair.state is OrderState.FILLED
+    return order.state in UNRESOLVED and pair is not None and pair.state is OrderState.FILLED
 
 
 def _as_protects(book: Book, order: Order) -> Order:

@@ -10,6 +10,7 @@ from leadline.execution.core.exits import LONGEST_WAIT_NS, Cancel, Move, OrderCh
 from leadline.execution.core.new_exits import sent_again
 from leadline.execution.core.order_reports import apply_report, was_faster
 from leadline.execution.core.orders import move
+from leadline.execution.core.protection import is_outdone
 from leadline.execution.core.throttle import Purpose, Throttle
 from leadline.execution.core.unit_exits import is_whole_unit_leaving
 from leadline.execution.core.venue_reports import check_order, shown
@@ -67,9 +68,12 @@ class OrderSender:
         return order.client_id == self._unsent
 
     def _kept_back(self, order: Order) -> str:
-        """Why an order does not leave that has not left yet: empty while it may, and of all that is no entry."""
+        """Why an order does not leave that has not left yet: empty while it may.
+
+        An exit stays here whose pair has filled. Nothing else keeps an order back that is no entry.
+        """
         if not is_entry(order):
-            return ""
+            return ExitReason.NEVER_SENT if is_outdone(self._book, order) else ""
         if order.taken_out_by:
             return self._deps.halted() or ExitReason.FIRST_FILL
         return self._deps.halted() or (ExitReason.LATE if self._deps.late(order.decided_at_ns) else "")
