@@ -142,6 +142,8 @@ async def test_a_strategy_is_ready_only_while_its_accounts_workloads_are_up(lead
     set_ready("False")
     condition = leadline.says("Ready", "AccountNotReady")
     assert leadline.workload("paper", "execution") in condition["message"]
+    assert leadline.status()["phase"] == "Waiting"
+    assert leadline.condition("Trading")["status"] == "Unknown"
     leadline.until(lambda: leadline.events("WorkloadNotReady"), "an Event says so")
     set_ready("True")
     leadline.ready()

@@ -125,6 +125,8 @@ def _trades(runtime: StrategyRuntime) -> Verdict:
         return no(Reason.NO_SIGNALS, NO_SIGNAL_YET)
     if (lacking := runtime.lacking()) is not None:
         return lacking
+    if (account := _account_lacks(runtime.context)) is not None:
+        return Verdict(None, Reason.ACCOUNT_NOT_READY, account)
     return yes(Reason.REDUCE_ONLY, "it only closes") if _reduces(runtime) else yes(Reason.SIGNALS)
 
 
@@ -136,7 +138,8 @@ def _phase(runtime: StrategyRuntime, ready: Verdict) -> StrategyPhase:
     if runtime.fence():
         return StrategyPhase.FENCED
     # The version that trades goes on while another one waits until it is flat.
-    if runtime.running is not None and runtime.up() and runtime.has_signals() and runtime.lacking() is not None:
+    lacks = runtime.lacking() is not None or _account_lacks(runtime.context) is not None
+    if runtime.running is not None and runtime.up() and runtime.has_signals() and lacks:
         return StrategyPhase.WAITING
     if ready.status or (runtime.running is not None and runtime.up() and runtime.has_signals()):
         return StrategyPhase.REDUCE_ONLY if _reduces(runtime) else StrategyPhase.RUNNING
