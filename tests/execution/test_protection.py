@@ -201,6 +201,14 @@ def test_the_rest_is_closed_beside_a_part_when_it_has_no_stop_any_more(state: Or
         assert said(book_of(part, position=held, flatten="unprotected")[0]) == []
 
 
+def test_a_part_that_leaves_without_a_stop_is_closed_beside_another():
+    going = order_of(OrderState.WORKING, "F1", side=Side.SELL, quantity=1, unit="main")
+    for size, closed in ((1, []), (2, [("F2", 1)]), (3, [("F2", 2)])):
+        book, _ = book_of(going, position=3, exits=(UnitExit("main", size, "exit"),))
+        found = [action.order for action in wanted(book, halted=False) if isinstance(action, Close)]
+        assert [(order.leg, order.quantity) for order in found] == closed
+
+
 def test_an_account_that_is_closed_closes_every_strategy_and_a_strategy_s_own_reason_comes_first():
     book, _ = book_of(position=1)
     book.flatten = "a person"

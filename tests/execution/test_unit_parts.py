@@ -296,6 +296,11 @@ def test_nothing_closes_while_an_exit_or_another_order_may():
     assert not closes(part, exit_of("F1"))
     assert not closes(part, exit_of("F1", unit=""))
     assert closes(part, exit_of("F1", unit="runner"), exit_of("F2", contract=ES))
+    both = UnitExit("main", 2, "exit")
+    assert closes(both, exit_of("F1"))  # the other one has no exit any more
+    assert not closes(both, exit_of("F1"), exit_of("S1"))
+    assert not closes(both, exit_of("F1"), exit_of("F2"))
+    assert not closes(both, exit_of("F1", unit=""))
 
 
 def test_the_orders_of_a_unit_are_its_own_in_that_contract():

@@ -149,7 +149,11 @@ def _is_at_rest(book: Book, order: Order) -> bool:
 def _leaving_units(
     book: Book, strategy: StrategyBook, spent: Collection[ClientOrderId]
 ) -> Iterator[Cancel | Close | Shrink]:
-    """Orders of units that leave, whole or in part, in the order in which they go: targets, stops, then the close."""
+    """Orders of units that leave, whole or in part, in the order in which they go: targets, stops, then the close.
+
+    What is to leave beside a part that is being closed keeps its exits until that has ended; where nothing is left of
+    them, it is closed beside it.
+    """
     if not strategy.exits:
         return
     going, taken = leaving(book, strategy), set(spent)
@@ -159,12 +163,11 @@ def _leaving_units(
             if part is None:
                 continue
             own, stands = of_unit(book, position, goal.unit), standing(book, position, goal.unit)
-            if any(order.leg.kind is LegKind.FLATTEN for order in own):
-                continue  # a part is being closed: what is to leave beside it keeps its stops until that has ended
-            steps = shrinking(own, stands)
+            closing = sum(order.remaining for order in own if order.leg.kind is LegKind.FLATTEN)
+            steps = () if closing else shrinking(own, stands)
             yield from (Shrink(order, left) if left else Cancel(order, goal.reason) for order, left in steps)
             if may_close(book, position, goal, stands) and book.instant_ns >= _next_try_ns(book, position):
-                order = _closing(book, position, goal.reason, taken, unit=goal.unit, quantity=part.size)
+                order = _closing(book, position, goal.reason, taken, unit=goal.unit, quantity=part.size - closing)
                 taken.add(order.client_id)
                 yield Close(order)
 

@@ -142,11 +142,19 @@ def _turn(pair: Exits) -> tuple[int, int, int, str, str]:
 
 
 def may_close(book: Book, position: Position, wanted: UnitExit, stands: Standing) -> bool:
-    """Whether nothing is in the way of closing what leaves: its exits have shrunk, and no other order may close it."""
+    """Whether nothing is in the way of closing what leaves: its exits have shrunk, and no other order may close it.
+
+    Beside an order that closes some of it, the rest is closed where no exit of the unit is left.
+    """
     own = [order for order in book.live_orders(position.strategy) if order.contract == position.contract]
-    if any(order.leg.kind is LegKind.FLATTEN and order.unit in ("", wanted.unit) for order in own):
-        return False
+    closing = [order for order in own if order.leg.kind is LegKind.FLATTEN and order.unit in ("", wanted.unit)]
     unit = of_unit(book, position, wanted.unit)
+    if closing and (
+        not all(order.unit for order in closing)
+        or any(order.leg.is_exit for order in unit)
+        or sum(order.remaining for order in closing) >= stands.part.size
+    ):
+        return False
     if wanted.quantity is None and any(is_entry(order) for order in unit):
         return False
     return all(left == order.remaining for order, left in shrunk(unit, stands))
