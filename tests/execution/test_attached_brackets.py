@@ -90,6 +90,27 @@ async def test_a_stop_that_the_venue_never_got_is_sent_anew_under_another_id(boo
     assert [(leg, second) for leg, second, *_ in await desk.fills()] == [("E", 601), ("S2", 800)]
 
 
+class Remembers(TrippedVenue):
+    """A venue that remembers the legs of what it was sent."""
+
+    def __init__(self, venue: MatchingVenue, got: list[str]) -> None:
+        super().__init__(venue, Tripwire())
+        self._got = got
+
+    async def submit(self, order: VenueOrder) -> VenueOrder:
+        self._got.append(order.leg)
+        return await super().submit(order)
+
+
+async def test_the_stops_of_a_fill_are_sent_before_its_targets(books: Books, folder: Path):
+    got: list[str] = []
+    await attached(books, folder).run(through=lambda deps: replace_venue(deps, Remembers(venue_of(deps), got)))
+    exits = "".join(leg[0] for leg in got)
+    assert exits.count("S") == exits.count("T") > 2
+    assert "ET" not in exits
+    assert exits.replace("ST", "").strip("EF") == ""
+
+
 @pytest.mark.integration
 @pytest.mark.parametrize("brackets", ["Attached", "StopOnly"])
 async def test_processes_trade_at_a_venue_without_brackets(platform: Platform, brackets: str):

@@ -19,7 +19,7 @@ from leadline.execution.loop.deps import Deps
 from leadline.execution.loop.ports import NotAdmitted, PartFailed, Refused, Unavailable
 from leadline.model.frozen import replace
 from leadline.model.halts import printable
-from leadline.model.ids import ClientOrderId
+from leadline.model.ids import ClientOrderId, LegKind
 from leadline.model.loop_phase import LoopPhase
 from leadline.model.orders import Order, OrderState, VenueOrder
 from leadline.model.ticks import NS_PER_SECOND
@@ -172,7 +172,10 @@ class OrderSender:
             self._keeper.differs(f"exit {order.client_id} is not taken at {order.price}: {order.reason}")
 
     async def _send_exits(self) -> None:
-        """Send the exits that are in the book and have not left: new ones, and those that the venue does not have."""
+        """Send the exits that are in the book and have not left: new ones, and those that the venue does not have.
+
+        Stops go before targets: until its stop is there, a position has no protection.
+        """
         if not self._deps.attaches:
             return
         while (found := next(sent_again(self._book), None)) is not None:
@@ -180,7 +183,7 @@ class OrderSender:
             for order in found:
                 put_order(self._book, changes, order)
             await self._keeper.commit(changes)
-        for order in self._book.live_orders():
+        for order in sorted(self._book.live_orders(), key=lambda order: order.leg.kind is not LegKind.STOP):
             if order.state is OrderState.PENDING and order.parent:
                 owner = self._book.strategies.get(order.strategy)
                 leaves = owner is not None and (owner.flatten or is_whole_unit_leaving(owner, order.unit))
