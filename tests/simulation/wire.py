@@ -8,13 +8,17 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final, Protocol, TypeVar
 
+from leadline.execution.adapters import risk_client
+from leadline.execution.venues.paper import client as venue_client
 from leadline.model.errors import LeadlineError, Refused, Unavailable
 from tests.simulation.faults import Fault, Phase, Plan, Planned
 from tests.simulation.loop import Owner, VirtualLoop
 from tests.simulation.points import Point, here, text_of
 
 DEADLINE_S: Final = 5.0
-"""How long a caller waits, as the clients of the parts do."""
+"""How long a caller waits, as the clients of the parts do, but for those of `SOONER_S`."""
+
+SOONER_S: Final = {"risk": risk_client.CALL_DEADLINE_SECONDS, "venue": venue_client.CALL_DEADLINE_SECONDS}
 
 NEAR_S: Final = 0.002
 """The longest way of a call on a good day."""
@@ -126,9 +130,10 @@ class Wire:
                 there_s += each.seconds
         kinds = {each.fault for each in faults}
         away = Unavailable(f"{call.part} does not answer", call.part)
+        deadline_s = SOONER_S.get(call.part, DEADLINE_S)
         if Fault.LOST_CALL in kinds or self.plan.outage(call.part, loop.time()):
             silent = chance.random() < 0.5
-            loop.call_later(DEADLINE_S if silent else there_s, call.deliver, None, away, context=loop.world)
+            loop.call_later(deadline_s if silent else there_s, call.deliver, None, away, context=loop.world)
             return
         fails = next((each.phase for each in faults if each.fault is Fault.FAILS), None)
         error: Exception | None = None
@@ -141,8 +146,8 @@ class Wire:
             return
         life = self.lives.get(call.part, 0)
         loop.call_later(there_s, self._arrive, call, back_s, error, life, context=loop.world)
-        if there_s + back_s >= DEADLINE_S:
-            loop.call_later(DEADLINE_S, call.deliver, None, away, context=loop.world)
+        if there_s + back_s >= deadline_s:
+            loop.call_later(deadline_s, call.deliver, None, away, context=loop.world)
 
     def _arrive(self, call: "_Call", back_s: float, instead: Exception | None, life: int) -> None:
         """A call is heard; `instead` is what its caller hears in place of the answer."""
