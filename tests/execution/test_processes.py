@@ -276,7 +276,7 @@ async def waits_for_a_lock(connection: Connection, of: str) -> None:
 
 
 # What holds the first writer up at the point where it is frozen, and the statement that then waits.
-AT_TX_A = ("LOCK TABLE decision IN SHARE MODE", "INSERT INTO decision%")
+AT_TX_A = ("LOCK TABLE decision IN SHARE MODE", "WITH held AS %")
 BEFORE_THE_BYTE = ("SELECT * FROM lease FOR SHARE", "%UPDATE lease%")
 
 

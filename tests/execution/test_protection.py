@@ -209,6 +209,12 @@ def test_a_part_that_leaves_without_a_stop_is_closed_beside_another():
         assert [(order.leg, order.quantity) for order in found] == closed
 
 
+def test_a_stop_that_goes_for_its_target_is_cancelled_once_although_its_unit_leaves_too():
+    stop = replace(order_of(OrderState.WORKING, "S1", side=Side.SELL, quantity=1, unit="main"), unwanted=True)
+    book, _ = book_of(stop, position=1, exits=(UnitExit("main", None, "exit"),))
+    assert [(action.order.leg, type(action)) for action in wanted(book, halted=False)] == [("S1", Cancel)]
+
+
 def test_an_account_that_is_closed_closes_every_strategy_and_a_strategy_s_own_reason_comes_first():
     book, _ = book_of(position=1)
     book.flatten = "a person"

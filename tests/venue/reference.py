@@ -208,7 +208,7 @@ class Reference:
         held = self.position.get(order.contract, 0)
         if order.reduce_only:
             quantity = min(quantity, max(0, -order.side.sign * held))
-            if not quantity or order.type is not OrderType.LIMIT:
+            if not quantity or order.type not in {OrderType.LIMIT, OrderType.STOP_LIMIT}:
                 self.cancel(order.client_id)
             if not quantity:
                 return 0

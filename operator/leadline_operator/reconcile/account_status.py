@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from leadline.model.ids import AccountId
 from leadline.model.manifest.status_spec import (
     HALT_LENGTH,
     AccountPhase,
@@ -13,13 +14,14 @@ from leadline.model.manifest.status_spec import (
     condition_of,
 )
 from leadline_operator.clients.execution import AccountState, StrategyAtAccount
-from leadline_operator.conditions import Reason, no, yes
+from leadline_operator.conditions import Reason, Verdict, no, yes
 from leadline_operator.kinds import POD, STATEFUL_SET, STRATEGY, JsonObject, own_key, strategy_key
 from leadline_operator.reconcile import counts, status
 from leadline_operator.reconcile.account_runtime import AccountRuntime
 from leadline_operator.reconcile.admission import refused_strategies
 from leadline_operator.reconcile.context import ReconcileContext, status_of
 from leadline_operator.reconcile.pod_state import why_not_up
+from leadline_operator.reconcile.runtime import told_by_execution
 from leadline_operator.reconcile.steps import Done
 
 _NEEDED: Final = (ConditionType.ACCEPTED, ConditionType.DEPLOYED, ConditionType.CONFIG_APPLIED)
@@ -88,7 +90,7 @@ def count(runtime: AccountRuntime) -> None:
     deps, strategies = runtime.context.deps, runtime.state.strategies
     for name, here in strategies.items():
         found = deps.cache.owner(strategy_key(name))
-        if found is not None and not _shows(found, here, runtime.state):
+        if found is not None and not _shows(found, here, runtime.name, runtime.state):
             deps.enqueue(own_key(found, STRATEGY), 0)
     working = sum(here.working_orders for here in strategies.values())
     contracts = sum(abs(here.position) for here in strategies.values())
@@ -137,7 +139,7 @@ def _is_up(runtime: AccountRuntime, name: str) -> bool:
     return bool(current and same and known.get("readyReplicas", 0) >= 1)
 
 
-def _shows(strategy: JsonObject, here: StrategyAtAccount, state: AccountState) -> bool:
+def _shows(strategy: JsonObject, here: StrategyAtAccount, account: AccountId, state: AccountState) -> bool:
     """Whether a strategy's status shows what execution has of it."""
     shown = status_of(StrategyStatus, strategy)
     if (shown.working_orders, shown.open_positions) != (here.working_orders, abs(here.position)):
@@ -147,17 +149,17 @@ def _shows(strategy: JsonObject, here: StrategyAtAccount, state: AccountState) -
     if state.live and here.last_bar_at is not None and shown.last_bar_at != here.last_bar_at:
         return False
     ready = condition_of(shown.conditions, ConditionType.READY)
-    lacks = "" if state.finished else state.lacking or here.lacking
-    if ready is not None and (_hides(ready, lacks) if lacks else ready.reason in _WAITS):
+    told = told_by_execution(account, state, here)
+    if ready is not None and (ready.reason in _WAITS if told is None else _hides(ready, told)):
         return False
     traded = condition_of(shown.conditions, ConditionType.TRADING)
     fenced = traded is not None and traded.reason == Reason.FENCED
     return fenced == bool(here.fence) and (shown.phase == StrategyPhase.FINISHED) == state.finished
 
 
-def _hides(ready: Condition, lacks: str) -> bool:
-    """Whether a condition says that all is well, or another reason for which execution says that it waits."""
-    return ready.holds or (ready.reason in _WAITS and lacks not in ready.message)
+def _hides(ready: Condition, told: Verdict) -> bool:
+    """Whether a condition says that all is well, or that execution waits for another reason than it has told."""
+    return ready.holds or (ready.reason in _WAITS and not told.is_written_in(ready))
 
 
 def _is_ready(pod: JsonObject) -> bool:

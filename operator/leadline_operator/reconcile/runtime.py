@@ -29,6 +29,15 @@ KEPT_REVISIONS: Final = 3
 NO_SIGNAL_YET: Final = "no signal has reached execution yet"
 
 
+def told_by_execution(account: AccountId, state: AccountState, here: StrategyAtAccount | None) -> Verdict | None:
+    """Why a strategy cannot trade at this moment, by what execution says of itself; None where it names no reason."""
+    if state.finished:
+        return None
+    if state.lacking:
+        return no(Reason.EXECUTION_WAITS, f"its account {account} cannot trade now: {state.lacking}")
+    return no(Reason.NO_SIGNALS, here.lacking) if here is not None and here.lacking else None
+
+
 @dataclass(slots=True)
 class StrategyRuntime:
     """A strategy that may run, as its reconcile comes to know it.
@@ -137,15 +146,10 @@ class StrategyRuntime:
 
     def lacking(self) -> Verdict | None:
         """Why it cannot trade at this moment, by what execution says of itself; None while it can, and at its end."""
-        if self.finished():
-            return None
-        if self.state.lacking:
-            return no(Reason.EXECUTION_WAITS, f"its account {self.account} cannot trade now: {self.state.lacking}")
-        if self.here is not None and self.here.lacking:
-            return no(Reason.NO_SIGNALS, self.here.lacking)
-        if self.state.live and not self.has_signals():
+        told = told_by_execution(self.account, self.state, self.here)
+        if told is None and not self.finished() and self.state.live and not self.has_signals():
             return no(Reason.NO_SIGNALS, NO_SIGNAL_YET)
-        return None
+        return told
 
     def has_signals(self) -> bool:
         """Whether signals of the version in force have reached execution, or none are to come any more."""

@@ -111,7 +111,9 @@ def wanted(book: Book, *, halted: bool, spent: Collection[ClientOrderId] = froze
                     continue
                 elif not is_whole_unit_leaving(strategy, order.unit):
                     actions.append(Move(order))
-            actions += _leaving_units(book, strategy, spent)
+            going = {action.order.client_id for action in actions if isinstance(action, Cancel)}
+            parts = _leaving_units(book, strategy, spent)
+            actions += [action for action in parts if action.order.client_id not in going]
     return actions
 
 

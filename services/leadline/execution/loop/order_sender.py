@@ -183,7 +183,8 @@ class OrderSender:
             for order in found:
                 put_order(self._book, changes, order)
             await self._keeper.commit(changes)
-        for order in sorted(self._book.live_orders(), key=lambda order: order.leg.kind is not LegKind.STOP):
+        for each in sorted(self._book.live_orders(), key=lambda order: order.leg.kind is not LegKind.STOP):
+            order = self._book.orders.get(each.client_id, each)  # what was sent before it may have changed it
             if order.state is OrderState.PENDING and order.parent:
                 owner = self._book.strategies.get(order.strategy)
                 leaves = owner is not None and (owner.flatten or is_whole_unit_leaving(owner, order.unit))
