@@ -12,7 +12,7 @@ from leadline.execution.core.booking import Stored, asked_of_rows, book_venue_ev
 from leadline.execution.core.bracket_legs import protected, trailing
 from leadline.execution.core.order_reports import apply_report, is_where_wanted, was_faster
 from leadline.execution.core.positions import with_stopless
-from leadline.model.ids import ClientOrderId, ContractId, Leg, StrategyId, client_order_id
+from leadline.model.ids import UNASSIGNED, ClientOrderId, ContractId, Leg, StrategyId, client_order_id
 from leadline.model.orders import Bracket, Fill, Order, OrderState, OrderType, Side, Trail, Trailing, VenueEvent
 from tests.execution.harness.books import DECISION, book_of, fill_of, order_of, position_of, reported_of
 from tests.execution.harness.builders import ES, MES, account, ns
@@ -64,6 +64,19 @@ def test_an_event_that_does_not_follow_the_last_one_is_told_and_one_that_does_is
     surprises = book_venue_events(book, changes, events, Stored())
     assert surprises == ["the venue tells of event 5 after 2: what was between is lost"]
     assert book.venue_event == 5
+
+
+@pytest.mark.parametrize(("side", "place"), [(Side.SELL, UNASSIGNED), (Side.BUY, NAME)])
+def test_a_fill_that_closes_what_nobody_looked_after_is_not_of_a_strategy_that_has_come_since(
+    side: Side, place: StrategyId
+):
+    close = order_of(S.WORKING, "F1", side=side, quantity=1, strategy=UNASSIGNED, unit="")
+    book, changes = book_of(close)
+    book.positions = {(UNASSIGNED, MES): position_of(1, UNASSIGNED)}
+    assert owner_of(book, MES) == NAME
+    assert hear(book, changes, close, S.FILLED, fill_of(close, quantity=1), filled=1) == []
+    held = {key[0]: position.quantity for key, position in book.positions.items() if position.quantity}
+    assert held == ({} if place == UNASSIGNED else {UNASSIGNED: 1, NAME: 1})
 
 
 class Poisoned:

@@ -378,7 +378,9 @@ def _book_fill(book: Book, changes: Changes, order: Order, fill: Fill, venue_eve
     fees = commission_of(book.manifest, fill.contract, fill.quantity, fill.price)
     fill = replace(fill, client_id=order.client_id, commission=fees)
     if order.strategy == UNASSIGNED and order.leg.kind is not LegKind.SETTLEMENT:
-        order = replace(order, strategy=owner_of(book, fill.contract))  # its contract says whose position it is
+        left = book.positions.get((UNASSIGNED, fill.contract))
+        if left is None or left.quantity * fill.side.sign >= 0:  # it closes nothing that nobody looks after
+            order = replace(order, strategy=owner_of(book, fill.contract))  # its contract says whose position it is
     key = (order.strategy, fill.contract)
     before = book.positions.get(key)
     if before is None or not before.quantity:
