@@ -11,6 +11,8 @@ from tests.dashboards.queries import families, queries
 from tests.system.stack_run import MES, Ended, run_stack
 
 FEED = ("--feed", "sim", "--seed", "3", "--sessions", "2")
+# Prometheus looks for new targets every five seconds: the run has to last for longer.
+WATCHED = ("--speed", "15000")
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,7 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> tuple[Ended, Seen | Non
     if PROGRAM is None:
         return asyncio.run(run_stack(MES, folder / "data", *FEED)), None
     with Ports(str(folder)) as ports, Prometheus(folder / "prometheus", ports.take()) as prometheus:
-        ended = asyncio.run(run_stack(MES, folder / "data", *FEED, starting=prometheus.watch))
+        ended = asyncio.run(run_stack(MES, folder / "data", *FEED, *WATCHED, starting=prometheus.watch))
         return ended, seen_by(prometheus)
 
 
