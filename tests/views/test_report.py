@@ -90,6 +90,18 @@ async def test_a_day_has_what_was_open_at_its_end(desks: Database, books: Books,
     assert second.open_positions == ()
 
 
+async def test_a_fill_that_is_told_too_late_changes_the_cash_of_no_day_that_is_over(
+    desks: Database, books: Books, folder: Path
+):
+    desk = await recorded(desks, books, folder)
+    whole, over = await report_of(desks, desk), await report_of(desks, desk, DAY)
+    late = "UPDATE fill SET ts_ns = $2 WHERE tape = $1 AND ts_ns = $3"
+    await change(desks, late, desk.tape, whole.trades[0].exit_ns + 1, whole.trades[-1].exit_ns)
+    first, second = [await report_of(desks, desk, day) for day in (DAY, date(2025, 6, 11))]
+    assert (first.curve, first.start_equity, first.end_equity) == (over.curve, over.start_equity, over.end_equity)
+    assert (second.start_equity, second.end_equity) == (over.end_equity, whole.end_equity)
+
+
 async def test_a_day_has_the_halts_that_were_in_force_on_it(desks: Database, books: Books, folder: Path):
     desk = await recorded(desks, books, folder)
     note = """

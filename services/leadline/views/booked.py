@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from itertools import accumulate
 
 from leadline.model.ids import ClientOrderId, DecisionId, StrategyId
 from leadline.model.market.calendars import Calendar
@@ -48,9 +49,10 @@ def on_day(
 ) -> Booked:
     """Of one trading day by the account's calendar, out of `whole` that these fills make.
 
-    A trade belongs to the day on which it was closed, as its cash does.
+    A trade belongs to the day on which it was closed, as its cash does. The cash of a fill that was told behind those
+    of a later day is of that later day: the equity of a day that was over does not change.
     """
-    days = [market.trading_day(fill.time_ns) for _, fill in fills]
+    days = list(accumulate((market.trading_day(fill.time_ns) for _, fill in fills), max))
     before = sum(each < day for each in days)
     until = sum(each <= day for each in days)
     curve = whole.curve[before:until]
