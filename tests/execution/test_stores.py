@@ -410,13 +410,19 @@ async def test_refused_messages_are_kept_once_each_and_no_more_than_so_many(twin
     assert len(kept) == MOST_PER_SUBJECT
 
 
-@pytest.mark.integration
-async def test_a_commit_is_one_question_to_the_database(twins: TwinBooks):
+async def written(twins: TwinBooks) -> tuple[AccountStore, Book, Changes]:
+    """A store on PostgreSQL, and a book that it has written, with its changes."""
     book, changes = book_of()
     book.tape = RunId(twins.test)
     store = twins.postgres.store(book.tape, account(), (MES,), DAY, "execution-0")
     assert await store.acquire()
     await store.commit(book, changes)
+    return store, book, changes
+
+
+@pytest.mark.integration
+async def test_a_commit_is_one_question_to_the_database(twins: TwinBooks):
+    store, book, changes = await written(twins)
     asked: list[str] = []
     pool = twins.postgres.pool
     async with pool.acquire() as connection:  # the one that is given out next as well
@@ -459,11 +465,7 @@ async def test_a_check_sees_what_works_and_what_its_limits_look_back_on(twins: T
 
 @pytest.mark.integration
 async def test_nothing_is_written_over_an_account_that_was_put_back(twins: TwinBooks):
-    book, changes = book_of()
-    book.tape = RunId(twins.test)
-    store = twins.postgres.store(book.tape, account(), (MES,), DAY, "execution-0")
-    assert await store.acquire()
-    await store.commit(book, changes)
+    store, book, changes = await written(twins)
     await twins.postgres.pool.execute("UPDATE account_state SET trades = 7 WHERE tape = $1", book.tape)
     put_order(book, changes, order_of(OrderState.PENDING, client_id="one"))
     for check in (None, lambda _: None):
